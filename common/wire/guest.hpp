@@ -1,0 +1,202 @@
+#pragma once
+/// The conversation between karreg-agent and karreg-init (PID 1 of every VM) over virtio-serial.
+/// Newline-delimited JSON, one object a line, at most `max_line_bytes`; see docs/contracts.md §3.
+/// Header-only and free of anything but the standard library and nlohmann/json, so that the static guest shares it.
+
+#include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace karreg::wire::guest {
+
+/// Name of the virtio-serial port, seen in the guest as /sys/class/virtio-ports/*/name.
+inline constexpr const char* port_name = "org.karreg.agent.0";
+inline constexpr int protocol_version = 1;
+inline constexpr std::size_t max_line_bytes = 256 * 1024;
+
+/// Serial numbers that tell the virtio disks apart (docs/contracts.md §4).
+namespace disk {
+inline constexpr const char* image = "image";
+inline constexpr const char* scratch = "scratch";
+inline constexpr const char* artifact = "artifact";
+inline constexpr const char* source = "source";
+inline constexpr const char* cache = "cache";
+inline constexpr const char* output = "output";
+}  // namespace disk
+
+/// IPv4 settings of eth0; addresses in dotted form, @c prefix in bits.
+struct Network {
+  std::string address;
+  int prefix = 24;
+  std::string gateway;
+  std::vector<std::string> dns;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Network, address, prefix, gateway, dns)
+};
+
+/// What a `run` VM does: @c pre_run (shell, may be empty) once, then @c command (argv) as user `app` in @c workdir.
+/// The app is *listening* when something accepts on @c port at the address of eth0 (not only on 127.0.0.1).
+struct RunConfig {
+  std::string pre_run;
+  std::vector<std::string> command;
+  std::string workdir = "/app";
+  int port = 8080;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(RunConfig, pre_run, command, workdir, port)
+};
+
+/// One step of a build: @c command is given to `/bin/sh -ec` as user `app` in the source folder.
+struct BuildStep {
+  std::string name;
+  std::string command;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(BuildStep, name, command)
+};
+
+/// What a `build` VM does: unpack the source disk into @c workdir, run the steps, pack @c output_root as erofs onto the output disk.
+struct BuildConfig {
+  std::vector<BuildStep> steps;
+  std::string workdir = "/app";
+  std::string output_root = "/app";
+  std::int64_t wall_ms = 900'000;        ///< all steps together
+  std::int64_t max_processes = 2048;     ///< processes and threads of the build user
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(BuildConfig, steps, workdir, output_root, wall_ms, max_processes)
+};
+
+/// agent -> guest, once, in answer to `hello{configured:false}`. @c kind is "run" or "build".
+struct Config {
+  std::string instance_id;
+  std::string hostname;
+  std::string kind;
+  std::int64_t time_ns = 0;  ///< wall clock of the host, nanoseconds since the epoch
+  Network network;
+  std::map<std::string, std::string> env;
+  RunConfig run;
+  BuildConfig build;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Config, instance_id, hostname, kind, time_ns, network, env, run, build)
+};
+
+/// agent -> guest after every (re)connection: "repeat what I may have missed".
+struct Attach {
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Attach, protocol)
+  int protocol = protocol_version;
+};
+
+/// agent -> guest: log batches up to and including @c seq are durable and may be forgotten.
+struct LogAck {
+  std::uint64_t seq = 0;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(LogAck, seq)
+};
+
+/// agent -> guest: SIGTERM to the app's process group, SIGKILL after @c grace_ms, flush, `exit`, power off.
+struct Stop {
+  std::int64_t grace_ms = 10'000;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Stop, grace_ms)
+};
+
+/// guest -> agent: first message and answer to `attach`. @c uptime_ms: kernel uptime when PID 1 began.
+struct Hello {
+  int protocol = protocol_version;
+  bool configured = false;
+  std::string instance_id;  ///< empty until configured
+  std::int64_t uptime_ms = 0;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Hello, protocol, configured, instance_id, uptime_ms)
+};
+
+/// guest -> agent: where the VM is. @c phase: configuring | pre_run | building | packing | starting | listening | stopping | exited.
+/// @c uptime_ms is the guest's monotonic clock when the phase began; @c detail is for a human (name of a build step, "listens on 127.0.0.1 only" ...).
+struct State {
+  std::string phase;
+  std::int64_t uptime_ms = 0;
+  std::string detail;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(State, phase, uptime_ms, detail)
+};
+
+/// One line printed inside the VM. @c stream: "out", "err" (the app), "build", or "karreg" (the init itself).
+struct LogLine {
+  std::int64_t time_ns = 0;
+  std::string stream;
+  std::string text;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(LogLine, time_ns, stream, text)
+};
+
+/// guest -> agent. @c seq counts batches from 1; @c dropped: lines lost before this batch because the guest's bounded buffer was full.
+struct Log {
+  std::uint64_t seq = 0;
+  std::uint64_t dropped = 0;
+  std::vector<LogLine> lines;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Log, seq, dropped, lines)
+};
+
+/// guest -> agent: the end of a build. @c ok with @c output_bytes (multiple of 4096) written to the output disk, or @c failed_step and @c reason
+/// ("command exited with 1", "time limit of 900 s reached", "no space left on the build disk", "out of memory" ...).
+struct BuildResult {
+  bool ok = false;
+  std::int64_t output_bytes = 0;
+  std::string failed_step;
+  std::string reason;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(BuildResult, ok, output_bytes, failed_step, reason)
+};
+
+/// guest -> agent: the app ended (run VMs), just before power off. @c exit_code or @c signal is set; @c reason is a sentence.
+struct Exit {
+  int exit_code = 0;
+  int signal = 0;
+  bool oom = false;
+  std::string reason;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Exit, exit_code, signal, oom, reason)
+};
+
+using FromGuest = std::variant<Hello, State, Log, BuildResult, Exit>;
+using ToGuest = std::variant<Config, Attach, LogAck, Stop>;
+
+namespace detail {
+template <class T>
+constexpr const char* type_name() {
+  if constexpr (std::is_same_v<T, Config>) return "config";
+  if constexpr (std::is_same_v<T, Attach>) return "attach";
+  if constexpr (std::is_same_v<T, LogAck>) return "log_ack";
+  if constexpr (std::is_same_v<T, Stop>) return "stop";
+  if constexpr (std::is_same_v<T, Hello>) return "hello";
+  if constexpr (std::is_same_v<T, State>) return "state";
+  if constexpr (std::is_same_v<T, Log>) return "log";
+  if constexpr (std::is_same_v<T, BuildResult>) return "build_result";
+  if constexpr (std::is_same_v<T, Exit>) return "exit";
+}
+
+template <class Variant, std::size_t I = 0>
+std::optional<Variant> parse_as(const std::string& type, const nlohmann::json& j) {
+  if constexpr (I == std::variant_size_v<Variant>) {
+    return std::nullopt;
+  } else {
+    using T = std::variant_alternative_t<I, Variant>;
+    if (type == type_name<T>()) return Variant(j.get<T>());
+    return parse_as<Variant, I + 1>(type, j);
+  }
+}
+}  // namespace detail
+
+/// The JSON object of @p message with its "type", on one line without the newline. Invalid UTF-8 becomes U+FFFD.
+template <class T>
+std::string encode(const T& message) {
+  nlohmann::json j = message;
+  j["type"] = detail::type_name<T>();
+  return j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+/// One line into a message of @p Variant (FromGuest or ToGuest); nothing for anything that is not one of them.
+template <class Variant>
+std::optional<Variant> decode(std::string_view line) {
+  auto j = nlohmann::json::parse(line, nullptr, false);
+  if (!j.is_object()) return std::nullopt;
+  auto type = j.find("type");
+  if (type == j.end() || !type->is_string()) return std::nullopt;
+  try {
+    return detail::parse_as<Variant>(type->get<std::string>(), j);
+  } catch (const nlohmann::json::exception&) {
+    return std::nullopt;
+  }
+}
+
+}  // namespace karreg::wire::guest
