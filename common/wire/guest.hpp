@@ -1,7 +1,8 @@
 #pragma once
 /// The conversation between karreg-agent and karreg-init (PID 1 of every VM) over virtio-serial.
 /// Newline-delimited JSON, one object a line, at most `max_line_bytes`; see docs/contracts.md §3.
-/// Header-only and free of anything but the standard library and nlohmann/json, so that the static guest shares it.
+/// Header-only and free of anything but the standard library and nlohmann/json, so that the static
+/// guest shares it.
 
 #include <cstdint>
 #include <map>
@@ -37,8 +38,9 @@ struct Network {
   NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Network, address, prefix, gateway, dns)
 };
 
-/// What a `run` VM does: @c pre_run (shell, may be empty) once, then @c command (argv) as user `app` in @c workdir.
-/// The app is *listening* when something accepts on @c port at the address of eth0 (not only on 127.0.0.1).
+/// What a `run` VM does: @c pre_run (shell, may be empty) once, then @c command (argv) as user
+/// `app` in @c workdir. The app is *listening* when something accepts on @c port at the address of
+/// eth0 (not only on 127.0.0.1).
 struct RunConfig {
   std::string pre_run;
   std::vector<std::string> command;
@@ -54,14 +56,16 @@ struct BuildStep {
   NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(BuildStep, name, command)
 };
 
-/// What a `build` VM does: unpack the source disk into @c workdir, run the steps, pack @c output_root as erofs onto the output disk.
+/// What a `build` VM does: unpack the source disk into @c workdir, run the steps, pack @c
+/// output_root as erofs onto the output disk.
 struct BuildConfig {
   std::vector<BuildStep> steps;
   std::string workdir = "/app";
   std::string output_root = "/app";
-  std::int64_t wall_ms = 900'000;        ///< all steps together
-  std::int64_t max_processes = 2048;     ///< processes and threads of the build user
-  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(BuildConfig, steps, workdir, output_root, wall_ms, max_processes)
+  std::int64_t wall_ms = 900'000;     ///< all steps together
+  std::int64_t max_processes = 2048;  ///< processes and threads of the build user
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(BuildConfig, steps, workdir, output_root, wall_ms,
+                                              max_processes)
 };
 
 /// agent -> guest, once, in answer to `hello{configured:false}`. @c kind is "run" or "build".
@@ -74,7 +78,8 @@ struct Config {
   std::map<std::string, std::string> env;
   RunConfig run;
   BuildConfig build;
-  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Config, instance_id, hostname, kind, time_ns, network, env, run, build)
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Config, instance_id, hostname, kind, time_ns, network,
+                                              env, run, build)
 };
 
 /// agent -> guest after every (re)connection: "repeat what I may have missed".
@@ -89,13 +94,15 @@ struct LogAck {
   NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(LogAck, seq)
 };
 
-/// agent -> guest: SIGTERM to the app's process group, SIGKILL after @c grace_ms, flush, `exit`, power off.
+/// agent -> guest: SIGTERM to the app's process group, SIGKILL after @c grace_ms, flush, `exit`,
+/// power off.
 struct Stop {
   std::int64_t grace_ms = 10'000;
   NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Stop, grace_ms)
 };
 
-/// guest -> agent: first message and answer to `attach`. @c uptime_ms: kernel uptime when PID 1 began.
+/// guest -> agent: first message and answer to `attach`. @c uptime_ms: kernel uptime when PID 1
+/// began.
 struct Hello {
   int protocol = protocol_version;
   bool configured = false;
@@ -104,8 +111,10 @@ struct Hello {
   NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Hello, protocol, configured, instance_id, uptime_ms)
 };
 
-/// guest -> agent: where the VM is. @c phase: configuring | pre_run | building | packing | starting | listening | stopping | exited.
-/// @c uptime_ms is the guest's monotonic clock when the phase began; @c detail is for a human (name of a build step, "listens on 127.0.0.1 only" ...).
+/// guest -> agent: where the VM is. @c phase: configuring | pre_run | building | packing | starting
+/// | listening | stopping | exited.
+/// @c uptime_ms is the guest's monotonic clock when the phase began; @c detail is for a human (name
+/// of a build step, "listens on 127.0.0.1 only" ...).
 struct State {
   std::string phase;
   std::int64_t uptime_ms = 0;
@@ -113,7 +122,8 @@ struct State {
   NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(State, phase, uptime_ms, detail)
 };
 
-/// One line printed inside the VM. @c stream: "out", "err" (the app), "build", or "karreg" (the init itself).
+/// One line printed inside the VM. @c stream: "out", "err" (the app), "build", or "karreg" (the
+/// init itself).
 struct LogLine {
   std::int64_t time_ns = 0;
   std::string stream;
@@ -121,7 +131,8 @@ struct LogLine {
   NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(LogLine, time_ns, stream, text)
 };
 
-/// guest -> agent. @c seq counts batches from 1; @c dropped: lines lost before this batch because the guest's bounded buffer was full.
+/// guest -> agent. @c seq counts batches from 1; @c dropped: lines lost before this batch because
+/// the guest's bounded buffer was full.
 struct Log {
   std::uint64_t seq = 0;
   std::uint64_t dropped = 0;
@@ -129,8 +140,10 @@ struct Log {
   NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Log, seq, dropped, lines)
 };
 
-/// guest -> agent: the end of a build. @c ok with @c output_bytes (multiple of 4096) written to the output disk, or @c failed_step and @c reason
-/// ("command exited with 1", "time limit of 900 s reached", "no space left on the build disk", "out of memory" ...).
+/// guest -> agent: the end of a build. @c ok with @c output_bytes (multiple of 4096) written to the
+/// output disk, or @c failed_step and @c reason
+/// ("command exited with 1", "time limit of 900 s reached", "no space left on the build disk", "out
+/// of memory" ...).
 struct BuildResult {
   bool ok = false;
   std::int64_t output_bytes = 0;
@@ -139,7 +152,8 @@ struct BuildResult {
   NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(BuildResult, ok, output_bytes, failed_step, reason)
 };
 
-/// guest -> agent: the app ended (run VMs), just before power off. @c exit_code or @c signal is set; @c reason is a sentence.
+/// guest -> agent: the app ended (run VMs), just before power off. @c exit_code or @c signal is
+/// set; @c reason is a sentence.
 struct Exit {
   int exit_code = 0;
   int signal = 0;
@@ -177,7 +191,8 @@ std::optional<Variant> parse_as(const std::string& type, const nlohmann::json& j
 }
 }  // namespace detail
 
-/// The JSON object of @p message with its "type", on one line without the newline. Invalid UTF-8 becomes U+FFFD.
+/// The JSON object of @p message with its "type", on one line without the newline. Invalid UTF-8
+/// becomes U+FFFD.
 template <class T>
 std::string encode(const T& message) {
   nlohmann::json j = message;
@@ -185,7 +200,8 @@ std::string encode(const T& message) {
   return j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-/// One line into a message of @p Variant (FromGuest or ToGuest); nothing for anything that is not one of them.
+/// One line into a message of @p Variant (FromGuest or ToGuest); nothing for anything that is not
+/// one of them.
 template <class Variant>
 std::optional<Variant> decode(std::string_view line) {
   auto j = nlohmann::json::parse(line, nullptr, false);
