@@ -1,0 +1,32 @@
+#pragma once
+/// The build plan: what builder::inspect() decides, stored with the build and the artifact, read by
+/// the scheduler and the agent.
+
+#include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "common/wire/guest.hpp"
+
+namespace karreg::wire {
+
+/// How a tree becomes an app. Equal plans on equal trees and images give equal artifacts.
+struct BuildPlan {
+  std::string runtime;                  ///< key of the image catalogue: node, python, static, cpp
+  std::string tool;                     ///< npm, pip, cmake, none, ...
+  std::vector<guest::BuildStep> steps;  ///< may be empty: the tree is the app
+  std::string output_root = "/app";     ///< absolute path in the build VM of what becomes /app
+  std::string pre_run;  ///< shell, before the app starts, on every instance; may be empty
+  std::vector<std::string> run_command;  ///< argv
+  int port = 8080;
+  std::map<std::string, std::string>
+      env;  ///< the runtime's defaults (NODE_ENV=production, ...); the app's own env wins
+  std::vector<std::string> reasons;  ///< sentences for the pusher: which files decided, what else
+                                     ///< was seen, how to override
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(BuildPlan, runtime, tool, steps, output_root, pre_run,
+                                              run_command, port, env, reasons)
+};
+
+}  // namespace karreg::wire

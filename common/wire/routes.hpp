@@ -1,0 +1,72 @@
+#pragma once
+/// scheduler <-> proxies (docs/contracts.md §2). A route maps a host and a path prefix to the
+/// instances that serve it.
+
+#include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace karreg::wire {
+
+/// One instance that may get requests. @c address is "host:port".
+struct Backend {
+  std::string instance_id;
+  std::string address;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Backend, instance_id, address)
+  bool operator==(const Backend&) const = default;
+};
+
+/// Key: (@c host, @c path). @c host is lower case without port; @c path is a prefix that begins and
+/// ends with '/'. An empty backend list means: the app is known but nothing serves it now (503).
+struct Route {
+  std::string host;
+  std::string path = "/";
+  std::string app_id;
+  bool sticky_sessions = false;
+  bool force_https = false;
+  std::vector<Backend> backends;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Route, host, path, app_id, sticky_sessions,
+                                              force_https, backends)
+  bool operator==(const Route&) const = default;
+};
+
+struct RouteKey {
+  std::string host;
+  std::string path = "/";
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(RouteKey, host, path)
+  auto operator<=>(const RouteKey&) const = default;
+};
+
+/// The whole table as of @c version.
+struct RouteSnapshot {
+  std::uint64_t version = 0;
+  std::vector<Route> routes;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(RouteSnapshot, version, routes)
+};
+
+/// What changed from @c base to @c version. Applies only to a table of version @c base; a proxy
+/// that has another one asks for a snapshot by reporting its version.
+struct RouteUpdate {
+  std::uint64_t base = 0;
+  std::uint64_t version = 0;
+  std::vector<Route> upserts;
+  std::vector<RouteKey> removes;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(RouteUpdate, base, version, upserts, removes)
+};
+
+/// proxy -> scheduler: at start, after each applied version, when a drain makes progress, and every
+/// 2 s.
+struct ProxyReport {
+  std::string proxy_id;
+  std::uint64_t version = 0;    ///< of the table that all workers use; 0: none yet
+  bool wants_snapshot = false;  ///< the last update did not fit, or there is no table
+  std::map<std::string, int>
+      draining;  ///< instance id -> requests in flight, for instances no longer in the table
+  bool stopping = false;  ///< goes away on purpose: do not wait for its acks
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(ProxyReport, proxy_id, version, wants_snapshot,
+                                              draining, stopping)
+};
+
+}  // namespace karreg::wire

@@ -1,0 +1,63 @@
+#include <catch2/catch.hpp>
+
+#include "common/wire/host.hpp"
+#include "common/wire/json.hpp"
+#include "common/wire/logs.hpp"
+#include "common/wire/news.hpp"
+#include "common/wire/plan.hpp"
+#include "common/wire/routes.hpp"
+
+using namespace karreg::wire;
+
+namespace {
+/// A message must come back from its text as the same JSON.
+template <class T>
+void round_trip(const T& value) {
+  auto back = from_text<T>(to_text(value), "message");
+  REQUIRE(back);
+  CHECK(nlohmann::json(*back) == nlohmann::json(value));
+}
+}  // namespace
+
+TEST_CASE("every message survives its JSON form") {
+  RouteUpdate update{
+      1, 2, {{"a.localhost", "/", "app_1", true, false, {{"i", "127.0.0.1:1"}}}}, {{"b", "/x/"}}};
+  round_trip(update);
+  round_trip(RouteSnapshot{7, update.upserts});
+  round_trip(ProxyReport{"p", 2, false, {{"i", 3}}, false});
+  VmSpec vm;
+  vm.instance_id = "i";
+  vm.env = {{"A", "1"}};
+  vm.run.command = {"node", "server.js"};
+  vm.build.steps = {{"install", "npm ci"}};
+  round_trip(HostDesired{"h", 3, {vm}});
+  VmStatus status;
+  status.instance_id = "i";
+  status.last_lines = {"boom"};
+  status.build.reason = "x";
+  HostReport report;
+  report.host_id = "h";
+  report.vms = {status};
+  round_trip(report);
+  round_trip(Wake{"push", "app_1"});
+  round_trip(LogBatch{"app_1", "d", "i", "app", 1, {{5, "out", "hello"}}});
+  BuildPlan plan;
+  plan.runtime = "node";
+  plan.reasons = {"package.json"};
+  round_trip(plan);
+}
+
+TEST_CASE("a message that is not JSON or has a field of another type says which message") {
+  CHECK(from_text<Wake>("{", "Wake").error().message() == "Wake is not valid JSON");
+  auto wrong = from_text<RouteSnapshot>(R"({"version":"x"})", "RouteSnapshot");
+  REQUIRE_FALSE(wrong);
+  CHECK_THAT(wrong.error().message(), Catch::StartsWith("RouteSnapshot: "));
+  CHECK(from_text<Wake>("{}", "Wake"));
+}
+
+TEST_CASE("bytes that are not UTF-8 do not break a message") {
+  LogBatch batch{"app", "", "", "app", 0, {{1, "out", "\xff\xfe"}}};
+  auto back = from_text<LogBatch>(to_text(batch), "LogBatch");
+  REQUIRE(back);
+  CHECK(back->lines[0].text == "\xEF\xBF\xBD\xEF\xBF\xBD");
+}
