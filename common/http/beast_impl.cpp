@@ -1,0 +1,2 @@
+// The one compiled copy of Beast (BOOST_BEAST_SEPARATE_COMPILATION).
+#include <boost/beast/src.hpp>
