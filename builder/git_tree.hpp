@@ -1,0 +1,40 @@
+#pragma once
+/// The tree of a git commit as a SourceTree, and its way out as an archive. Reads the object
+/// database; nothing is checked out.
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "builder/source_tree.hpp"
+#include "common/git/repository.hpp"
+
+namespace karreg::builder {
+
+class GitTree : public SourceTree {
+ public:
+  /// @p repository must outlive it.
+  GitTree(const git::Repository& repository, git::Commit commit)
+      : repository_(repository), commit_(std::move(commit)) {}
+
+  EntryKind kind(std::string_view path) const override;
+  Result<std::string> read(std::string_view path, std::size_t max_bytes) const override;
+  std::vector<Entry> list(std::string_view path) const override;
+
+  /// Id of the tree at @p folder ("" for the root): equal ids, equal files.
+  Result<std::string> tree_id(const std::string& folder) const;
+
+  /// Writes the files under @p folder as an uncompressed tar to @p sink: modes and links kept,
+  /// every time is the commit's, owner 0, names in git's order. Error `invalid` at a submodule,
+  /// `too_large` above @p max_bytes, or what the sink returned.
+  Result<void> archive(const std::string& folder, std::int64_t max_bytes,
+                       const std::function<Result<void>(std::string_view)>& sink) const;
+
+ private:
+  Result<git::TreeHandle> subtree(std::string_view folder) const;
+
+  const git::Repository& repository_;
+  git::Commit commit_;
+};
+
+}  // namespace karreg::builder

@@ -1,0 +1,22 @@
+#pragma once
+/// Manifests of package managers, read out of a tree with messages that name file and line.
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "builder/source_tree.hpp"
+#include "common/error.hpp"
+
+namespace karreg::builder {
+
+/// The JSON object in the file at @p path. Error `invalid`: "package.json, line 3, column 5: ...".
+Result<nlohmann::json> read_json_object(const SourceTree& tree, std::string_view path);
+
+/// The text at @p section / @p key of a manifest, trimmed; empty when either is absent. Error
+/// `invalid` when it is there and is not text. An empty @p section is the manifest itself.
+Result<std::string> text_at(const nlohmann::json& manifest, std::string_view file,
+                            const std::string& section, const std::string& key);
+
+}  // namespace karreg::builder

@@ -1,0 +1,20 @@
+#pragma once
+/// Command lines of people, for /bin/sh.
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace karreg::builder {
+
+/// @p word as one word of a shell, quoted where needed.
+std::string shell_quote(std::string_view word);
+
+/// argv that runs @p line under /bin/sh. A single simple command replaces the shell, so that it
+/// gets the signals itself.
+std::vector<std::string> shell_argv(std::string_view line);
+
+/// @p text without blanks at both ends.
+std::string trimmed(std::string_view text);
+
+}  // namespace karreg::builder

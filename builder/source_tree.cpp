@@ -1,0 +1,49 @@
+#include "builder/source_tree.hpp"
+
+#include <set>
+
+namespace karreg::builder {
+
+std::string join_path(std::string_view parent, std::string_view name) {
+  if (parent.empty()) return std::string(name);
+  if (name.empty()) return std::string(parent);
+  return std::string(parent) + "/" + std::string(name);
+}
+
+EntryKind MemoryTree::kind(std::string_view path) const {
+  if (path.empty()) return EntryKind::folder;
+  if (files_.contains(std::string(path))) return EntryKind::file;
+  const std::string prefix = std::string(path) + "/";
+  const auto next = files_.lower_bound(prefix);
+  return next != files_.end() && next->first.starts_with(prefix) ? EntryKind::folder
+                                                                 : EntryKind::none;
+}
+
+Result<std::string> MemoryTree::read(std::string_view path, std::size_t max_bytes) const {
+  const auto found = files_.find(std::string(path));
+  if (found == files_.end())
+    return Error(ErrorKind::not_found, std::string(path) + " is not a file");
+  if (found->second.size() > max_bytes)
+    return Error(ErrorKind::too_large, std::string(path) + " is larger than " +
+                                           std::to_string(max_bytes / 1024) + " KiB");
+  return found->second;
+}
+
+std::vector<Entry> MemoryTree::list(std::string_view path) const {
+  const std::string prefix = path.empty() ? "" : std::string(path) + "/";
+  std::set<std::string> names;
+  for (auto it = files_.lower_bound(prefix); it != files_.end() && it->first.starts_with(prefix);
+       ++it) {
+    const std::string rest = it->first.substr(prefix.size());
+    names.insert(rest.substr(0, rest.find('/')));
+  }
+  std::vector<Entry> entries;
+  for (const std::string& name : names) entries.push_back({name, kind(join_path(path, name))});
+  return entries;
+}
+
+std::string Subtree::inside(std::string_view path) const {
+  return join_path(folder_, path);
+}
+
+}  // namespace karreg::builder

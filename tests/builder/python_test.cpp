@@ -1,0 +1,154 @@
+#include "a_tree.hpp"
+
+using namespace karreg;
+using namespace karreg::builder;
+
+TEST_CASE("requirements are installed into a virtual environment and everything is compiled") {
+  const auto plan =
+      plan_of({{"requirements.txt", "flask\n"}, {"app.py", "app = Flask(__name__)\n"}});
+  CHECK(plan.runtime == "python");
+  CHECK(plan.tool == "pip");
+  CHECK(step_names(plan) == "install|compile");
+  CHECK(command_of(plan, "install") ==
+        "python3 -m venv --without-pip /app/.venv\n"
+        "pip3 --python /app/.venv/bin/python install --no-compile --no-input "
+        "--disable-pip-version-check --cache-dir /cache/pip -r requirements.txt");
+  CHECK(plan.env.at("PATH") == "/app/.venv/bin:/usr/local/bin:/usr/bin:/bin");
+  CHECK(plan.reasons.front() == "Detected Python (requirements.txt).");
+  CHECK(gives_reason(plan, "Install: pip into /app/.venv (requirements.txt)."));
+}
+
+TEST_CASE("a lone app.py runs on the system's Python without a build") {
+  const auto plan = plan_of({{"app.py", "print(1)\n"}});
+  CHECK(plan.tool == "none");
+  CHECK(plan.steps.empty());
+  CHECK(run_of(plan) == "/usr/bin/python3 app.py");
+}
+
+TEST_CASE("python: what is installed") {
+  struct Case {
+    std::string name, file, text, end;
+  };
+  const auto c = GENERATE(values<Case>({
+      {"a build system installs the project", "pyproject.toml",
+       "[build-system]\nrequires=[]\n[project]\nname='x'\ndependencies=['flask']\n", " ."},
+      {"without one its dependencies", "pyproject.toml",
+       "[project]\nname='x'\ndependencies=['flask>=2', \"a; python_version > '3'\"]\n",
+       " 'flask>=2' 'a; python_version > '\\''3'\\'''"},
+      {"tool settings alone install nothing", "pyproject.toml", "[tool.black]\nline-length=99\n",
+       "(no step install)"},
+  }));
+  INFO(c.name);
+  const auto plan = plan_of({{c.file, c.text}, {"main.py", ""}});
+  const std::string install = command_of(plan, "install");
+  CHECK(install.substr(install.size() - std::min(install.size(), c.end.size())) == c.end);
+}
+
+TEST_CASE("python: how it starts") {
+  struct Case {
+    std::string name;
+    Files files;
+    Env env;
+    std::string run;
+  };
+  const std::string gunicorn = "/app/.venv/bin/gunicorn --bind 0.0.0.0:8080 ";
+  const std::string uvicorn = "/app/.venv/bin/uvicorn --host 0.0.0.0 --port 8080 ";
+  const auto c = GENERATE_COPY(values<Case>({
+      {"gunicorn and an app object",
+       {{"requirements.txt", "Flask\nGunicorn==21\n"},
+        {"app.py", "from flask import Flask\napp = Flask(__name__)\n"}},
+       {},
+       gunicorn + "app:app"},
+      {"application is a name too",
+       {{"requirements.txt", "gunicorn\n"}, {"main.py", "application = make()\n"}},
+       {},
+       gunicorn + "main:application"},
+      {"FastAPI under uvicorn",
+       {{"requirements.txt", "fastapi\nuvicorn[standard]\ngunicorn\n"},
+        {"main.py", "app = FastAPI()\n"}},
+       {},
+       uvicorn + "main:app"},
+      {"Flask alone",
+       {{"requirements.txt", "flask\n"}, {"app.py", "app = Flask(__name__)\n"}},
+       {},
+       "/app/.venv/bin/flask --app app:app run --host 0.0.0.0 --port 8080"},
+      {"a file that starts itself",
+       {{"requirements.txt", "flask\n"},
+        {"app.py", "app = Flask(__name__)\nif __name__ == '__main__':\n  app.run()\n"}},
+       {},
+       "/app/.venv/bin/python app.py"},
+      {"an object of a similar name is none",
+       {{"requirements.txt", "gunicorn\n"}, {"app.py", "apple = 1\nif app == 2: pass\n"}},
+       {},
+       "/app/.venv/bin/python app.py"},
+      {"wsgi.py",
+       {{"requirements.txt", "gunicorn\n"}, {"wsgi.py", "application = 1\n"}},
+       {},
+       gunicorn + "wsgi:application"},
+      {"wsgi.py with app",
+       {{"requirements.txt", "gunicorn\n"}, {"wsgi.py", "app = 1\n"}},
+       {},
+       gunicorn + "wsgi:app"},
+      {"Django under gunicorn",
+       {{"requirements.txt", "django\ngunicorn\n"}, {"manage.py", ""}, {"shop/wsgi.py", ""}},
+       {},
+       gunicorn + "shop.wsgi"},
+      {"Django under uvicorn",
+       {{"requirements.txt", "django\nuvicorn\n"}, {"manage.py", ""}, {"shop/asgi.py", ""}},
+       {},
+       uvicorn + "shop.asgi:application"},
+      {"Django alone",
+       {{"requirements.txt", "django\n"}, {"manage.py", ""}},
+       {},
+       "/app/.venv/bin/python manage.py runserver --noreload 0.0.0.0:8080"},
+      {"CC_PYTHON_MODULE",
+       {{"requirements.txt", "gunicorn\n"}, {"x.py", ""}},
+       {{"CC_PYTHON_MODULE", "x:api"}},
+       gunicorn + "x:api"},
+      {"a Procfile",
+       {{"requirements.txt", "flask\n"}, {"Procfile", "web: hypercorn x:y\n"}},
+       {},
+       "/bin/sh -c exec hypercorn x:y"},
+  }));
+  INFO(c.name);
+  CHECK(run_of(plan_of(c.files, c.env)) == c.run);
+}
+
+TEST_CASE("python: bad input is refused with place and cure") {
+  struct Case {
+    std::string name;
+    Files files;
+    Env env;
+    std::string message;
+  };
+  const auto c = GENERATE(values<Case>({
+      {"malformed TOML",
+       {{"pyproject.toml", "[project\nname='x'\n"}, {"app.py", ""}},
+       {},
+       "pyproject.toml, line 1, column 9: Error while parsing table header: expected ']', saw "
+       "'\\n'"},
+      {"a dependency that is no text",
+       {{"pyproject.toml", "[project]\ndependencies=[1]\n"}, {"app.py", ""}},
+       {},
+       "pyproject.toml, line 2: project.dependencies must be a list of texts."},
+      {"nothing to start",
+       {{"requirements.txt", "flask\n"}},
+       {},
+       "Nothing says how to start this app: there is no Procfile, manage.py, wsgi.py, app.py, "
+       "main.py, "
+       "server.py or run.py. Add a Procfile with a line like `web: python your_file.py`, or set "
+       "CC_RUN_COMMAND."},
+      {"wsgi.py without a server",
+       {{"requirements.txt", "flask\n"}, {"wsgi.py", "application=1\n"}},
+       {},
+       "wsgi.py needs a server, and neither gunicorn nor uvicorn is among the dependencies. Add "
+       "gunicorn to requirements.txt, or set CC_RUN_COMMAND."},
+      {"CC_PYTHON_MODULE without a server",
+       {{"requirements.txt", "flask\n"}},
+       {{"CC_PYTHON_MODULE", "x:y"}},
+       "CC_PYTHON_MODULE=x:y needs a server, and neither gunicorn nor uvicorn is among the "
+       "dependencies. Add gunicorn to requirements.txt, or set CC_RUN_COMMAND."},
+  }));
+  INFO(c.name);
+  CHECK(refusal_of(c.files, c.env) == c.message);
+}

@@ -1,0 +1,151 @@
+#include "a_tree.hpp"
+#include "builder/folder_tree.hpp"
+#include "builder/git_tree.hpp"
+#include "scratch.hpp"
+
+using namespace karreg;
+using namespace karreg::builder;
+using namespace karreg::test;
+
+namespace {
+
+/// A repository with one commit of hello files: a script, a link, a folder.
+class Sample {
+ public:
+  Sample() {
+    write_file(work() / "package.json", R"({"scripts":{"start":"node a.js"}})");
+    write_file(work() / "bin/run", "#!/bin/sh\n");
+    write_file(work() / "web/index.html", "<p>");
+    git("init -q -b master");
+    git("config user.email a@example.org && git config user.name A");
+    must_run("chmod 755 " + (work() / "bin/run").string() + " && ln -s bin/run " +
+             (work() / "link").string());
+    commit();
+  }
+  void commit() {
+    git("add -A");
+    git("-c commit.gpgsign=false commit -q -m x --date=2023-11-14T22:13:20Z");
+  }
+  std::string git(const std::string& arguments) const {
+    return must_run("cd " + work().string() + " && GIT_COMMITTER_DATE=2023-11-14T22:13:20Z git " +
+                    arguments);
+  }
+  std::filesystem::path work() const { return scratch_ / "work"; }
+  std::filesystem::path dot_git() const { return work() / ".git"; }
+  const ScratchFolder& scratch() const { return scratch_; }
+
+  git::Repository repository() const {
+    auto opened = git::Repository::open(dot_git());
+    if (!opened) FAIL(opened.error().message());
+    return std::move(*opened);
+  }
+
+ private:
+  ScratchFolder scratch_;
+};
+
+GitTree head_of(const git::Repository& repository) {
+  auto commit = repository.commit_at("HEAD");
+  if (!commit) FAIL(commit.error().message());
+  return {repository, std::move(*commit)};
+}
+
+}  // namespace
+
+TEST_CASE("a folder and a commit of it look the same to the inspector") {
+  const Sample sample;
+  const auto repository = sample.repository();
+  const GitTree commit = head_of(repository);
+  const FolderTree folder(sample.work());
+  for (const SourceTree* tree :
+       {static_cast<const SourceTree*>(&commit), static_cast<const SourceTree*>(&folder)}) {
+    CHECK(tree->kind("") == EntryKind::folder);
+    CHECK(tree->kind("package.json") == EntryKind::file);
+    CHECK(tree->kind("bin") == EntryKind::folder);
+    CHECK(tree->kind("bin/run") == EntryKind::file);
+    CHECK(tree->kind("link") == EntryKind::link);
+    CHECK(tree->kind("nope") == EntryKind::none);
+    CHECK(tree->read("bin/run", 100).value() == "#!/bin/sh\n");
+    CHECK(tree->read("bin/run", 3).error().kind() == ErrorKind::too_large);
+    CHECK(tree->read("link", 100).error().kind() == ErrorKind::not_found);
+    CHECK(tree->read("bin", 100).error().kind() == ErrorKind::not_found);
+    std::string names;
+    for (const Entry& entry : tree->list("")) names += entry.name + " ";
+    CHECK(names == "bin link package.json web ");
+    CHECK(tree->list("package.json").empty());
+    const auto plan = inspect(*tree, {});
+    REQUIRE(plan);
+    CHECK(plan->runtime == "node");
+  }
+}
+
+TEST_CASE("a commit becomes an archive with modes, links and the commit's time") {
+  const Sample sample;
+  const auto repository = sample.repository();
+  std::string bytes;
+  const auto keep = [&](std::string_view part) {
+    bytes += part;
+    return ok();
+  };
+  REQUIRE(head_of(repository).archive("", 1 << 20, keep));
+  write_file(sample.scratch() / "a.tar", bytes);
+  CHECK(must_run("TZ=UTC tar -tvf " + (sample.scratch() / "a.tar").string()) ==
+        "drwxr-xr-x root/root         0 2023-11-14 22:13 bin/\n"
+        "-rwxr-xr-x root/root        10 2023-11-14 22:13 bin/run\n"
+        "lrwxrwxrwx root/root         0 2023-11-14 22:13 link -> bin/run\n"
+        "-rw-r--r-- root/root        33 2023-11-14 22:13 package.json\n"
+        "drwxr-xr-x root/root         0 2023-11-14 22:13 web/\n"
+        "-rw-r--r-- root/root         3 2023-11-14 22:13 web/index.html\n");
+  const std::string first = std::exchange(bytes, "");
+  REQUIRE(head_of(repository).archive("", 1 << 20, keep));
+  CHECK(bytes == first);
+
+  bytes.clear();
+  REQUIRE(head_of(repository).archive("web", 1 << 20, keep));
+  write_file(sample.scratch() / "b.tar", bytes);
+  CHECK(must_run("tar -tf " + (sample.scratch() / "b.tar").string()) == "index.html\n");
+  CHECK(head_of(repository).archive("nope", 1 << 20, keep).error().kind() == ErrorKind::not_found);
+}
+
+TEST_CASE("an archive over the limit is refused") {
+  const Sample sample;
+  const auto repository = sample.repository();
+  const auto refused = head_of(repository).archive("", 1024, [](std::string_view) { return ok(); });
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().kind() == ErrorKind::too_large);
+}
+
+TEST_CASE("a submodule is refused with its path and the way out") {
+  Sample sample;
+  sample.git(
+      "update-index --add --cacheinfo 160000,0123456789012345678901234567890123456789,vendor/lib");
+  sample.git("-c commit.gpgsign=false commit -q -m sub");
+  const auto repository = sample.repository();
+  const auto refused =
+      head_of(repository).archive("", 1 << 20, [](std::string_view) { return ok(); });
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().kind() == ErrorKind::invalid);
+  CHECK(
+      refused.error().message() ==
+      "vendor/lib is a git submodule, and submodules are not fetched. Commit its files into this "
+      "repository (git subtree add --prefix=vendor/lib ...), or install it in CC_PRE_BUILD_HOOK.");
+}
+
+TEST_CASE("tree ids tell equal folders from changed ones") {
+  Sample sample;
+  const auto repository = sample.repository();
+  const std::string root = head_of(repository).tree_id("").value();
+  const std::string web = head_of(repository).tree_id("web").value();
+  write_file(sample.work() / "bin/run", "changed");
+  sample.commit();
+  CHECK(head_of(repository).tree_id("").value() != root);
+  CHECK(head_of(repository).tree_id("web").value() == web);
+}
+
+TEST_CASE("commits that are not there say so") {
+  const Sample sample;
+  const auto repository = sample.repository();
+  CHECK(repository.commit("master").error().kind() == ErrorKind::invalid);
+  CHECK(repository.commit(std::string(40, 'a')).error().kind() == ErrorKind::not_found);
+  CHECK(git::Repository::open(sample.scratch() / "nope").error().kind() == ErrorKind::not_found);
+}
