@@ -1,0 +1,30 @@
+#pragma once
+/// Secrets at rest: AES-256-GCM (NIST SP 800-38D) under the platform's key.
+
+#include <string>
+#include <string_view>
+
+#include "common/error.hpp"
+
+namespace karreg::crypto {
+
+/// Seals texts so that they can stand in the database. The context (an id) is bound to the sealed
+/// text: it opens in no other place.
+class Vault {
+ public:
+  /// Reads the key (64 hexadecimal digits) from @p key_file, or makes one there (mode 0600) when
+  /// the file does not exist. Error `invalid` for a file of another form, `internal` when it cannot
+  /// be read or made.
+  static Result<Vault> open_or_create(const std::string& key_file);
+
+  /// base64 of nonce, ciphertext and tag.
+  std::string seal(std::string_view plain, std::string_view context) const;
+  /// Error `invalid` when @p sealed was changed, or sealed under another key or context.
+  Result<std::string> open(std::string_view sealed, std::string_view context) const;
+
+ private:
+  explicit Vault(std::string key) : key_(std::move(key)) {}
+  std::string key_;
+};
+
+}  // namespace karreg::crypto
