@@ -1,0 +1,10 @@
+# Writes a C++ file with the text of each migration, sorted by name.
+set(text "#include \"common/db/migrate.hpp\"\n\nnamespace karreg::db {\nconst std::vector<Migration>& migrations() {\n  static const std::vector<Migration> all = {\n")
+list(SORT FILES)
+foreach(file ${FILES})
+  get_filename_component(name ${file} NAME_WE)
+  file(READ ${file} sql)
+  string(APPEND text "    {\"${name}\", R\"sql(${sql})sql\"},\n")
+endforeach()
+string(APPEND text "  };\n  return all;\n}\n}  // namespace karreg::db\n")
+file(WRITE ${OUT} "${text}")
