@@ -1,0 +1,76 @@
+#include "images/guest/channel.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <stdexcept>
+
+#include "images/guest/system.hpp"
+
+namespace karreg::guest {
+
+namespace {
+/// More than this is not kept for an agent that does not read: logs wait in their own bounded
+/// buffer.
+constexpr std::size_t max_output = 1024 * 1024;
+
+std::string find_port() {
+  for (const auto& entry : std::filesystem::directory_iterator("/sys/class/virtio-ports")) {
+    const std::string name = read_file(entry.path() / "name");
+    if (name.starts_with(wire::guest::port_name)) return "/dev/" + entry.path().filename().string();
+  }
+  throw std::runtime_error(std::string("no virtio port named ") + wire::guest::port_name);
+}
+}  // namespace
+
+Channel::Channel() : fd_(::open(find_port().c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC)) {
+  if (fd_ < 0) fail("opening the port to the agent");
+}
+
+short Channel::wanted_events() const {
+  if (!connected_) return 0;
+  return static_cast<short>(POLLIN | (out_.empty() ? 0 : POLLOUT));
+}
+
+void Channel::pump() {
+  char buffer[16 * 1024];
+  connected_ = true;
+  for (;;) {
+    const ssize_t n = ::read(fd_, buffer, sizeof buffer);
+    if (n > 0) {
+      in_.append(buffer, static_cast<std::size_t>(n));
+      continue;
+    }
+    // End of file and not "try again": nobody holds the other end.
+    if (n == 0) connected_ = false;
+    break;
+  }
+  while (connected_ && !out_.empty()) {
+    const ssize_t n = ::write(fd_, out_.data(), std::min<std::size_t>(out_.size(), 32 * 1024));
+    if (n <= 0) break;
+    out_.erase(0, static_cast<std::size_t>(n));
+  }
+  if (out_.size() > max_output) discard_output();
+}
+
+std::optional<wire::guest::ToGuest> Channel::receive() {
+  for (;;) {
+    const auto newline = in_.find('\n');
+    if (newline == std::string::npos) {
+      if (in_.size() > wire::guest::max_line_bytes) in_.clear();
+      return std::nullopt;
+    }
+    const std::string line = in_.substr(0, newline);
+    in_.erase(0, newline + 1);
+    if (auto message = wire::guest::decode<wire::guest::ToGuest>(line)) return message;
+  }
+}
+
+void Channel::discard_output() {
+  out_ = "\n";
+}
+
+}  // namespace karreg::guest

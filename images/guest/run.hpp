@@ -1,0 +1,13 @@
+#pragma once
+
+#include "images/guest/supervisor.hpp"
+
+namespace karreg::guest {
+
+/// The life of a run VM: pre-run hook, the app until it ends. Returns what to tell the agent.
+wire::guest::Exit run_app(Supervisor& supervisor, const wire::guest::Config& config);
+
+/// Environment of tenants' processes: the configured one over the usual PATH, HOME, USER, LANG.
+std::map<std::string, std::string> app_environment(const wire::guest::Config& config);
+
+}  // namespace karreg::guest

@@ -1,0 +1,240 @@
+#include "images/guest/supervisor.hpp"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include "images/guest/system.hpp"
+
+namespace karreg::guest {
+
+using namespace std::chrono_literals;
+namespace msg = wire::guest;
+
+namespace {
+/// How long the agent gets to fetch the last lines before the VM ends without them.
+constexpr auto farewell_time = 5s;
+/// How often an absent agent is looked for, and children are looked at.
+constexpr auto tick = 10ms;
+/// Between SIGTERM and SIGKILL when a deadline has passed.
+constexpr auto overtime = 2s;
+
+[[noreturn]] void become(const Child& child, int out, int err) {
+  ::setsid();
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  const int null = ::open("/dev/null", O_RDONLY);
+  ::dup2(null, STDIN_FILENO);
+  ::dup2(out, STDOUT_FILENO);
+  ::dup2(err, STDERR_FILENO);
+  if (child.as_app) {
+    if (child.max_processes > 0) {
+      const rlimit limit{static_cast<rlim_t>(child.max_processes),
+                         static_cast<rlim_t>(child.max_processes)};
+      ::setrlimit(RLIMIT_NPROC, &limit);
+    }
+    const gid_t group = app_gid;
+    if (::setgroups(1, &group) != 0 || ::setgid(app_gid) != 0 || ::setuid(app_uid) != 0)
+      ::_exit(126);
+    ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  }
+  if (::chdir(child.directory.c_str()) != 0) {
+    ::dprintf(STDERR_FILENO, "cannot enter %s: %s\n", child.directory.c_str(),
+              std::strerror(errno));
+    ::_exit(126);
+  }
+  std::vector<std::string> entries;
+  for (const auto& [name, value] : child.env) entries.push_back(name + "=" + value);
+  std::vector<char*> env;
+  for (auto& entry : entries) env.push_back(entry.data());
+  env.push_back(nullptr);
+  auto words = child.argv;
+  std::vector<char*> argv;
+  for (auto& w : words) argv.push_back(w.data());
+  argv.push_back(nullptr);
+  ::execvpe(argv[0], argv.data(), env.data());
+  ::dprintf(STDERR_FILENO, "cannot start %s: %s\n", argv[0], std::strerror(errno));
+  ::_exit(127);
+}
+}  // namespace
+
+std::string Ended::sentence() const {
+  if (oom) return "was killed: the VM ran out of memory";
+  if (signal != 0)
+    return "was killed by signal " + std::to_string(signal) + " (" + ::strsignal(signal) + ")";
+  return "exited with " + std::to_string(exit_code);
+}
+
+void Supervisor::hello() {
+  channel_.send(msg::Hello{msg::protocol_version, config_.has_value(),
+                           config_ ? config_->instance_id : std::string(), started_ms_});
+}
+
+msg::Config Supervisor::wait_for_config() {
+  started_ms_ = uptime_ms();
+  hello();
+  while (!config_) pump(tick);
+  return *config_;
+}
+
+void Supervisor::say(const std::string& phase, const std::string& detail) {
+  state_ = msg::State{phase, uptime_ms(), detail};
+  channel_.send(*state_);
+}
+
+template <>
+void Supervisor::remember_and_send(const msg::BuildResult& message) {
+  build_result_ = message;
+  channel_.send(message);
+}
+
+template <>
+void Supervisor::remember_and_send(const msg::Exit& message) {
+  exit_ = message;
+  channel_.send(message);
+}
+
+void Supervisor::log(const std::string& text) {
+  logs_.add({wall_time_ns(), "karreg", text}, Clock::now());
+}
+
+void Supervisor::handle(const msg::ToGuest& message) {
+  if (const auto* config = std::get_if<msg::Config>(&message)) {
+    if (!config_) config_ = *config;
+  } else if (const auto* ack = std::get_if<msg::LogAck>(&message)) {
+    logs_.ack(ack->seq);
+  } else if (const auto* stop = std::get_if<msg::Stop>(&message)) {
+    if (!stop_) stop_ = *stop;
+  } else {
+    // A new agent: it knows nothing yet.
+    hello();
+    if (state_) channel_.send(*state_);
+    if (build_result_) channel_.send(*build_result_);
+    if (exit_) channel_.send(*exit_);
+    logs_.resend();
+  }
+}
+
+void Supervisor::drain(Source& source, bool& open) {
+  char buffer[16 * 1024];
+  for (int i = 0; i < 16; ++i) {
+    const ssize_t n = ::read(source.fd, buffer, sizeof buffer);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (n <= 0) {
+      if (auto rest = source.splitter.rest())
+        logs_.add({wall_time_ns(), source.stream, *rest}, Clock::now());
+      open = false;
+      return;
+    }
+    for (auto& line : source.splitter.take({buffer, static_cast<std::size_t>(n)}))
+      logs_.add({wall_time_ns(), source.stream, std::move(line)}, Clock::now());
+  }
+}
+
+void Supervisor::reap() {
+  int status = 0;
+  for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;)
+    if (pid == child_) child_status_ = status;
+}
+
+void Supervisor::pump(std::chrono::milliseconds timeout) {
+  std::vector<pollfd> fds;
+  if (channel_.wanted_events() != 0) fds.push_back({channel_.fd(), channel_.wanted_events(), 0});
+  for (const auto& source : sources_) fds.push_back({source.fd, POLLIN, 0});
+  auto wait = timeout;
+  if (const auto due = logs_.due())
+    wait =
+        std::clamp(std::chrono::duration_cast<std::chrono::milliseconds>(*due - Clock::now()) + 1ms,
+                   std::chrono::milliseconds(0), timeout);
+  ::poll(fds.data(), fds.size(), static_cast<int>(wait.count()));
+  std::erase_if(sources_, [&](Source& source) {
+    bool open = true;
+    drain(source, open);
+    if (!open) ::close(source.fd);
+    return !open;
+  });
+  reap();
+  channel_.pump();
+  while (auto message = channel_.receive()) handle(*message);
+  while (channel_.connected() && channel_.flushed()) {
+    auto batch = logs_.next(Clock::now());
+    if (!batch) break;
+    channel_.send(*batch);
+    channel_.pump();
+  }
+}
+
+Ended Supervisor::run(const Child& child, std::optional<Clock::time_point> deadline,
+                      const std::function<void()>& on_tick) {
+  int out[2];
+  int err[2];
+  if (::pipe2(out, O_CLOEXEC) != 0 || ::pipe2(err, O_CLOEXEC) != 0) fail("pipe");
+  ::fcntl(out[0], F_SETFL, O_NONBLOCK);
+  ::fcntl(err[0], F_SETFL, O_NONBLOCK);
+  const std::uint64_t ooms = oom_kills();
+  child_status_.reset();
+  child_ = ::fork();
+  if (child_ < 0) fail("fork");
+  if (child_ == 0) become(child, out[1], err[1]);
+  ::close(out[1]);
+  ::close(err[1]);
+  sources_.push_back({out[0], child.out_stream, {}});
+  sources_.push_back({err[0], child.err_stream, {}});
+
+  Ended ended;
+  std::optional<Clock::time_point> kill_at;
+  const auto terminate = [&](std::chrono::milliseconds grace) {
+    ::kill(-child_, SIGTERM);
+    kill_at = Clock::now() + grace;
+  };
+  while (!child_status_) {
+    pump(tick);
+    if (on_tick) on_tick();
+    const auto now = Clock::now();
+    if (kill_at && now >= *kill_at) {
+      ::kill(-child_, SIGKILL);
+      kill_at = now + 1s;
+    } else if (!kill_at && stop_) {
+      ended.stopped = true;
+      say("stopping");
+      terminate(std::chrono::milliseconds(stop_->grace_ms));
+    } else if (!kill_at && deadline && now >= *deadline) {
+      ended.timed_out = true;
+      terminate(overtime);
+    }
+  }
+  ::kill(-child_, SIGKILL);  // what the child left behind in its session
+  const int status = *child_status_;
+  child_ = -1;
+  ended.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+  ended.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+  ended.oom = !ended.good() && oom_kills() > ooms;
+  // Its last output may still be in the pipes; a daemonised grandchild must not hold us up.
+  const auto until = Clock::now() + 500ms;
+  while (!sources_.empty() && Clock::now() < until) pump(tick);
+  for (auto& source : sources_) {
+    bool open = true;
+    drain(source, open);
+    ::close(source.fd);
+  }
+  sources_.clear();
+  return ended;
+}
+
+void Supervisor::finish() {
+  logs_.hurry();
+  const auto until = Clock::now() + farewell_time;
+  while (Clock::now() < until && !(logs_.empty() && channel_.flushed())) pump(tick);
+}
+
+}  // namespace karreg::guest

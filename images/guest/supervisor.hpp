@@ -1,0 +1,85 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "images/guest/channel.hpp"
+#include "images/guest/log_buffer.hpp"
+
+namespace karreg::guest {
+
+/// How a child ended.
+struct Ended {
+  int exit_code = 0;
+  int signal = 0;
+  bool oom = false;
+  bool timed_out = false;  ///< killed by us at its deadline
+  bool stopped = false;    ///< killed because the agent said stop
+  /// "exited with 1", "was killed by signal 9 (Killed)", "was killed: the VM ran out of memory".
+  std::string sentence() const;
+  bool good() const { return exit_code == 0 && signal == 0 && !timed_out && !stopped; }
+};
+
+/// What to start.
+struct Child {
+  std::vector<std::string> argv;
+  std::map<std::string, std::string> env;
+  std::string directory = "/";
+  bool as_app = true;  ///< the unprivileged user; false: root, for the platform's own tools
+  std::string out_stream = "out";  ///< names of the log streams of stdout and stderr
+  std::string err_stream = "err";
+  std::int64_t max_processes = 0;  ///< RLIMIT_NPROC; 0: no limit
+};
+
+/// The event loop of PID 1: one child at a time, the channel, the logs, orphans.
+class Supervisor {
+ public:
+  explicit Supervisor(Channel& channel) : channel_(channel) {}
+
+  /// Waits for the agent's configuration, answering `attach` with `hello`.
+  wire::guest::Config wait_for_config();
+  void say(const std::string& phase, const std::string& detail = {});
+  /// A line of the init itself.
+  void log(const std::string& text);
+  /// Runs @p child to its end or to @p deadline. @p on_tick is called between events while it runs.
+  Ended run(const Child& child, std::optional<Clock::time_point> deadline,
+            const std::function<void()>& on_tick = {});
+  /// Sends the last messages and waits (bounded) until the agent has all logs.
+  void finish();
+  template <class T>
+  void remember_and_send(const T& message);
+
+  bool stop_requested() const { return stop_.has_value(); }
+
+ private:
+  struct Source {
+    int fd;
+    std::string stream;
+    LineSplitter splitter;
+  };
+  /// One round: poll at most @p timeout, move bytes, handle the agent's messages.
+  void pump(std::chrono::milliseconds timeout);
+  void handle(const wire::guest::ToGuest& message);
+  void hello();
+  void drain(Source& source, bool& open);
+  void reap();
+
+  Channel& channel_;
+  LogBuffer logs_;
+  std::vector<Source> sources_;
+  std::optional<wire::guest::Config> config_;
+  std::optional<wire::guest::Stop> stop_;
+  std::optional<wire::guest::State> state_;
+  std::optional<wire::guest::BuildResult> build_result_;
+  std::optional<wire::guest::Exit> exit_;
+  std::int64_t started_ms_ = 0;
+  pid_t child_ = -1;
+  std::optional<int> child_status_;
+};
+
+}  // namespace karreg::guest

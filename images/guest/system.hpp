@@ -1,0 +1,39 @@
+#pragma once
+/// The machine as PID 1 sees it: mounts, disks, network, clock.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "common/wire/guest.hpp"
+
+namespace karreg::guest {
+
+/// The user that runs tenants' code; made by the image recipes.
+inline constexpr unsigned app_uid = 1000;
+inline constexpr unsigned app_gid = 1000;
+
+/// Throws std::runtime_error "@p what: <errno text>".
+[[noreturn]] void fail(const std::string& what);
+
+/// /proc, /sys and /dev, before anything else.
+void mount_early();
+/// Path of the virtio disk with @p serial, e.g. "/dev/vdb"; throws when there is none.
+std::string disk(std::string_view serial);
+/// Puts the root together (image below, scratch above), mounts what the VM kind needs, and makes it
+/// "/". @p kind: "run" or "build".
+void enter_root(std::string_view kind);
+/// lo, eth0, default route, /etc/resolv.conf, /etc/hosts, host name.
+void configure_network(const wire::guest::Network& network, const std::string& hostname);
+void set_clock(std::int64_t time_ns);
+std::int64_t wall_time_ns();
+std::int64_t uptime_ms();
+/// Whole content of a small file; empty when it cannot be read.
+std::string read_file(const std::string& path);
+void write_file(const std::string& path, std::string_view content);
+/// How many processes the kernel killed for want of memory.
+std::uint64_t oom_kills();
+/// Ends the VM. Data on disks is synced before.
+[[noreturn]] void power_off();
+
+}  // namespace karreg::guest
