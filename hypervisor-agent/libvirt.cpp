@@ -1,0 +1,129 @@
+#include "hypervisor-agent/libvirt.hpp"
+
+#include <libvirt/libvirt.h>
+#include <libvirt/virterror.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <thread>
+
+#include "common/handle.hpp"
+#include "common/log.hpp"
+
+namespace karreg::agent {
+
+namespace {
+
+using Connection = Handle<virConnect, virConnectClose>;
+using Domain = Handle<virDomain, virDomainFree>;
+
+/// libvirt's last error of this thread; must be called right after the failing call.
+Error last_error(const std::string& doing) {
+  const virError* error = virGetLastError();
+  const bool absent = error != nullptr && error->code == VIR_ERR_NO_DOMAIN;
+  return Error(absent ? ErrorKind::not_found : ErrorKind::unavailable,
+               doing + ": " +
+                   (error != nullptr && error->message != nullptr ? error->message
+                                                                  : "unknown libvirt error"));
+}
+
+void quiet(void*, virErrorPtr) {}
+
+/// libvirt's event loop, needed by an embedded driver before the first connection; lives as long as
+/// the program.
+void start_event_loop() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    virInitialize();
+    virSetErrorFunc(nullptr, quiet);
+    virEventRegisterDefaultImpl();
+    std::thread([] {
+      for (;;)
+        if (virEventRunDefaultImpl() < 0)
+          std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }).detach();
+  });
+}
+
+Result<void> write_embed_config(const std::string& root, const std::string& qemu_user) {
+  std::error_code ec;
+  std::filesystem::create_directories(root + "/etc", ec);
+  std::ofstream file(root + "/etc/qemu.conf");
+  if (::geteuid() == 0) file << "user = \"" << qemu_user << "\"\ngroup = \"" << qemu_user << "\"\n";
+  // Files are given their owner by the agent: libvirt would chown images that VMs share.
+  file << "security_driver = \"none\"\ndynamic_ownership = 0\nremember_owner = 0\n"
+          "cgroup_controllers = []\nnamespaces = []\nseccomp_sandbox = 1\nstdio_handler = "
+          "\"file\"\n";
+  file.close();
+  if (!file) return Error(ErrorKind::internal, "cannot write " + root + "/etc/qemu.conf");
+  return ok();
+}
+
+class LibvirtHypervisor final : public Hypervisor {
+ public:
+  explicit LibvirtHypervisor(Connection connection) : connection_(std::move(connection)) {}
+
+  Result<void> start(const std::string& xml) override {
+    const Domain domain(virDomainCreateXML(connection_.get(), xml.c_str(), 0));
+    if (!domain) return last_error("starting the VM");
+    return ok();
+  }
+
+  Result<std::vector<std::string>> running() override {
+    virDomainPtr* list = nullptr;
+    const int n =
+        virConnectListAllDomains(connection_.get(), &list, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
+    if (n < 0) return last_error("listing VMs");
+    std::vector<std::string> names;
+    for (int i = 0; i < n; ++i) {
+      const Domain domain(list[i]);
+      names.emplace_back(virDomainGetName(domain.get()));
+    }
+    std::free(list);  // NOLINT: libvirt allocates the array with malloc and gives it to us
+    return names;
+  }
+
+  Result<bool> is_running(const std::string& name) override {
+    const Domain domain(virDomainLookupByName(connection_.get(), name.c_str()));
+    if (!domain) {
+      const Error error = last_error("looking up " + name);
+      if (error.kind() == ErrorKind::not_found) return false;
+      return error;
+    }
+    return virDomainIsActive(domain.get()) == 1;
+  }
+
+  Result<void> destroy(const std::string& name) override {
+    const Domain domain(virDomainLookupByName(connection_.get(), name.c_str()));
+    if (!domain) return ok();
+    if (virDomainDestroyFlags(domain.get(), VIR_DOMAIN_DESTROY_DEFAULT) == 0) return ok();
+    const Error error = last_error("ending " + name);
+    // It may have ended by itself meanwhile.
+    auto still = is_running(name);
+    if (still && !*still) return ok();
+    return error;
+  }
+
+ private:
+  Connection connection_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Hypervisor>> Hypervisor::connect(const std::string& uri,
+                                                        const std::string& qemu_user) {
+  start_event_loop();
+  const std::string embedded = "qemu:///embed?root=";
+  if (uri.starts_with(embedded)) {
+    auto written = write_embed_config(uri.substr(embedded.size()), qemu_user);
+    if (!written) return written.error();
+  }
+  Connection connection(virConnectOpen(uri.c_str()));
+  if (!connection) return last_error("connecting to libvirt at " + uri);
+  return std::unique_ptr<Hypervisor>(new LibvirtHypervisor(std::move(connection)));
+}
+
+}  // namespace karreg::agent

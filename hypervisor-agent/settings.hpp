@@ -1,0 +1,30 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/broker/settings.hpp"
+#include "common/config.hpp"
+
+namespace karreg::agent {
+
+/// Validated settings of one agent.
+struct Settings {
+  std::string host_id;
+  std::string data_dir;
+  std::string state_dir;  ///< <data>/agent
+  std::string images_dir;
+  std::string libvirt_uri;
+  std::string accelerator;  ///< auto, kvm or tcg
+  std::int64_t memory_mb = 0;
+  int vcpus = 1;
+  std::string address_prefix;  ///< "127.64": instances get <prefix>.x.y
+  std::string qemu_user;       ///< that QEMU and passt run as, when we are root
+  broker::Address broker;
+  std::string log_level;
+};
+
+std::vector<Setting> declared_settings();
+Result<Settings> read_settings(const Config& config);
+
+}  // namespace karreg::agent
