@@ -1,0 +1,76 @@
+#include "reverse-proxy/balance.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+namespace karreg::proxy {
+
+namespace {
+
+constexpr std::size_t look_at_all = 8;
+
+/// The better of two indices, nothing counting as worst.
+std::optional<std::size_t> better(std::span<const Candidate> candidates,
+                                  std::optional<std::size_t> a, std::size_t b) {
+  if (!a) return b;
+  return candidates[b].in_flight < candidates[*a].in_flight ? b : a;
+}
+
+/// The least loaded one that is @p usable, from a random start on.
+template <class Usable>
+std::optional<std::size_t> least_loaded(std::span<const Candidate> candidates, std::uint64_t chance,
+                                        Usable usable) {
+  const std::size_t n = candidates.size();
+  const std::size_t start = static_cast<std::size_t>(chance % n);
+  std::optional<std::size_t> best;
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::size_t at = (start + i) % n;
+    if (usable(candidates[at])) best = better(candidates, best, at);
+  }
+  return best;
+}
+
+}  // namespace
+
+std::optional<std::size_t> choose_backend(std::span<const Candidate> candidates,
+                                          std::uint64_t chance) {
+  if (candidates.empty()) return std::nullopt;
+  auto healthy = [](const Candidate& c) { return !c.aside && !c.tried; };
+  auto untried = [](const Candidate& c) { return !c.tried; };
+  if (candidates.size() > look_at_all) {
+    const auto n = candidates.size();
+    const auto first = static_cast<std::size_t>((chance & 0xffffffffU) % n);
+    const auto step = static_cast<std::size_t>((chance >> 32U) % (n - 1)) + 1;
+    const auto second = (first + step) % n;
+    const bool a = healthy(candidates[first]);
+    const bool b = healthy(candidates[second]);
+    if (a && b) return better(candidates, first, second);
+    if (a || b) return a ? first : second;
+  }
+  if (auto best = least_loaded(candidates, chance, healthy)) return best;
+  return least_loaded(candidates, chance, untried);
+}
+
+std::chrono::milliseconds aside_time(int failures) {
+  const int doublings = std::clamp(failures - 1, 0, 5);
+  return std::min(std::chrono::milliseconds(500) * (1 << doublings),
+                  std::chrono::milliseconds(10'000));
+}
+
+bool is_idempotent(std::string_view method) {
+  static constexpr std::array<std::string_view, 6> methods = {"GET",     "HEAD",  "PUT",
+                                                              "OPTIONS", "TRACE", "DELETE"};
+  return std::ranges::find(methods, method) != methods.end();
+}
+
+bool may_retry(bool sent, bool idempotent, bool reused, bool has_body, bool replayable,
+               int attempts, int max) {
+  if (attempts >= max || !replayable) return false;
+  if (!sent || idempotent) return true;
+  // Other methods may have had their effect. A kept connection that ends before any byte was most
+  // likely closed before the request came; without a body that risk is taken, as browsers do.
+  return reused && !has_body;
+}
+
+}  // namespace karreg::proxy

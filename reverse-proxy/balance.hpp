@@ -1,0 +1,42 @@
+#pragma once
+/// Which backend gets a request. Pure: counters, clock and chance are parameters.
+///
+/// The backend with the fewest requests in flight wins, chance decides between equals; of more than
+/// eight backends two are drawn and the better one wins (Mitzenmacher 2001), so the price does not
+/// grow. Backends that failed lately are set aside, unless all are: then the request is worth a
+/// try.
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+
+namespace karreg::proxy {
+
+/// What is known of one backend at the moment of the choice.
+struct Candidate {
+  int in_flight = 0;
+  bool aside = false;  ///< failed lately
+  bool tried = false;  ///< by this request
+};
+
+/// Index into @p candidates; nothing when all were tried. @p chance: uniform random bits.
+std::optional<std::size_t> choose_backend(std::span<const Candidate> candidates,
+                                          std::uint64_t chance);
+
+/// How long a backend is set aside after its @p failures-th failure in a row (1, 2, ...): 500 ms,
+/// doubling up to 10 s.
+std::chrono::milliseconds aside_time(int failures);
+
+/// After a failure without a byte of the answer: whether the request may go to a backend again.
+/// @p sent: any byte of it may have reached the application. @p idempotent: the method is (RFC 9110
+/// §9.2.2). @p reused: the connection had served before, so that its end most likely means "idle
+/// for too long". @p replayable: all of the body is still here. @p attempts made, of @p max.
+bool may_retry(bool sent, bool idempotent, bool reused, bool has_body, bool replayable,
+               int attempts, int max);
+
+/// GET, HEAD, OPTIONS, TRACE, PUT, DELETE.
+bool is_idempotent(std::string_view method);
+
+}  // namespace karreg::proxy

@@ -1,0 +1,198 @@
+#include "reverse-proxy/http1/forward.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+namespace karreg::proxy::http1 {
+
+namespace {
+
+void append_number(std::string& out, std::uint64_t value) {
+  std::array<char, 20> digits{};
+  auto [end, error] = std::to_chars(digits.data(), digits.data() + digits.size(), value);
+  out.append(digits.data(), static_cast<std::size_t>(end - digits.data()));
+}
+
+void append_field(std::string& out, std::string_view name, std::string_view value) {
+  out += name;
+  out += ": ";
+  out += value;
+  out += "\r\n";
+}
+
+void append_framing(std::string& out, const Framing& framing) {
+  if (framing.kind == BodyKind::chunked) out += "Transfer-Encoding: chunked\r\n";
+  if (framing.kind == BodyKind::length) {
+    out += "Content-Length: ";
+    append_number(out, framing.length);
+    out += "\r\n";
+  }
+}
+
+bool one_of(std::string_view name, std::span<const std::string_view> names) {
+  return std::ranges::any_of(names, [&](std::string_view n) { return iequals(n, name); });
+}
+
+/// Fields about one connection, whoever sends them.
+bool is_hop_by_hop(std::string_view name) {
+  static constexpr std::array<std::string_view, 9> names = {
+      "connection",          "keep-alive",         "proxy-connection", "te", "trailer", "upgrade",
+      "proxy-authorization", "proxy-authenticate", "http2-settings"};
+  return one_of(name, names);
+}
+
+bool is_framing(std::string_view name) {
+  return iequals(name, "content-length") || iequals(name, "transfer-encoding");
+}
+
+/// Fields by which an application learns where a request came from: only ours are true. Servers
+/// that hand fields on as variables (CGI, WSGI) take X_Forwarded_For for X-Forwarded-For.
+bool is_origin_claim(std::string_view name) {
+  static constexpr std::array<std::string_view, 8> names = {
+      "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port",
+      "forwarded",       "x-real-ip",         "x-forwarded-ssl",  "x-forwarded-scheme"};
+  return std::ranges::any_of(names, [&](std::string_view n) {
+    return n.size() == name.size() &&
+           std::equal(n.begin(), n.end(), name.begin(), [](char a, char b) {
+             const char l = b >= 'A' && b <= 'Z' ? static_cast<char>(b + 32) : b;
+             return a == (l == '_' ? '-' : l);
+           });
+  });
+}
+
+/// Whether a Connection field of @p head names @p name.
+bool named_by_connection(const Head& head, std::string_view name) {
+  for (const auto& field : head.fields) {
+    if (!iequals(field.name, "connection")) continue;
+    bool named = false;
+    for_each_member(field.value, [&](std::string_view option) { named |= iequals(option, name); });
+    if (named) return true;
+  }
+  return false;
+}
+
+/// Only connections that say more than the usual words need the look-up by name.
+bool connection_names_fields(const Head& head) {
+  for (const auto& field : head.fields) {
+    if (!iequals(field.name, "connection")) continue;
+    bool others = false;
+    for_each_member(field.value, [&](std::string_view option) {
+      others |= !iequals(option, "close") && !iequals(option, "keep-alive") &&
+                !iequals(option, "upgrade");
+    });
+    if (others) return true;
+  }
+  return false;
+}
+
+void append_forwarded(std::string& out, const RequestHead& head, const Target& target,
+                      const ForwardedBy& by) {
+  auto claimed = [&](std::string_view name, std::string_view ours) {
+    const auto theirs = by.trust_client ? head.find(name) : std::nullopt;
+    return theirs.value_or(ours);
+  };
+  out += "X-Forwarded-For: ";
+  if (by.trust_client) {
+    for (const auto& field : head.fields) {
+      if (!iequals(field.name, "x-forwarded-for")) continue;
+      out += field.value;
+      out += ", ";
+    }
+  }
+  out += by.client_address;
+  out += "\r\n";
+  append_field(out, "X-Forwarded-Proto", claimed("x-forwarded-proto", by.scheme));
+  append_field(out, "X-Forwarded-Host", claimed("x-forwarded-host", target.authority));
+  std::array<char, 8> port{};
+  auto [end, error] = std::to_chars(port.data(), port.data() + port.size(), by.port);
+  append_field(
+      out, "X-Forwarded-Port",
+      claimed("x-forwarded-port", {port.data(), static_cast<std::size_t>(end - port.data())}));
+}
+
+}  // namespace
+
+void append_request(std::string& out, const RequestHead& head, const Target& target,
+                    const Framing& framing, const ForwardedBy& by, bool upgrade) {
+  out += head.method;
+  out += ' ';
+  out += target.forward;
+  out += " HTTP/1.1\r\n";
+  append_field(out, "Host", target.authority);
+  const bool look_up = connection_names_fields(head);
+  for (const auto& field : head.fields) {
+    if (iequals(field.name, "host") || is_framing(field.name) || is_hop_by_hop(field.name) ||
+        is_origin_claim(field.name) || iequals(field.name, "x-request-id"))
+      continue;
+    // Waiting for 100 Continue makes no sense for a body that is not there.
+    if (framing.kind == BodyKind::none && iequals(field.name, "expect")) continue;
+    if (look_up && named_by_connection(head, field.name)) continue;
+    append_field(out, field.name, field.value);
+  }
+  append_framing(out, framing);
+  if (upgrade) {
+    out += "Connection: Upgrade\r\n";
+    append_field(out, "Upgrade", head.known.upgrade);
+  }
+  append_forwarded(out, head, target, by);
+  append_field(out, "X-Request-Id", by.request_id);
+  out += "\r\n";
+}
+
+Framing framing_to_client(const Framing& from, int client_minor_version) {
+  if (from.kind == BodyKind::none || from.kind == BodyKind::length) return from;
+  return {client_minor_version >= 1 ? BodyKind::chunked : BodyKind::until_close, 0};
+}
+
+void append_response(std::string& out, const ResponseHead& head, const Framing& framing,
+                     const AnswerForm& form) {
+  out += "HTTP/1.1 ";
+  append_number(out, static_cast<std::uint64_t>(head.status));
+  out += ' ';
+  out += head.reason;
+  out += "\r\n";
+  const bool look_up = connection_names_fields(head);
+  bool has_request_id = false;
+  for (const auto& field : head.fields) {
+    if (is_framing(field.name) || is_hop_by_hop(field.name)) continue;
+    if (look_up && named_by_connection(head, field.name)) continue;
+    has_request_id |= iequals(field.name, "x-request-id");
+    append_field(out, field.name, field.value);
+  }
+  const bool informational = head.status < 200;
+  append_framing(out, framing);
+  const bool bodiless_length = form.head_request || head.status == 304;
+  if (bodiless_length && head.known.content_lengths == 1)
+    append_field(out, "Content-Length", head.known.content_length);
+  if (form.upgrade) {
+    out += "Connection: Upgrade\r\n";
+    append_field(out, "Upgrade", head.known.upgrade);
+  } else if (!informational) {
+    if (!form.keep_alive) out += "Connection: close\r\n";
+    if (form.keep_alive && form.client_minor_version == 0) out += "Connection: keep-alive\r\n";
+  }
+  if (!informational || form.upgrade) {
+    if (!has_request_id) append_field(out, "X-Request-Id", form.request_id);
+    if (!form.sticky_cookie.empty()) append_field(out, "Set-Cookie", form.sticky_cookie);
+  }
+  out += "\r\n";
+}
+
+bool wants_websocket(const RequestHead& head, const Framing& framing) {
+  return head.minor_version >= 1 && head.method == "GET" && framing.kind == BodyKind::none &&
+         head.known.connection_upgrade && iequals(head.known.upgrade, "websocket");
+}
+
+std::optional<std::string_view> acceptable_request_id(const RequestHead& head) {
+  const auto id = head.find("x-request-id");
+  if (!id || id->empty() || id->size() > 128) return std::nullopt;
+  const bool plain = std::ranges::all_of(*id, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
+  });
+  if (!plain) return std::nullopt;
+  return id;
+}
+
+}  // namespace karreg::proxy::http1

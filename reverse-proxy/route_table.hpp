@@ -1,0 +1,54 @@
+#pragma once
+/// The desired routes as a value: the table that the scheduler wants every proxy to have. Pure.
+///
+/// It changes only through apply(), which checks the whole update before it touches anything, and
+/// diff() turns two tables into the update between them: apply(a, diff(a, b)) == b.
+
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "common/error.hpp"
+#include "common/wire/routes.hpp"
+
+namespace karreg::proxy {
+
+class RouteTable {
+ public:
+  RouteTable() = default;
+  /// Error `invalid` names the route that breaks a rule.
+  static Result<RouteTable> from(const wire::RouteSnapshot& snapshot);
+  wire::RouteSnapshot snapshot() const;
+
+  /// Error `conflict`: @p update is for another version than ours (ask for a snapshot). Error
+  /// `invalid`: a route in it breaks a rule. After an error the table is as before.
+  Result<void> apply(const wire::RouteUpdate& update);
+  /// What to apply to @p from to get @p to.
+  static wire::RouteUpdate diff(const RouteTable& from, const RouteTable& to);
+
+  /// The route for @p host (lower case, no port) with the longest prefix of @p path, or nullptr. A
+  /// prefix "/api/" also takes the path "/api".
+  const wire::Route* find(std::string_view host, std::string_view path) const;
+
+  /// Ends the program if a rule of the wire type does not hold.
+  void check_invariants() const;
+
+  std::uint64_t version() const { return version_; }
+  bool empty() const { return routes_.empty(); }
+  std::size_t size() const { return routes_.size(); }
+  /// By host, then by path.
+  const std::map<wire::RouteKey, wire::Route>& routes() const { return routes_; }
+  bool operator==(const RouteTable&) const = default;
+
+ private:
+  std::uint64_t version_ = 0;
+  std::map<wire::RouteKey, wire::Route> routes_;
+};
+
+/// Why @p route may not stand in a table, naming it; ok otherwise.
+Result<void> check_route(const wire::Route& route);
+
+/// Whether the prefix @p prefix ('/' at both ends) takes @p path.
+bool prefix_takes(std::string_view prefix, std::string_view path);
+
+}  // namespace karreg::proxy

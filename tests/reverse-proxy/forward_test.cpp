@@ -1,0 +1,172 @@
+#include "reverse-proxy/http1/forward.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace karreg::proxy::http1;
+
+namespace {
+ForwardedBy by() {
+  return {.client_address = "192.0.2.7", .scheme = "http", .port = 8080, .request_id = "id-1"};
+}
+
+std::string forwarded(const std::string& text, ForwardedBy who = by()) {
+  RequestHead head;
+  REQUIRE_FALSE(parse_request(text, {}, head));
+  Target target;
+  REQUIRE_FALSE(read_target(head, target));
+  const auto framing = std::get<Framing>(request_framing(head));
+  std::string out;
+  append_request(out, head, target, framing, who, wants_websocket(head, framing));
+  return out;
+}
+
+std::string answered(const std::string& text, AnswerForm form = {}) {
+  ResponseHead head;
+  REQUIRE_FALSE(parse_response(text, {}, head));
+  const auto framing = std::get<Framing>(response_framing(head, form.head_request));
+  form.request_id = "id-1";
+  std::string out;
+  append_response(out, head, framing_to_client(framing, form.client_minor_version), form);
+  return out;
+}
+
+const std::string ours =
+    "X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a.org\r\n"
+    "X-Forwarded-Port: 8080\r\nX-Request-Id: id-1\r\n\r\n";
+}  // namespace
+
+TEST_CASE("a request is passed on with our fields and without those of its connection") {
+  struct Case {
+    const char* name;
+    std::string in;
+    std::string out;
+  };
+  const std::string line = "GET /p?q HTTP/1.1\r\n";
+  const std::string host = "Host: a.org\r\n";
+  const Case cases[] = {
+      {"plain", line + host + "Accept: */*\r\n\r\n", line + host + "Accept: */*\r\n" + ours},
+      {"hop by hop",
+       line + host +
+           "Connection: keep-alive, X-Private\r\nKeep-Alive: 5\r\nX-Private: 1\r\nTE: trailers\r\n"
+           "Proxy-Connection: x\r\nProxy-Authorization: x\r\nTrailer: x\r\nUpgrade: h2c\r\n"
+           "HTTP2-Settings: x\r\nB: c\r\n\r\n",
+       line + host + "B: c\r\n" + ours},
+      {"claims about the origin",
+       line + host +
+           "X-Forwarded-For: 1.1.1.1\r\nx_forwarded_for: 1.1.1.1\r\nX-Forwarded-Proto: https\r\n"
+           "Forwarded: for=1.1.1.1\r\nX-Real-IP: 1.1.1.1\r\nX-Request-Id: no\r\n\r\n",
+       line + host + ours},
+      {"absolute form", "GET http://a.org/p?q HTTP/1.1\r\nHost: evil\r\n\r\n", line + host + ours},
+      {"an old client", "GET /p?q HTTP/1.0\r\nHost: a.org\r\nConnection: keep-alive\r\n\r\n",
+       line + host + ours},
+      {"length",
+       "POST / HTTP/1.1\r\nHost: a.org\r\ncontent-length: 5\r\nExpect: 100-continue\r\n\r\n",
+       "POST / HTTP/1.1\r\nHost: a.org\r\nExpect: 100-continue\r\nContent-Length: 5\r\n" + ours},
+      {"chunked", "POST / HTTP/1.1\r\nHost: a.org\r\nTransfer-Encoding: CHUNKED\r\n\r\n",
+       "POST / HTTP/1.1\r\nHost: a.org\r\nTransfer-Encoding: chunked\r\n" + ours},
+      {"connection names the framing",
+       "POST / HTTP/1.1\r\nHost: a.org\r\nContent-Length: 5\r\nConnection: Content-Length, "
+       "Host\r\n\r\n",
+       "POST / HTTP/1.1\r\nHost: a.org\r\nContent-Length: 5\r\n" + ours},
+      {"websocket",
+       line + host + "Connection: Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Key: k\r\n\r\n",
+       line + host + "Sec-WebSocket-Key: k\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n" +
+           ours},
+      {"upgrade to h2c is not passed on",
+       line + host +
+           "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\n\r\n",
+       line + host + ours},
+  };
+  for (const auto& c : cases) {
+    INFO(c.name);
+    CHECK(forwarded(c.in) == c.out);
+  }
+}
+
+TEST_CASE("a trusted proxy before us is believed and added to") {
+  auto who = by();
+  who.trust_client = true;
+  const auto out = forwarded(
+      "GET / HTTP/1.1\r\nHost: a.org\r\nX-Forwarded-For: 1.1.1.1, 2.2.2.2\r\nX-Forwarded-Proto: "
+      "https\r\n\r\n",
+      who);
+  CHECK_THAT(out, Catch::Contains("X-Forwarded-For: 1.1.1.1, 2.2.2.2, 192.0.2.7\r\n"));
+  CHECK_THAT(out, Catch::Contains("X-Forwarded-Proto: https\r\n"));
+  CHECK_THAT(out, Catch::Contains("X-Forwarded-Host: a.org\r\n"));
+}
+
+TEST_CASE("an answer is framed for its client") {
+  struct Case {
+    const char* name;
+    std::string in;
+    AnswerForm form;
+    std::string out;
+  };
+  const std::string id = "X-Request-Id: id-1\r\n\r\n";
+  const Case cases[] = {
+      {"length",
+       "HTTP/1.1 200 OK\r\nA: b\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\n",
+       {},
+       "HTTP/1.1 200 OK\r\nA: b\r\nContent-Length: 5\r\n" + id},
+      {"no length",
+       "HTTP/1.0 200 OK\r\n\r\n",
+       {},
+       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + id},
+      {"no length for an old client",
+       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+       {.client_minor_version = 0, .keep_alive = false},
+       "HTTP/1.1 200 OK\r\nConnection: close\r\n" + id},
+      {"old client keeps",
+       "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n",
+       {.client_minor_version = 0},
+       "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: keep-alive\r\n" + id},
+      {"HEAD",
+       "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
+       {.head_request = true},
+       "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n" + id},
+      {"not modified",
+       "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\nETag: x\r\n\r\n",
+       {},
+       "HTTP/1.1 304 Not Modified\r\nETag: x\r\nContent-Length: 5\r\n" + id},
+      {"no content",
+       "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n",
+       {},
+       "HTTP/1.1 204 No Content\r\n" + id},
+      {"the application's own id",
+       "HTTP/1.1 204 No Content\r\nx-request-id: app\r\n\r\n",
+       {},
+       "HTTP/1.1 204 No Content\r\nx-request-id: app\r\n\r\n"},
+      {"continue", "HTTP/1.1 100 Continue\r\n\r\n", {}, "HTTP/1.1 100 Continue\r\n\r\n"},
+      {"early hints",
+       "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n",
+       {},
+       "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"},
+      {"switching",
+       "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
+       {.upgrade = true},
+       "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" + id},
+      {"sticky",
+       "HTTP/1.1 204 No Content\r\n\r\n",
+       {.sticky_cookie = "k=v"},
+       "HTTP/1.1 204 No Content\r\nX-Request-Id: id-1\r\nSet-Cookie: k=v\r\n\r\n"},
+  };
+  for (const auto& c : cases) {
+    INFO(c.name);
+    CHECK(answered(c.in, c.form) == c.out);
+  }
+}
+
+TEST_CASE("a client's request id is taken if it is short and plain") {
+  auto id = [](const std::string& value) {
+    RequestHead head;
+    const std::string text = "GET / HTTP/1.1\r\nX-Request-Id: " + value + "\r\n\r\n";
+    REQUIRE_FALSE(parse_request(text, {}, head));
+    return acceptable_request_id(head).has_value();
+  };
+  CHECK(id("6f1d-AB_c.9"));
+  CHECK(id(std::string(128, 'a')));
+  CHECK_FALSE(id(std::string(129, 'a')));
+  CHECK_FALSE(id(""));
+  CHECK_FALSE(id("a b"));
+  CHECK_FALSE(id("a\"b"));
+}
