@@ -24,6 +24,7 @@ std::string build_key(const std::string& tree_id, const wire::BuildPlan& plan,
                       const std::map<std::string, std::string>& env) {
   wire::BuildPlan what = plan;
   what.reasons.clear();
+  what.wall_ms = 0;
   std::map<std::string, std::string> relevant;
   if (!plan.steps.empty())
     std::ranges::copy_if(env, std::inserter(relevant, relevant.end()),

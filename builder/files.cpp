@@ -23,10 +23,8 @@ constexpr std::size_t piece_bytes = std::size_t{1} << 20;
 
 Error system_error(const std::string& doing, const fs::path& path) {
   const int code = errno;
-  const bool full = code == ENOSPC || code == EDQUOT;
-  return {
-      code == ENOENT ? ErrorKind::not_found : (full ? ErrorKind::unavailable : ErrorKind::internal),
-      doing + " " + path.string() + ": " + std::generic_category().message(code)};
+  return {code == ENOENT ? ErrorKind::not_found : ErrorKind::internal,
+          doing + " " + path.string() + ": " + std::generic_category().message(code)};
 }
 
 /// A file descriptor that closes itself.

@@ -94,13 +94,11 @@ Result<LanguagePlan> plan(const Inspection& about) {
        "mkdir -p /app/build/.cmake/api/v1/query\n"
        "touch /app/build/.cmake/api/v1/query/codemodel-v2\n"
        "if command -v ccache >/dev/null; then\n"
-       "  export CCACHE_DIR=/cache/ccache\n"
        "  set -- -DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache\n"
        "fi\n"
        "cmake -S /app -B /app/build -DCMAKE_BUILD_TYPE=Release \"$@\""});
-  result.steps.push_back({"build",
-                          "export CCACHE_DIR=/cache/ccache\n"
-                          "cmake --build /app/build --config Release --parallel \"$(nproc)\""});
+  result.steps.push_back(
+      {"build", "cmake --build /app/build --config Release --parallel \"$(nproc)\""});
   result.reasons.emplace_back("Build: cmake, Release, in /app/build.");
   if (about.start_given) return result;
 

@@ -4,7 +4,8 @@
 //   build    CC_BUILD_COMMAND, else scripts.build.
 //   start    scripts.start, else `main`, else server.js, else index.js.
 // The start script's own line is run, without npm: npm is absent from the run image and would cost
-// each instance a second process and a slower start.
+// each instance a second process and a slower start. Scripts it calls by `npm run` are put in their
+// place; npm's variables of name and version are given.
 #include "builder/languages/table.hpp"
 #include "builder/manifest.hpp"
 #include "builder/shell_line.hpp"
@@ -13,7 +14,8 @@ namespace karreg::builder::languages_of {
 namespace {
 
 constexpr std::string_view manifest_name = "package.json";
-constexpr std::string_view npm_options = " --no-audit --no-fund --cache /cache/npm";
+constexpr std::string_view npm_options = " --no-audit --no-fund";
+constexpr int deepest_script = 8;
 
 bool has_members(const nlohmann::json& manifest, const char* section) {
   const auto found = manifest.find(section);
@@ -26,26 +28,64 @@ std::optional<std::string> lock_file(const SourceTree& tree) {
   return std::nullopt;
 }
 
-/// Whether a script line only works under npm: it calls npm, or reads the variables npm sets.
-bool needs_npm(const std::string& line) {
-  return line.find("npm_") != std::string::npos || line.starts_with("npm ") ||
-         line.find(" npm ") != std::string::npos || line.starts_with("npx ");
+/// "serve" of "npm run serve", "start" of "npm start"; nothing for any other command.
+std::optional<std::string> called_script(const std::string& command) {
+  for (const std::string_view verb : {"npm run-script ", "npm run ", "npm "}) {
+    if (!command.starts_with(verb)) continue;
+    const std::string name = trimmed(command.substr(verb.size()));
+    const bool plain = !name.empty() && name.find_first_of(" \t;&|$`\"'") == std::string::npos;
+    const bool short_form = verb == "npm ";
+    if (plain && (!short_form || name == "start" || name == "test")) return name;
+    return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+/// @p line with every `npm run x` between its `&&` replaced by the script x, and without `npx `.
+Result<std::string> without_npm(const nlohmann::json& manifest, const std::string& line,
+                                int depth) {
+  std::string result;
+  std::string_view rest = line;
+  while (!rest.empty()) {
+    const auto end = rest.find("&&");
+    std::string command = trimmed(rest.substr(0, end));
+    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 2);
+    if (const auto called = called_script(command)) {
+      auto script = text_at(manifest, manifest_name, "scripts", *called);
+      if (!script) return script.error();
+      if (script->empty() || depth == deepest_script)
+        return Error(ErrorKind::invalid,
+                     "package.json: the start script calls `" + command + "`, and scripts." +
+                         *called + (script->empty() ? " does not exist." : " calls itself."));
+      auto inner = without_npm(manifest, *script, depth + 1);
+      if (!inner) return inner.error();
+      command = *inner;
+    } else if (command.starts_with("npx ")) {
+      command = trimmed(command.substr(4));
+    } else if (command.starts_with("npm ")) {
+      return Error(ErrorKind::invalid,
+                   "package.json: the start script calls `" + command +
+                       "`, but npm is not there when the app runs. Call the program itself, or set "
+                       "CC_RUN_COMMAND; what belongs to the build goes into scripts.build.");
+    }
+    result += (result.empty() ? "" : " && ") + command;
+  }
+  return result;
 }
 
 Result<Start> start_of(const Inspection& about, const nlohmann::json& manifest, bool builds) {
   auto script = text_at(manifest, manifest_name, "scripts", "start");
   if (!script) return script.error();
   if (!script->empty()) {
-    if (needs_npm(*script))
-      return Start{{"/bin/sh", "-c", "exec npm start"},
-                   "npm start (scripts.start of package.json)"};
     auto before = text_at(manifest, manifest_name, "scripts", "prestart");
     if (!before) return before.error();
-    if (!before->empty())
-      return Start{
-          shell_argv(*before + " && " + *script),
-          *before + " && " + *script + " (scripts.prestart and scripts.start of package.json)"};
-    return Start{shell_argv(*script), *script + " (scripts.start of package.json)"};
+    const std::string said = before->empty() ? *script : *before + " && " + *script;
+    auto line = without_npm(manifest, said, 0);
+    if (!line) return line.error();
+    return Start{
+        shell_argv(*line),
+        *line + (before->empty() ? " (scripts.start of package.json)"
+                                 : " (scripts.prestart and scripts.start of package.json)")};
   }
 
   auto main = text_at(manifest, manifest_name, "", "main");
@@ -78,6 +118,10 @@ Result<LanguagePlan> plan(const Inspection& about) {
   result.tool = "npm";
   result.env = {{"NODE_ENV", "production"},
                 {"PATH", "/app/node_modules/.bin:/usr/local/bin:/usr/bin:/bin"}};
+
+  for (const char* field : {"name", "version"})
+    if (auto value = text_at(*manifest, manifest_name, "", field); value && !value->empty())
+      result.env[std::string("npm_package_") + field] = *value;
 
   const bool builds = about.build_command.has_value() || !build_script->empty();
   const bool has_dev = has_members(*manifest, "devDependencies");

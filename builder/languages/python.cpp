@@ -233,7 +233,7 @@ Result<LanguagePlan> plan(const Inspection& about) {
     result.steps.push_back({"install",
                             "python3 -m venv --without-pip /app/.venv\n"
                             "pip3 --python /app/.venv/bin/python install --no-compile --no-input "
-                            "--disable-pip-version-check --cache-dir /cache/pip" +
+                            "--disable-pip-version-check" +
                                 arguments});
     result.env["VIRTUAL_ENV"] = "/app/.venv";
     result.env["PATH"] = "/app/.venv/bin:/usr/local/bin:/usr/bin:/bin";

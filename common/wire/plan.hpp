@@ -25,8 +25,9 @@ struct BuildPlan {
       env;  ///< the runtime's defaults (NODE_ENV=production, ...); the app's own env wins
   std::vector<std::string> reasons;  ///< sentences for the pusher: which files decided, what else
                                      ///< was seen, how to override
+  std::int64_t wall_ms = 900'000;    ///< all steps together; goes into guest::BuildConfig
   NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(BuildPlan, runtime, tool, steps, output_root, pre_run,
-                                              run_command, port, env, reasons)
+                                              run_command, port, env, reasons, wall_ms)
 };
 
 }  // namespace karreg::wire

@@ -15,7 +15,7 @@ TEST_CASE("a plan is told to people with steps, start and reasons") {
       rendered(plan) ==
       "Type:  node (npm)\n"
       "Step:  install\n"
-      "         npm ci --omit=dev --no-audit --no-fund --cache /cache/npm\n"
+      "         npm ci --omit=dev --no-audit --no-fund\n"
       "Start: /usr/bin/node i.js   (port 8080)\n"
       "Why:\n"
       "  - Detected Node.js (package.json).\n"

@@ -92,7 +92,7 @@ TEST_CASE("a full disk is an error with the file's name") {
   REQUIRE(file->write("x"));
   const auto written = file->sync();
   REQUIRE_FALSE(written);
-  CHECK(written.error().kind() == ErrorKind::unavailable);
+  CHECK(written.error().kind() == ErrorKind::internal);
   CHECK(written.error().message() == "writing /dev/full: No space left on device");
 }
 

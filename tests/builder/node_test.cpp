@@ -4,7 +4,7 @@ using namespace karreg;
 using namespace karreg::builder;
 
 namespace {
-const std::string npm = " --no-audit --no-fund --cache /cache/npm";
+const std::string npm = " --no-audit --no-fund";
 }
 
 TEST_CASE("an app without dependencies is not built, and its start script runs without npm") {
@@ -101,10 +101,10 @@ TEST_CASE("node: how it starts") {
        R"({"scripts":{"start":"NODE_OPTIONS=-r node a.js"}})",
        {},
        "/bin/sh -c NODE_OPTIONS=-r node a.js"},
-      {"npm's own variables need npm",
-       R"({"scripts":{"start":"node a.js $npm_package_version"}})",
+      {"scripts called by npm are put in their place",
+       R"({"scripts":{"start":"node m.js && npm run serve","serve":"npm run-script x","x":"npx next start"}})",
        {},
-       "/bin/sh -c exec npm start"},
+       "/bin/sh -c node m.js && next start"},
       {"main", R"({"main":"./lib/b.js"})", {{"lib/b.js", ""}}, "/usr/bin/node lib/b.js"},
       {"main that a build makes",
        R"({"main":"out/b.js","scripts":{"build":"x"}})",
@@ -143,6 +143,14 @@ TEST_CASE("node: bad input is refused with place and cure") {
       {"scripts is no object", R"({"scripts":3})", "package.json: `scripts` must be an object."},
       {"start is no text", R"({"scripts":{"start":[]}})",
        "package.json: `scripts.start` must be text."},
+      {"a script that does not exist", R"({"scripts":{"start":"npm run serve"}})",
+       "package.json: the start script calls `npm run serve`, and scripts.serve does not exist."},
+      {"a script that calls itself", R"({"scripts":{"start":"npm start"}})",
+       "package.json: the start script calls `npm start`, and scripts.start calls itself."},
+      {"npm at run time", R"({"scripts":{"start":"npm ci && node a.js"}})",
+       "package.json: the start script calls `npm ci`, but npm is not there when the app runs. "
+       "Call the "
+       "program itself, or set CC_RUN_COMMAND; what belongs to the build goes into scripts.build."},
       {"nothing to start", R"({"name":"x"})",
        "Nothing says how to start this app: package.json has no scripts.start and no main, and "
        "there "
@@ -167,4 +175,11 @@ TEST_CASE("node: an engine and foreign lock files are told") {
                      "package.json asks for Node.js >=20 (engines.node); the platform's Node.js is "
                      "used."));
   CHECK(gives_reason(plan, "yarn.lock was seen and is not used: npm installs the dependencies."));
+}
+
+TEST_CASE("node: name and version are in the environment as under npm") {
+  const auto plan = plan_of(
+      {{"package.json", R"({"name":"shop","version":"1.2.0","main":"i.js"})"}, {"i.js", ""}});
+  CHECK(plan.env.at("npm_package_name") == "shop");
+  CHECK(plan.env.at("npm_package_version") == "1.2.0");
 }

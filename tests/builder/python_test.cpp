@@ -12,7 +12,7 @@ TEST_CASE("requirements are installed into a virtual environment and everything 
   CHECK(command_of(plan, "install") ==
         "python3 -m venv --without-pip /app/.venv\n"
         "pip3 --python /app/.venv/bin/python install --no-compile --no-input "
-        "--disable-pip-version-check --cache-dir /cache/pip -r requirements.txt");
+        "--disable-pip-version-check -r requirements.txt");
   CHECK(plan.env.at("PATH") == "/app/.venv/bin:/usr/local/bin:/usr/bin:/bin");
   CHECK(plan.reasons.front() == "Detected Python (requirements.txt).");
   CHECK(gives_reason(plan, "Install: pip into /app/.venv (requirements.txt)."));

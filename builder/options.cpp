@@ -1,0 +1,82 @@
+#include "builder/options.hpp"
+
+#include "common/db/database.hpp"
+
+namespace karreg::builder {
+
+std::vector<Setting> settings() {
+  std::vector<Setting> all = db::settings();
+  for (const Setting& setting : broker::settings()) all.push_back(setting);
+  const std::vector<Setting> own = {
+      {"data.dir", "the platform's data folder, an absolute path", "", true},
+      {"images.dir", "the image store; empty: `images` in data.dir", "", false},
+      {"secrets.key_file",
+       "file with the platform's key, made when it does not exist; empty: "
+       "`secret.key` in data.dir",
+       "", false},
+      {"log.level", "debug, info, warn or error", "info", false},
+      {"builder.parallel", "builds that are planned or kept at the same time, 1 to 64", "2", false},
+      {"builder.lease", "how long a build stays with a builder that no longer answers", "30s",
+       false},
+      {"builder.poll", "how often to look for builds when no news comes", "2s", false},
+      {"builder.wall_ms",
+       "milliseconds that all steps of a build may take together, 1000 to "
+       "86400000",
+       "900000", false},
+      {"builder.output_max_bytes", "largest artifact, a multiple of 4096", "2147483648", false},
+      {"builder.source_max_bytes", "largest source of a commit", "2147483648", false},
+      {"builder.min_free_bytes", "free disk space below which no build is prepared", "1073741824",
+       false},
+  };
+  all.insert(all.end(), own.begin(), own.end());
+  return all;
+}
+
+Result<Options> options(const Config& config) {
+  constexpr std::int64_t tebibyte = std::int64_t{1} << 40;
+  Options read;
+  read.data = config.text("data.dir");
+  if (!read.data.is_absolute())
+    return Error(ErrorKind::invalid,
+                 "setting data.dir: `" + read.data.string() + "` is not an absolute path");
+  read.images = config.text("images.dir");
+  if (read.images.empty()) read.images = read.data / "images";
+  read.key_file = config.text("secrets.key_file");
+  if (read.key_file.empty()) read.key_file = read.data / "secret.key";
+  read.database_url = config.text("database.url");
+
+  auto broker = broker::address(config);
+  if (!broker) return broker.error();
+  read.broker = *broker;
+  auto parallel = config.number("builder.parallel", 1, 64);
+  if (!parallel) return parallel.error();
+  read.parallel = static_cast<int>(*parallel);
+  auto lease = config.duration("builder.lease");
+  if (!lease) return lease.error();
+  if (*lease < std::chrono::milliseconds(100))
+    return Error(ErrorKind::invalid, "setting builder.lease: must be at least 100ms");
+  read.lease = *lease;
+  auto poll = config.duration("builder.poll");
+  if (!poll) return poll.error();
+  if (*poll < std::chrono::milliseconds(10))
+    return Error(ErrorKind::invalid, "setting builder.poll: must be at least 10ms");
+  read.poll = *poll;
+  auto wall = config.number("builder.wall_ms", 1000, 86'400'000);
+  if (!wall) return wall.error();
+  read.wall_ms = *wall;
+  auto output = config.number("builder.output_max_bytes", 1 << 20, tebibyte);
+  if (!output) return output.error();
+  if (*output % 4096 != 0)
+    return Error(ErrorKind::invalid,
+                 "setting builder.output_max_bytes: must be a multiple of 4096");
+  read.output_max_bytes = *output;
+  auto source = config.number("builder.source_max_bytes", 1 << 10, tebibyte);
+  if (!source) return source.error();
+  read.source_max_bytes = *source;
+  auto free = config.number("builder.min_free_bytes", 0, tebibyte);
+  if (!free) return free.error();
+  read.min_free_bytes = *free;
+  return read;
+}
+
+}  // namespace karreg::builder

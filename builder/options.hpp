@@ -1,0 +1,36 @@
+#pragma once
+/// The settings of karreg-builder, declared once and read into values.
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "common/broker/settings.hpp"
+#include "common/config.hpp"
+#include "common/error.hpp"
+
+namespace karreg::builder {
+
+struct Options {
+  std::filesystem::path data;
+  std::filesystem::path images;
+  std::string database_url;
+  broker::Address broker;
+  std::string key_file;
+  int parallel = 2;
+  std::chrono::milliseconds lease{};
+  std::chrono::milliseconds poll{};
+  std::int64_t wall_ms = 0;
+  std::int64_t output_max_bytes = 0;
+  std::int64_t source_max_bytes = 0;
+  std::int64_t min_free_bytes = 0;
+};
+
+/// Every setting that karreg-builder reads.
+std::vector<Setting> settings();
+/// Error `invalid` names the setting.
+Result<Options> options(const Config& config);
+
+}  // namespace karreg::builder

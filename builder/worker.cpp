@@ -1,0 +1,228 @@
+#include "builder/worker.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <fstream>
+#include <iterator>
+#include <memory>
+#include <system_error>
+
+#include "builder/build_key.hpp"
+#include "builder/git_tree.hpp"
+#include "builder/inspect.hpp"
+#include "common/git/repository.hpp"
+#include "common/log.hpp"
+#include "common/wire/json.hpp"
+
+namespace karreg::builder {
+namespace {
+
+namespace fs = std::filesystem;
+
+Error file_error(const std::string& doing, const fs::path& path, const std::error_code& code) {
+  return {ErrorKind::internal, doing + " " + path.string() + ": " + code.message()};
+}
+
+/// Whether @p error fails the build. The store's own kinds do not: someone else has the build, or
+/// the database is away; the lease ends, and the build is taken up again.
+bool fails_the_build(const Error& error) {
+  return error.kind() != ErrorKind::conflict && error.kind() != ErrorKind::unavailable;
+}
+
+std::string short_id(const std::string& commit) {
+  return commit.substr(0, 8);
+}
+
+}  // namespace
+
+Result<wire::Catalogue> read_catalogue(const fs::path& images) {
+  const fs::path file = images / "catalogue.json";
+  std::ifstream in(file, std::ios::binary);
+  if (!in)
+    return Error(ErrorKind::internal,
+                 "The platform has no images yet: " + file.string() +
+                     " cannot be read. Its operator has to make them (karreg-images).");
+  const std::string text(std::istreambuf_iterator<char>(in), {});
+  return wire::from_text<wire::Catalogue>(text, file.string());
+}
+
+Result<bool> Worker::work_once() {
+  auto claimed = store_.claim(options_.lease);
+  if (!claimed) return claimed.error();
+  if (!*claimed) return false;
+  ClaimedBuild& build = **claimed;
+  log::info(build.built ? "keeping the output of a build" : "planning a build",
+            {log::field("app", build.app_id), log::field("deployment", build.deployment),
+             log::field("build", build.id)});
+
+  auto done = build.built ? keep_output(build) : plan_and_prepare(build);
+  if (done) return true;
+  log::warn("a build did not get further",
+            {log::field("app", build.app_id), log::field("deployment", build.deployment),
+             log::field("build", build.id), log::field("why", done.error().message())});
+  if (done.error().kind() == ErrorKind::unavailable) return done.error();
+  if (!fails_the_build(done.error())) return true;
+  say(build, {"Build failed: " + done.error().message()});
+  auto failed = store_.failed(build, done.error().message());
+  if (!failed && failed.error().kind() != ErrorKind::conflict) return failed.error();
+  std::error_code ignored;
+  fs::remove_all(data_.build(build.id), ignored);
+  return true;
+}
+
+KeepAlive Worker::keeping(ClaimedBuild& build) const {
+  auto renewed =
+      std::make_shared<std::chrono::steady_clock::time_point>(std::chrono::steady_clock::now());
+  return [this, &build, renewed]() -> Result<void> {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - *renewed < options_.lease / 3) return ok();
+    *renewed = now;
+    return store_.renew(build, options_.lease);
+  };
+}
+
+Result<std::map<std::string, std::string>> Worker::environment(const ClaimedBuild& build) const {
+  using Env = std::map<std::string, std::string>;
+  if (build.sealed_env.empty()) return Env();
+  auto text = vault_.open(build.sealed_env, build.deployment);
+  if (!text) return text.error().within("the environment of the deployment");
+  return wire::from_text<Env>(*text, "the environment of the deployment");
+}
+
+Result<void> Worker::enough_space() const {
+  auto free = free_bytes(data_.builds());
+  if (!free) return free.error();
+  if (*free >= options_.min_free_bytes) return ok();
+  return Error(
+      ErrorKind::internal,
+      fmt::format("The build host has {} MiB of free disk space, less than the {} MiB that "
+                  "it keeps. Tell the platform's operator, then push again or restart the "
+                  "app.",
+                  *free >> 20, options_.min_free_bytes >> 20));
+}
+
+Result<std::optional<Artifact>> Worker::reusable(const ClaimedBuild& build,
+                                                 const std::string& key) {
+  if (!build.use_cache) return std::optional<Artifact>();
+  auto found = store_.artifact_of(key);
+  if (!found || !*found) return found;
+  std::error_code absent;
+  const auto bytes = fs::file_size(data_.artifact((*found)->digest), absent);
+  if (absent || static_cast<std::int64_t>(bytes) != (*found)->bytes)
+    return std::optional<Artifact>();
+  return found;
+}
+
+Result<void> Worker::plan_and_prepare(ClaimedBuild& build) {
+  auto env = environment(build);
+  if (!env) return env.error();
+  const AppSettings settings{build.variant, std::move(*env)};
+
+  auto repository = git::Repository::open(data_.repository(build.app_id));
+  if (!repository) return repository.error();
+  auto commit = repository->commit(build.commit_id);
+  if (!commit) return commit.error();
+  const GitTree tree(*repository, std::move(*commit));
+  auto plan = inspect(tree, settings);
+  if (!plan) return plan.error();
+  plan->wall_ms = options_.wall_ms;
+  auto folder = app_folder(settings);
+  if (!folder) return folder.error();
+  auto tree_id = tree.tree_id(*folder);
+  if (!tree_id) return tree_id.error();
+
+  auto catalogue = read_catalogue(options_.images);
+  if (!catalogue) return catalogue.error();
+  const auto runtime = catalogue->runtimes.find(plan->runtime);
+  if (runtime == catalogue->runtimes.end())
+    return Error(ErrorKind::internal, "The platform has no image for " + plan->runtime +
+                                          ". Its operator has to make one (karreg-images).");
+
+  const Planned planned{*plan,
+                        build_key(*tree_id, *plan, runtime->second.build.digest, settings.env)};
+  std::vector<std::string> lines = plan->reasons;
+  auto artifact = reusable(build, planned.build_key);
+  if (!artifact) return artifact.error();
+  if (*artifact) {
+    lines.push_back("Nothing to build: the artifact " + (*artifact)->digest.substr(0, 12) +
+                    " of an equal build is used again.");
+    say(build, lines);
+    return store_.reused(build, planned, **artifact);
+  }
+
+  if (auto space = enough_space(); !space) return space.error();
+  say(build, lines);
+  if (auto made = make_disks(build, tree, *folder, *catalogue); !made) return made.error();
+  auto done = store_.prepared(build, planned);
+  if (done)
+    log::info("prepared a build", {log::field("app", build.app_id), log::field("build", build.id),
+                                   log::field("commit", short_id(build.commit_id)),
+                                   log::field("runtime", plan->runtime)});
+  return done;
+}
+
+Result<void> Worker::make_disks(ClaimedBuild& build, const GitTree& tree, const std::string& folder,
+                                const wire::Catalogue& catalogue) {
+  const KeepAlive alive = keeping(build);
+  std::error_code failed;
+  fs::remove_all(data_.build(build.id), failed);  // what an earlier builder left half done
+  fs::create_directories(data_.build(build.id), failed);
+  if (failed) return file_error("creating", data_.build(build.id), failed);
+
+  auto source = FileWriter::create(data_.source(build.id));
+  if (!source) return source.error();
+  auto archived =
+      tree.archive(folder, options_.source_max_bytes, [&](std::string_view piece) -> Result<void> {
+        if (auto still = alive(); !still) return still.error();
+        return source->write(piece);
+      });
+  if (!archived) return archived.error();
+  if (auto synced = source->sync(); !synced) return synced.error();
+
+  auto output = FileWriter::create(data_.output(build.id));
+  if (!output) return output.error();
+  if (auto sized = output->resize(options_.output_max_bytes); !sized) return sized.error();
+  if (auto synced = output->sync(); !synced) return synced.error();
+  if (auto cached = copy_template(options_.images / "blobs" / catalogue.cache_template.digest,
+                                  data_.cache(build.app_id));
+      !cached)
+    return cached.error();
+  if (auto synced = sync_folder(data_.build(build.id)); !synced) return synced.error();
+  return sync_folder(data_.builds());
+}
+
+Result<void> Worker::keep_output(ClaimedBuild& build) {
+  const fs::path output = data_.output(build.id);
+  if (build.output_bytes <= 0 || build.output_bytes % 4096 != 0 ||
+      build.output_bytes > options_.output_max_bytes)
+    return Error(ErrorKind::internal,
+                 fmt::format("The build VM reported an artifact of {} bytes, which cannot be. Push "
+                             "again; if it happens again, tell the platform's operator.",
+                             build.output_bytes));
+  auto digest = seal(output, build.output_bytes, keeping(build));
+  if (!digest) return digest.error();
+
+  // A second name instead of a move: whatever happens before the commit, the output is still here
+  // for the next try.
+  const fs::path kept = data_.artifact(*digest);
+  if (::link(output.c_str(), kept.c_str()) != 0 && errno != EEXIST)
+    return file_error("creating", kept, std::error_code(errno, std::generic_category()));
+  if (auto synced = sync_folder(data_.artifacts()); !synced) return synced.error();
+
+  say(build, {fmt::format("Build succeeded in {:.1f} s: {:.1f} MiB, artifact {}.",
+                          static_cast<double>(build.age_ms) / 1000.0,
+                          static_cast<double>(build.output_bytes) / (1024.0 * 1024.0),
+                          digest->substr(0, 12))});
+  if (auto done = store_.succeeded(build, {*digest, build.output_bytes}); !done)
+    return done.error();
+  std::error_code ignored;  // the next sweep takes what is left
+  fs::remove_all(data_.build(build.id), ignored);
+  log::info("kept an artifact",
+            {log::field("app", build.app_id), log::field("build", build.id),
+             log::field("artifact", *digest), log::field("bytes", build.output_bytes)});
+  return ok();
+}
+
+}  // namespace karreg::builder

@@ -1,0 +1,56 @@
+#pragma once
+/// Carries one claimed build a stage further: plans and prepares it, or keeps its output. Every
+/// step can be cut anywhere and done again: nothing is told to the database before it is safe on
+/// disk.
+
+#include <chrono>
+#include <string>
+
+#include "builder/app_log.hpp"
+#include "builder/builds_store.hpp"
+#include "builder/data_folder.hpp"
+#include "builder/files.hpp"
+#include "builder/options.hpp"
+#include "common/crypto/vault.hpp"
+#include "common/error.hpp"
+#include "common/wire/catalogue.hpp"
+
+namespace karreg::builder {
+
+class GitTree;
+
+class Worker {
+ public:
+  /// All must outlive it. One Worker for each thread.
+  Worker(const Options& options, BuildsStore& store, AppLog& app_log, const crypto::Vault& vault)
+      : options_(options), data_(options.data), store_(store), app_log_(app_log), vault_(vault) {}
+
+  /// Claims and carries one build. False when none waits.
+  Result<bool> work_once();
+
+ private:
+  Result<void> plan_and_prepare(ClaimedBuild& build);
+  Result<void> make_disks(ClaimedBuild& build, const GitTree& tree, const std::string& folder,
+                          const wire::Catalogue& catalogue);
+  Result<void> keep_output(ClaimedBuild& build);
+  Result<void> enough_space() const;
+  Result<std::map<std::string, std::string>> environment(const ClaimedBuild& build) const;
+  /// The artifact of an equal build, when its file is here.
+  Result<std::optional<Artifact>> reusable(const ClaimedBuild& build, const std::string& key);
+  /// Renews the lease when a third of it is gone.
+  KeepAlive keeping(ClaimedBuild& build) const;
+  void say(const ClaimedBuild& build, const std::vector<std::string>& lines) {
+    app_log_.write(build.app_id, build.deployment, lines);
+  }
+
+  const Options& options_;
+  DataFolder data_;
+  BuildsStore& store_;
+  AppLog& app_log_;
+  const crypto::Vault& vault_;
+};
+
+/// The image catalogue at @p images. The error says that images have to be made.
+Result<wire::Catalogue> read_catalogue(const std::filesystem::path& images);
+
+}  // namespace karreg::builder
