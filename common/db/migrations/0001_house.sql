@@ -183,11 +183,12 @@ CREATE TABLE instances (
   address        text NOT NULL DEFAULT '',        -- host:port reachable by proxies
   detail         text NOT NULL DEFAULT '',
   last_lines     text NOT NULL DEFAULT '',        -- end of the app's output when it failed
+  build_result   jsonb,                           -- guest::BuildResult of a build VM that ended
   stages         jsonb NOT NULL DEFAULT '{}',     -- wire::VmStages
   routed         text NOT NULL DEFAULT 'no' CHECK (routed IN ('no', 'yes', 'draining')),
   routed_version bigint NOT NULL DEFAULT 0,       -- route version of the last change of `routed`
   created_at     timestamptz NOT NULL DEFAULT now(),
-  unwanted_at    timestamptz,
+  unwanted_at    timestamptz,                     -- when it was decided that it goes (its drain begins)
   healthy_at     timestamptz,
   ended_at       timestamptz                      -- the agent says it is gone
 );

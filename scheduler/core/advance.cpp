@@ -1,0 +1,28 @@
+#include "scheduler/core/advance.hpp"
+
+#include "scheduler/core/steps.hpp"
+
+namespace karreg::scheduler {
+
+Advanced advance(World world, Time now, IdSource& ids) {
+  Advanced result{std::move(world), {}};
+  Round round{result.world, now, ids, result.notes};
+  for (auto& [id, app] : result.world.apps) {
+    step_deployments(round, app);
+    heal(round, app);
+  }
+  step_drains(round);
+  place(round);
+  step_routes(round);
+  for (auto& [id, app] : result.world.apps) {
+    if (!app.deleted || app.torn_down) continue;
+    bool left = false;
+    for (const auto& [key, route] : result.world.routes) left = left || route.app_id == id;
+    for (const auto& [key, instance] : result.world.instances)
+      left = left || (instance.app_id == id && !instance.ended_at);
+    app.torn_down = !left;
+  }
+  return result;
+}
+
+}  // namespace karreg::scheduler

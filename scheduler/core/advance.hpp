@@ -1,0 +1,19 @@
+#pragma once
+
+#include "scheduler/core/world.hpp"
+
+namespace karreg::scheduler {
+
+/// The decision: the world as it should be written back, and what owners are told.
+///
+/// Pure: everything that follows from @p world at @p now, in this order: what is deleted or waits
+/// is cleared up, each app's active deployment moves on (deployments.cpp, builds.cpp), what serves
+/// is healed (instances.cpp), new instances get hosts (placement.cpp), routes follow instances
+/// (routing.cpp). Advancing the result again at the same time changes nothing.
+struct Advanced {
+  World world;
+  std::vector<Note> notes;
+};
+Advanced advance(World world, Time now, IdSource& ids);
+
+}  // namespace karreg::scheduler

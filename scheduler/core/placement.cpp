@@ -1,0 +1,60 @@
+// Which host an instance goes to: the live one with the most free memory after placing (worst fit
+// spreads the load and keeps room for large ones).
+#include <fmt/format.h>
+
+#include "common/flavors.hpp"
+#include "scheduler/core/steps.hpp"
+
+namespace karreg::scheduler {
+
+namespace {
+
+std::int64_t memory_of(const std::string& flavor) {
+  const auto found = find_flavor(flavor);
+  return found ? found->memory_mb : 0;
+}
+
+/// Memory not given to any VM yet, MiB, of hosts that may get one now. A stopping VM holds its
+/// memory until it is gone.
+std::map<std::string, std::int64_t> free_memory(const World& world, Time now) {
+  std::map<std::string, std::int64_t> free;
+  for (const auto& [id, host] : world.hosts)
+    if (now - host.last_seen <= world.policy.host_fresh) free[id] = host.memory_mb;
+  for (const auto& [id, instance] : world.instances) {
+    const auto host = free.find(instance.host_id);
+    if (host != free.end() && !instance.ended_at) host->second -= memory_of(instance.flavor);
+  }
+  return free;
+}
+
+}  // namespace
+
+std::string no_room(const World& world, const std::string& flavor, Time now) {
+  const auto free = free_memory(world, now);
+  if (free.empty()) return "no host is up";
+  std::int64_t unplaced = 0;
+  for (const auto& [id, instance] : world.instances)
+    if (instance.host_id.empty() && instance.alive()) unplaced += memory_of(instance.flavor);
+  std::int64_t most = 0;
+  for (const auto& [id, memory] : free) most = std::max(most, memory);
+  const std::int64_t want = memory_of(flavor);
+  if (most - unplaced >= want) return {};
+  return fmt::format("an instance of size {} needs {} MiB, the freest host has {} MiB", flavor,
+                     want, std::max<std::int64_t>(0, most - unplaced));
+}
+
+void place(Round& round) {
+  auto free = free_memory(round.world, round.now);
+  for (auto& [id, instance] : round.world.instances) {
+    if (!instance.host_id.empty() || !instance.alive()) continue;
+    const std::int64_t want = memory_of(instance.flavor);
+    auto best = free.end();
+    for (auto it = free.begin(); it != free.end(); ++it)
+      if (it->second >= want && (best == free.end() || it->second > best->second)) best = it;
+    if (best == free.end()) continue;
+    instance.host_id = best->first;
+    best->second -= want;
+  }
+}
+
+}  // namespace karreg::scheduler

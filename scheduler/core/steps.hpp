@@ -1,0 +1,50 @@
+#pragma once
+/// The steps of advance(), each in a file of its own.
+
+#include "scheduler/core/world.hpp"
+
+namespace karreg::scheduler {
+
+/// The world being changed, and what the steps share.
+struct Round {
+  World& world;
+  Time now;
+  IdSource& ids;
+  std::vector<Note>& notes;
+
+  const Policy& policy() const { return world.policy; }
+  void note(const Deployment& deployment, std::string text) {
+    notes.push_back({deployment.app_id, deployment.uuid, std::move(text)});
+  }
+};
+
+/// deployments.cpp: queue, supersede, cancel, and the phases of the active deployment of one app.
+void step_deployments(Round& round, App& app);
+/// builds.cpp: the build of a deployment in phase `building`.
+void step_build(Round& round, const App& app, Deployment& deployment);
+/// instances.cpp: keeps what is in service at its number; gives up on instances that ended or whose
+/// host is lost.
+void heal(Round& round, const App& app);
+/// instances.cpp: the newest instance of a slot that is not given up, if any.
+Instance* in_slot(Round& round, const Deployment& deployment, int number);
+/// instances.cpp: makes an instance; placement gives it a host.
+Instance& create_instance(Round& round, const Deployment& deployment, int number);
+/// instances.cpp: takes an instance out of service and lets it finish what it has.
+void begin_drain(Round& round, Instance& instance);
+/// instances.cpp: stops an instance at once.
+void give_up(Round& round, Instance& instance);
+/// instances.cpp: ends drains whose requests are done.
+void step_drains(Round& round);
+/// placement.cpp: hosts for instances that have none.
+void place(Round& round);
+/// placement.cpp: why an instance of @p flavor finds no host; empty when it does.
+std::string no_room(const World& world, const std::string& flavor, Time now);
+/// routing.cpp: the route table that follows from instances; a change gets the next version.
+void step_routes(Round& round);
+/// Sets phase and its time.
+void enter(Round& round, Deployment& deployment, Phase phase);
+/// Ends a deployment and lets go of what it made, unless it serves.
+void end_deployment(Round& round, Deployment& deployment, DeploymentState state,
+                    std::string message);
+
+}  // namespace karreg::scheduler

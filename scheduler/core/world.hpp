@@ -1,0 +1,181 @@
+#pragma once
+/// What the scheduler knows when it decides: plain values, ordered, loaded in one transaction and
+/// saved by difference.
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/wire/host.hpp"
+#include "common/wire/routes.hpp"
+
+namespace karreg::scheduler {
+
+/// Wall clock, as the database keeps it.
+using Time = std::chrono::sys_time<std::chrono::milliseconds>;
+using std::chrono::milliseconds;
+
+enum class DeploymentState { wip, ok, fail, cancelled };
+enum class Phase { queued, building, starting, switching, draining, ended };
+enum class Action { deploy, undeploy, upscale, downscale };
+enum class BuildState { queued, planning, prepared, running, built, succeeded, failed };
+enum class Routed { no, yes, draining };
+
+struct Vhost {
+  std::string host;
+  std::string path = "/";
+  auto operator<=>(const Vhost&) const = default;
+};
+
+struct App {
+  std::string id;
+  std::string state = "SHOULD_BE_DOWN";
+  bool deleted = false;
+  bool torn_down = false;
+  bool homogeneous = false;  ///< downtime is allowed
+  bool sticky_sessions = false;
+  bool force_https = false;
+  bool cancel_on_push = false;
+  std::string build_flavor = "S";
+  std::string serving_deployment;
+  std::string commit;
+  std::vector<Vhost> vhosts;
+  bool operator==(const App&) const = default;
+};
+
+struct Deployment {
+  std::string uuid;
+  std::string app_id;
+  int number = 0;
+  Action action = Action::deploy;
+  std::string commit;
+  bool use_cache = true;
+  int instances = 1;
+  std::string flavor = "XS";
+  DeploymentState state = DeploymentState::wip;
+  Phase phase = Phase::queued;
+  bool cancel_requested = false;
+  std::string message;
+  std::string build_id;
+  std::string artifact_digest;
+  std::optional<std::uint64_t> switch_version;
+  Time requested_at{};
+  Time phase_since{};
+  std::optional<Time> ended_at;
+  bool operator==(const Deployment&) const = default;
+};
+
+struct Build {
+  std::string id;
+  std::string app_id;
+  std::string deployment;
+  std::string commit;
+  bool use_cache = true;
+  BuildState state = BuildState::queued;
+  std::string artifact_digest;
+  std::int64_t output_bytes = 0;
+  std::string message;
+  Time state_since{};
+  bool operator==(const Build&) const = default;
+};
+
+struct Instance {
+  std::string id;
+  std::string app_id;
+  std::string deployment;
+  std::string build_id;  ///< of kind build
+  bool build = false;
+  int number = 0;
+  std::string host_id;
+  std::string flavor;
+  bool wanted = true;
+  std::string phase = "placed";  ///< of wire::VmStatus
+  bool healthy = false;
+  std::string address;
+  std::string detail;
+  std::string last_lines;
+  std::optional<wire::guest::BuildResult> result;
+  bool reached_guest = false;  ///< karreg-init spoke
+  Routed routed = Routed::no;
+  std::uint64_t routed_version = 0;
+  Time created_at{};
+  std::optional<Time> unwanted_at;
+  std::optional<Time> healthy_at;
+  std::optional<Time> ended_at;
+  bool operator==(const Instance& other) const;
+
+  /// It ended by itself and will not come back.
+  bool terminal() const { return phase == "exited" || phase == "failed" || phase == "built"; }
+  /// Takes memory on its host.
+  bool alive() const { return !ended_at && wanted; }
+};
+
+struct Host {
+  std::string id;
+  std::int64_t memory_mb = 0;
+  Time last_seen{};
+};
+
+struct Proxy {
+  std::string id;
+  std::uint64_t version = 0;
+  std::map<std::string, int> draining;
+  Time last_seen{};
+};
+
+/// Tunables of the decisions.
+struct Policy {
+  milliseconds drain_timeout{30'000};    ///< an old instance's open requests are cut after it
+  milliseconds host_lost_after{30'000};  ///< a silent host's instances are replaced after it
+  milliseconds host_fresh{15'000};       ///< nothing is placed on a host silent for longer
+  milliseconds proxy_live{10'000};       ///< a proxy silent for longer is not waited for
+  milliseconds switch_timeout{
+      60'000};  ///< proxies that do not acknowledge by then are not waited for, if one did
+  milliseconds capacity_timeout{120'000};  ///< how long a deployment waits for room
+  milliseconds build_timeout{3'600'000};
+  milliseconds backoff_first{1'000};
+  milliseconds backoff_most{60'000};
+  milliseconds backoff_window{600'000};  ///< failures older than this are forgiven
+};
+
+struct World {
+  std::map<std::string, App> apps;
+  std::map<std::string, Deployment> deployments;  ///< open and serving ones
+  std::map<std::string, Build> builds;            ///< of those deployments
+  std::map<std::string, Instance>
+      instances;  ///< not ended, and recently ended of serving deployments
+  std::map<std::string, Host> hosts;
+  std::map<std::string, Proxy> proxies;
+  std::map<wire::RouteKey, wire::Route> routes;
+  std::uint64_t route_version = 0;
+  Policy policy;
+};
+
+/// A line for the owner's log about what the platform does for the app.
+struct Note {
+  std::string app_id;
+  std::string deployment;
+  std::string text;
+};
+
+/// Makes ids for new rows; random in production, counted in tests.
+class IdSource {
+ public:
+  virtual ~IdSource() = default;
+  virtual std::string build() = 0;
+  virtual std::string instance() = 0;
+};
+
+/// Whether a proxy counts at @p now.
+bool is_live(const Proxy& proxy, const Policy& policy, Time now);
+/// "12.3 s" between two times.
+std::string seconds_between(Time from, Time to);
+
+/// Empty when the world is as it must be, else the first thing that is wrong: what every decision
+/// must keep, checked by tests and the simulation.
+std::string broken_invariant(const World& world);
+
+}  // namespace karreg::scheduler
