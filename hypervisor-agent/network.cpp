@@ -48,9 +48,9 @@ awaitable<Result<void>> start_passt(const Settings& settings, const VmFiles& fil
   Process::Options options;
   const auto guest = guest_network();
   options.argv = {"passt", "--socket", files.network(), "--pid", files.network_pid(), "--quiet",
-                  "--log-file", files.folder + "/net.log", "--ipv4-only", "--address",
-                  guest.address, "--netmask", std::to_string(guest.prefix), "--gateway",
-                  guest.gateway, "--dns-forward", guest.dns.front(),
+                  "--ipv4-only", "--address", guest.address, "--netmask",
+                  std::to_string(guest.prefix), "--gateway", guest.gateway, "--dns-forward",
+                  guest.dns.front(),
                   // The guest's gateway address must not lead to services on the host's loopback.
                   "--no-map-gw", "--no-dhcp", "--tcp-ports",
                   fmt::format("{}/{}:{}", address, port, port), "--udp-ports", "none", "--one-off"};
@@ -70,9 +70,10 @@ awaitable<Result<void>> start_passt(const Settings& settings, const VmFiles& fil
   // passt goes to the background once its socket is bound; its first process then ends.
   const int code = co_await process.wait();
   if (code == 0 && std::filesystem::exists(files.network())) co_return ok();
-  auto why = read_whole(files.folder + "/net.log");
+  std::array<char, 2048> said{};
+  const std::size_t n = co_await process.read_stdout(said);
   co_return Error(ErrorKind::conflict, fmt::format("passt for {}:{} ended with {}: {}", address,
-                                                   port, code, why ? *why : "no log"));
+                                                   port, code, std::string_view(said.data(), n)));
 }
 
 void stop_passt(const VmFiles& files) {
