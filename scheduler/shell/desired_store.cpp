@@ -1,0 +1,59 @@
+#include "common/broker/topology.hpp"
+#include "common/db/outbox.hpp"
+#include "common/wire/json.hpp"
+#include "scheduler/shell/stores.hpp"
+
+namespace karreg::scheduler {
+
+namespace {
+// Specifications never change, so the set of ids tells whether a host has the newest state.
+constexpr const char* wanted_set =
+    "(SELECT coalesce(string_agg(id, ',' ORDER BY id), '') FROM instances "
+    "WHERE host_id = h.id AND wanted AND ended_at IS NULL)";
+}  // namespace
+
+std::vector<std::string> hosts_to_update(pqxx::work& work) {
+  std::vector<std::string> hosts;
+  for (const auto& row :
+       work.exec(std::string("SELECT h.id FROM hosts h WHERE generation_sent = 0 OR "
+                             "desired_hash <> md5(") +
+                 wanted_set + ")"))
+    hosts.push_back(row[0].as<std::string>());
+  return hosts;
+}
+
+std::vector<InstanceRow> wanted_instances(pqxx::work& work, const std::string& host_id) {
+  std::vector<InstanceRow> rows;
+  for (const auto& row : work.exec_params(
+           "SELECT i.id, i.app_id, a.name, i.deployment, coalesce(d.commit_id, ''), d.sealed_env, "
+           "coalesce(i.build_id, ''), i.kind = 'build', i.number, i.flavor, "
+           "coalesce(d.artifact_digest, ''), "
+           "coalesce(CASE WHEN i.kind = 'build' THEN b.plan ELSE t.plan END, 'null'), "
+           "coalesce(CASE WHEN i.kind = 'build' THEN b.runtime ELSE t.runtime END, '') "
+           "FROM instances i JOIN apps a ON a.id = i.app_id JOIN deployments d ON d.uuid = "
+           "i.deployment "
+           "LEFT JOIN builds b ON b.id = i.build_id LEFT JOIN artifacts t ON t.digest = "
+           "d.artifact_digest "
+           "WHERE i.host_id = $1 AND i.wanted AND i.ended_at IS NULL ORDER BY i.id",
+           host_id)) {
+    const auto text = [&](int column) { return row[column].as<std::string>(); };
+    rows.push_back({text(0), text(1), text(2), text(3), text(4), text(5), text(6),
+                    row[7].as<bool>(), row[8].as<int>(), text(9), text(10), text(11), text(12)});
+  }
+  return rows;
+}
+
+void send_desired(pqxx::work& work, const std::string& host_id, std::vector<wire::VmSpec> vms) {
+  wire::HostDesired desired;
+  desired.host_id = host_id;
+  desired.vms = std::move(vms);
+  desired.generation =
+      work.exec_params1(std::string("UPDATE hosts h SET generation_sent = generation_sent + 1, "
+                                    "desired_hash = md5(") +
+                            wanted_set + ") WHERE id = $1 RETURNING generation_sent",
+                        host_id)[0]
+          .as<std::uint64_t>();
+  db::outbox_add(work, broker::key::host_desired(host_id), wire::to_text(desired));
+}
+
+}  // namespace karreg::scheduler

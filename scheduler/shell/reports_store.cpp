@@ -1,0 +1,86 @@
+#include <nlohmann/json.hpp>
+
+#include "common/broker/topology.hpp"
+#include "common/db/outbox.hpp"
+#include "common/wire/json.hpp"
+#include "scheduler/shell/stores.hpp"
+
+namespace karreg::scheduler {
+
+namespace {
+std::string joined(const std::vector<std::string>& lines) {
+  std::string text;
+  for (const auto& line : lines) text += line + "\n";
+  // PostgreSQL's text holds no NUL.
+  std::erase(text, '\0');
+  return text;
+}
+
+std::string without_nul(std::string text) {
+  std::erase(text, '\0');
+  return text;
+}
+}  // namespace
+
+bool save_host_report(pqxx::work& work, const wire::HostReport& report) {
+  const auto host = work.exec_params1(
+      "INSERT INTO hosts (id, address, memory_mb, vcpus, accelerator, accelerator_detail, "
+      "agent_boot, "
+      "generation_applied, last_seen) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now()) "
+      "ON CONFLICT (id) DO UPDATE SET address = $2, memory_mb = $3, vcpus = $4, accelerator = $5, "
+      "accelerator_detail = $6, agent_boot = $7, generation_applied = $8, last_seen = now() "
+      "RETURNING generation_sent",
+      report.host_id, report.address, report.memory_mb, report.vcpus, report.accelerator,
+      report.accelerator_detail, report.agent_boot, report.generation);
+  std::string listed;
+  for (const auto& vm : report.vms) {
+    const bool built = vm.phase == "built";
+    work.exec_params0(
+        "UPDATE instances SET phase = $3, healthy = $4 AND wanted, address = $5, detail = $6, "
+        "last_lines = $7, "
+        "stages = $8::jsonb, build_result = $9::jsonb, "
+        "healthy_at = CASE WHEN $4 THEN coalesce(healthy_at, now()) ELSE healthy_at END "
+        "WHERE id = $1 AND host_id = $2 AND ended_at IS NULL AND (phase, healthy, address, detail, "
+        "stages) "
+        "IS DISTINCT FROM ($3, $4 AND wanted, $5, $6, $8::jsonb)",
+        vm.instance_id, report.host_id, vm.phase, vm.healthy, vm.address, without_nul(vm.detail),
+        joined(vm.last_lines), wire::to_text(vm.stages),
+        built ? std::optional(without_nul(wire::to_text(vm.build))) : std::nullopt);
+    listed += (listed.empty() ? "\"" : ",\"") + work.esc(vm.instance_id) + "\"";
+  }
+  const auto sent = host[0].as<std::uint64_t>();
+  // An agent that has the newest state and does not list an unwanted instance has got rid of it.
+  if (report.generation == sent)
+    work.exec_params0(
+        "UPDATE instances SET ended_at = now() WHERE host_id = $1 AND NOT wanted AND ended_at IS "
+        "NULL "
+        "AND id <> ALL ($2::text[])",
+        report.host_id, "{" + listed + "}");
+  return report.generation < sent;
+}
+
+void save_proxy_report(pqxx::work& work, const wire::ProxyReport& report) {
+  if (report.stopping) {
+    work.exec_params0("DELETE FROM proxies WHERE id = $1", report.proxy_id);
+    return;
+  }
+  work.exec_params0(
+      "INSERT INTO proxies (id, version, draining, last_seen) VALUES ($1, $2, $3::jsonb, now()) "
+      "ON CONFLICT (id) DO UPDATE SET version = $2, draining = $3::jsonb, last_seen = now()",
+      report.proxy_id, report.version, wire::to_text(report.draining));
+  const auto current = work.exec1("SELECT version FROM route_version")[0].as<std::uint64_t>();
+  if (!report.wants_snapshot && (report.version != 0 || current == 0)) return;
+  wire::RouteSnapshot snapshot;
+  snapshot.version = current;
+  for (const auto& row : work.exec("SELECT host, path, app_id, sticky_sessions, force_https, "
+                                   "backends FROM routes WHERE NOT removed")) {
+    wire::Route route{row[0].as<std::string>(), row[1].as<std::string>(), row[2].as<std::string>(),
+                      row[3].as<bool>(),        row[4].as<bool>(),        {}};
+    route.backends =
+        nlohmann::json::parse(row[5].as<std::string>()).get<std::vector<wire::Backend>>();
+    snapshot.routes.push_back(std::move(route));
+  }
+  db::outbox_add(work, broker::key::proxy_snapshot(report.proxy_id), wire::to_text(snapshot));
+}
+
+}  // namespace karreg::scheduler

@@ -1,0 +1,200 @@
+#include "scheduler/shell/scheduler.hpp"
+
+#include <fstream>
+#include <sstream>
+
+#include "common/broker/topology.hpp"
+#include "common/ids.hpp"
+#include "common/log.hpp"
+#include "common/wire/json.hpp"
+#include "common/wire/logs.hpp"
+#include "scheduler/shell/vm_spec.hpp"
+
+namespace karreg::scheduler {
+
+using namespace std::chrono_literals;
+
+namespace {
+/// "karregSC": the lock of the scheduler that leads.
+constexpr std::int64_t leader_key = 0x6b61727265675343;
+/// Without news the world is looked at this often: back-offs and deadlines pass by themselves.
+constexpr auto idle_time = 500ms;
+
+class RandomIds final : public IdSource {
+ public:
+  std::string build() override { return ids::make("build_"); }
+  std::string instance() override { return ids::uuid(); }
+};
+
+Time now() {
+  return std::chrono::floor<milliseconds>(std::chrono::system_clock::now());
+}
+}  // namespace
+
+Scheduler::Scheduler(Settings settings, crypto::Vault vault)
+    : settings_(std::move(settings)),
+      vault_(std::move(vault)),
+      database_(settings_.database_url, 3),
+      leader_(settings_.database_url, leader_key),
+      publisher_(settings_.broker) {}
+
+void Scheduler::start() {
+  relay_ = std::make_unique<db::OutboxRelay>(settings_.database_url, publisher_);
+  consumer_ = std::make_unique<broker::Consumer>(
+      settings_.broker, broker::scheduler_queue(),
+      [this](const broker::Delivery& delivery) { return take(delivery); }, [this] { wake(); });
+  thread_ = std::thread([this] { run(); });
+}
+
+void Scheduler::stop() {
+  stopping_ = true;
+  wake();
+  if (thread_.joinable()) thread_.join();
+  consumer_.reset();
+  relay_.reset();
+  publisher_.stop(2000ms);
+}
+
+void Scheduler::wake() {
+  const std::lock_guard lock(mutex_);
+  news_ = true;
+  wake_.notify_one();
+}
+
+void Scheduler::run() {
+  bool led = false;
+  while (!stopping_) {
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait_for(lock, idle_time, [this] { return news_ || stopping_; });
+      news_ = false;
+    }
+    if (stopping_) break;
+    auto leads = leader_.hold();
+    if (!leads) {
+      log::warn("cannot lead", {log::field("why", leads.error().message())});
+      continue;
+    }
+    if (*leads != led) log::info(*leads ? "this scheduler leads" : "another scheduler leads");
+    led = *leads;
+    if (!led) continue;
+    auto done = round();
+    if (done) done = send_desired_states();
+    if (!done) log::error("round failed", {log::field("why", done.error().message())});
+  }
+  leader_.release();
+}
+
+Result<void> Scheduler::round() {
+  std::vector<Note> notes;
+  RandomIds ids;
+  auto done = database_.transact([&](pqxx::work& work) -> Result<void> {
+    // Whoever changed a row meanwhile makes this transaction fail and be tried again on the new
+    // world.
+    work.exec("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
+    World before = load_world(work);
+    before.policy = settings_.policy;
+    auto [after, told] = advance(before, now(), ids);
+    // What found no host is not kept: the next round makes it again.
+    save_world(work, before, after, now());
+    notes = std::move(told);
+    return ok();
+  });
+  if (done) tell(notes);
+  return done;
+}
+
+Result<wire::Catalogue> Scheduler::catalogue() const {
+  std::ifstream file(settings_.images_dir + "/catalogue.json");
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (!file)
+    return Error(ErrorKind::not_found,
+                 "there is no image catalogue in " + settings_.images_dir +
+                     " (setting scheduler.images_dir); images/build makes it");
+  return wire::from_text<wire::Catalogue>(text.str(), "catalogue.json");
+}
+
+Result<void> Scheduler::send_desired_states() {
+  auto images = catalogue();
+  if (!images) return images.error();
+  return database_.transact([&](pqxx::work& work) -> Result<void> {
+    for (const auto& host : hosts_to_update(work)) {
+      std::vector<wire::VmSpec> vms;
+      for (const auto& row : wanted_instances(work, host)) {
+        auto spec = make_vm_spec(row, *images, vault_, settings_);
+        if (spec) {
+          vms.push_back(std::move(*spec));
+          continue;
+        }
+        // It cannot run anywhere: say so where its deployment sees it.
+        log::error("instance cannot be specified",
+                   {log::field("instance", row.id), log::field("why", spec.error().message())});
+        work.exec_params0("UPDATE instances SET phase = 'failed', detail = $2 WHERE id = $1",
+                          row.id, spec.error().message());
+      }
+      send_desired(work, host, std::move(vms));
+    }
+    return ok();
+  });
+}
+
+broker::Disposition Scheduler::take_host_report(const std::string& body) {
+  auto report = wire::from_text<wire::HostReport>(body, "HostReport");
+  if (!report) {
+    log::error("unusable report", {log::field("why", report.error().message())});
+    return broker::Disposition::reject;
+  }
+  bool behind = false;
+  auto saved = database_.transact([&](pqxx::work& work) -> Result<void> {
+    behind = save_host_report(work, *report);
+    auto& last = resent_[report->host_id];
+    const auto time = std::chrono::steady_clock::now();
+    // Its desired state was lost or is on its way: send it again, not more than once a second.
+    if (behind && time - last > 1s) {
+      last = time;
+      work.exec_params0("UPDATE hosts SET desired_hash = '' WHERE id = $1", report->host_id);
+    }
+    return ok();
+  });
+  if (saved) return broker::Disposition::ack;
+  log::warn("report not saved", {log::field("why", saved.error().message())});
+  return broker::Disposition::later;
+}
+
+broker::Disposition Scheduler::take(const broker::Delivery& delivery) {
+  auto disposition = broker::Disposition::ack;
+  if (delivery.routing_key == broker::key::scheduler_host) {
+    disposition = take_host_report(delivery.body);
+  } else if (delivery.routing_key == broker::key::scheduler_proxy) {
+    auto report = wire::from_text<wire::ProxyReport>(delivery.body, "ProxyReport");
+    if (!report) return broker::Disposition::reject;
+    auto saved = database_.transact([&](pqxx::work& work) -> Result<void> {
+      save_proxy_report(work, *report);
+      return ok();
+    });
+    if (!saved) disposition = broker::Disposition::later;
+  }
+  wake();
+  return disposition;
+}
+
+void Scheduler::tell(const std::vector<Note>& notes) {
+  const auto time_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(
+                           std::chrono::system_clock::now().time_since_epoch())
+                           .count();
+  for (const auto& note : notes) {
+    log::info(note.text,
+              {log::field("app", note.app_id), log::field("deployment", note.deployment)});
+    wire::LogBatch batch;
+    batch.app_id = note.app_id;
+    batch.deployment_id = note.deployment;
+    batch.service = "karreg";
+    std::istringstream text(note.text);
+    for (std::string line; std::getline(text, line);)
+      batch.lines.push_back({time_ns, "karreg", line});
+    (void)publisher_.publish_to_stream(broker::log_stream(note.app_id), wire::to_text(batch));
+  }
+}
+
+}  // namespace karreg::scheduler

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "common/broker/consumer.hpp"
+#include "common/broker/publisher.hpp"
+#include "common/crypto/vault.hpp"
+#include "common/db/database.hpp"
+#include "common/db/leader_lock.hpp"
+#include "common/db/outbox.hpp"
+#include "common/wire/catalogue.hpp"
+#include "scheduler/core/advance.hpp"
+#include "scheduler/shell/settings.hpp"
+
+namespace karreg::scheduler {
+
+/// The shell around advance(): load, decide, save with the news, in one transaction a round.
+/// Reports come in on the consumer's thread; one thread decides, and only while this process holds
+/// the leader's lock.
+class Scheduler {
+ public:
+  Scheduler(Settings settings, crypto::Vault vault);
+  void start();
+  void stop();
+
+ private:
+  void run();
+  Result<void> round();
+  Result<void> send_desired_states();
+  Result<wire::Catalogue> catalogue() const;
+  broker::Disposition take(const broker::Delivery& delivery);
+  broker::Disposition take_host_report(const std::string& body);
+  void tell(const std::vector<Note>& notes);
+  void wake();
+
+  Settings settings_;
+  crypto::Vault vault_;
+  db::Database database_;
+  db::LeaderLock leader_;
+  broker::Publisher publisher_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool news_ = true;
+  std::atomic<bool> stopping_{false};
+  std::map<std::string, std::chrono::steady_clock::time_point> resent_;  ///< consumer's thread only
+  std::unique_ptr<db::OutboxRelay> relay_;
+  std::unique_ptr<broker::Consumer> consumer_;
+  std::thread thread_;
+};
+
+}  // namespace karreg::scheduler

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/broker/settings.hpp"
+#include "common/config.hpp"
+#include "scheduler/core/world.hpp"
+
+namespace karreg::scheduler {
+
+struct Settings {
+  std::string database_url;
+  broker::Address broker;
+  std::string images_dir;
+  std::string key_file;
+  milliseconds start_timeout{};
+  milliseconds build_time{};
+  Policy policy;
+};
+
+std::vector<Setting> declared_settings();
+Result<Settings> read_settings(const Config& config);
+
+}  // namespace karreg::scheduler

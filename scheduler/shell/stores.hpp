@@ -1,0 +1,56 @@
+#pragma once
+/// The scheduler's SQL. Every function works in the caller's transaction.
+
+#include <map>
+#include <pqxx/pqxx>
+#include <string>
+#include <vector>
+
+#include "common/wire/host.hpp"
+#include "common/wire/routes.hpp"
+#include "scheduler/core/world.hpp"
+
+namespace karreg::scheduler {
+
+/// world_store.cpp: everything that a decision needs.
+World load_world(pqxx::work& work);
+
+/// world_save_store.cpp: writes what differs between the loaded and the advanced world, with the
+/// news about it.
+void save_world(pqxx::work& work, const World& before, const World& after, Time now);
+
+/// reports_store.cpp: what an agent saw. Returns whether the agent converges on an older state than
+/// was sent.
+bool save_host_report(pqxx::work& work, const wire::HostReport& report);
+/// reports_store.cpp: what a proxy serves. Writes a snapshot for it when it wants one.
+void save_proxy_report(pqxx::work& work, const wire::ProxyReport& report);
+
+/// What a VM's specification is made of.
+struct InstanceRow {
+  std::string id;
+  std::string app_id;
+  std::string app_name;
+  std::string deployment;
+  std::string commit;
+  std::string sealed_env;
+  std::string build_id;
+  bool build = false;
+  int number = 0;
+  std::string flavor;
+  std::string artifact_digest;
+  std::string plan;     ///< wire::BuildPlan as JSON
+  std::string runtime;  ///< key of the image catalogue
+};
+
+/// desired_store.cpp: hosts whose set of wanted instances is not the one that was last sent.
+std::vector<std::string> hosts_to_update(pqxx::work& work);
+std::vector<InstanceRow> wanted_instances(pqxx::work& work, const std::string& host_id);
+/// desired_store.cpp: sends @p vms as the next generation of @p host_id.
+void send_desired(pqxx::work& work, const std::string& host_id, std::vector<wire::VmSpec> vms);
+
+/// Milliseconds since the epoch for to_timestamp($n / 1000.0).
+inline std::int64_t to_ms(Time time) {
+  return time.time_since_epoch().count();
+}
+
+}  // namespace karreg::scheduler

@@ -1,0 +1,84 @@
+#include "scheduler/shell/vm_spec.hpp"
+
+#include "common/flavors.hpp"
+#include "common/wire/json.hpp"
+#include "common/wire/plan.hpp"
+
+namespace karreg::scheduler {
+
+namespace {
+using Env = std::map<std::string, std::string>;
+
+/// What every app can rely on (names as existing platforms of the kind have them).
+Env platform_environment(const InstanceRow& row, int port) {
+  return {{"APP_ID", row.app_id},
+          {"CC_APP_NAME", row.app_name},
+          {"APP_HOME", "/app"},
+          {"INSTANCE_ID", row.id},
+          {"INSTANCE_NUMBER", std::to_string(row.number)},
+          {"INSTANCE_TYPE", row.build ? "build" : "production"},
+          {"CC_DEPLOYMENT_ID", row.deployment},
+          {"COMMIT_ID", row.commit},
+          {"CC_COMMIT_ID", row.commit},
+          {"PORT", std::to_string(port)}};
+}
+
+std::string take(const Env& env, const std::string& name) {
+  const auto it = env.find(name);
+  return it == env.end() ? std::string() : it->second;
+}
+}  // namespace
+
+Result<wire::VmSpec> make_vm_spec(const InstanceRow& row, const wire::Catalogue& catalogue,
+                                  const crypto::Vault& vault, const Settings& settings) {
+  auto plan = wire::from_text<wire::BuildPlan>(row.plan, "the build plan");
+  if (!plan) return plan.error();
+  const auto runtime = catalogue.runtimes.find(row.runtime);
+  if (runtime == catalogue.runtimes.end())
+    return Error(ErrorKind::not_found, "the image catalogue has no runtime \"" + row.runtime +
+                                           "\"; images/build makes it");
+  Env own;
+  if (!row.sealed_env.empty()) {
+    auto opened = vault.open(row.sealed_env, row.deployment);
+    if (!opened) return opened.error();
+    auto parsed = wire::from_text<Env>(*opened, "the environment of the deployment");
+    if (!parsed) return parsed.error();
+    own = std::move(*parsed);
+  }
+  wire::VmSpec spec;
+  spec.instance_id = row.id;
+  spec.kind = row.build ? "build" : "run";
+  spec.app_id = row.app_id;
+  spec.deployment_id = row.deployment;
+  spec.build_id = row.build_id;
+  spec.number = row.number;
+  spec.kernel_digest = catalogue.kernel.digest;
+  spec.initrd_digest = catalogue.initrd.digest;
+  spec.image_digest = row.build ? runtime->second.build.digest : runtime->second.run.digest;
+  spec.scratch_digest = row.build ? catalogue.scratch_build.digest : catalogue.scratch_run.digest;
+  spec.artifact_digest = row.build ? std::string() : row.artifact_digest;
+  const auto flavor = find_flavor(row.flavor);
+  if (!flavor) return Error(ErrorKind::invalid, "there is no size \"" + row.flavor + "\"");
+  spec.memory_mb = flavor->memory_mb;
+  spec.vcpus = flavor->vcpus;
+  spec.env = plan->env;
+  for (auto& [name, value] : platform_environment(row, plan->port)) spec.env[name] = value;
+  for (auto& [name, value] : own) spec.env[name] = value;
+  spec.start_timeout_ms = settings.start_timeout.count();
+  if (row.build) {
+    spec.build.steps = plan->steps;
+    spec.build.output_root = plan->output_root;
+    spec.build.wall_ms = settings.build_time.count();
+    return spec;
+  }
+  spec.run.port = plan->port;
+  spec.run.command = plan->run_command;
+  spec.run.pre_run = plan->pre_run;
+  if (const std::string command = take(own, "CC_RUN_COMMAND"); !command.empty())
+    spec.run.command = {"/bin/bash", "-c", "exec " + command};
+  if (const std::string hook = take(own, "CC_PRE_RUN_HOOK"); !hook.empty()) spec.run.pre_run = hook;
+  spec.health.path = take(own, "CC_HEALTH_CHECK_PATH");
+  return spec;
+}
+
+}  // namespace karreg::scheduler

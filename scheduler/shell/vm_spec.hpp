@@ -1,0 +1,16 @@
+#pragma once
+
+#include "common/crypto/vault.hpp"
+#include "common/wire/catalogue.hpp"
+#include "scheduler/shell/settings.hpp"
+#include "scheduler/shell/stores.hpp"
+
+namespace karreg::scheduler {
+
+/// The VM of an instance: images from the catalogue, commands from the plan, environment from the
+/// plan's defaults, the platform and the owner (who wins). Error `not_found` when the catalogue
+/// lacks the runtime, `invalid` when the sealed environment does not open.
+Result<wire::VmSpec> make_vm_spec(const InstanceRow& row, const wire::Catalogue& catalogue,
+                                  const crypto::Vault& vault, const Settings& settings);
+
+}  // namespace karreg::scheduler

@@ -1,0 +1,154 @@
+#include <nlohmann/json.hpp>
+
+#include "common/broker/topology.hpp"
+#include "common/db/outbox.hpp"
+#include "common/wire/json.hpp"
+#include "common/wire/news.hpp"
+#include "scheduler/shell/names.hpp"
+#include "scheduler/shell/stores.hpp"
+
+namespace karreg::scheduler {
+
+namespace {
+
+/// A time as a parameter: text of milliseconds, or NULL.
+std::optional<std::string> ms(const std::optional<Time>& time) {
+  if (!time) return std::nullopt;
+  return std::to_string(to_ms(*time));
+}
+std::string ms(const Time& time) {
+  return std::to_string(to_ms(time));
+}
+
+std::optional<std::string> or_null(const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  return text;
+}
+
+/// Calls @p changed(after, before or nullptr) for each row of @p after that is new or different.
+template <class Map, class Fn>
+void for_changed(const Map& before, const Map& after, Fn changed) {
+  for (const auto& [key, value] : after) {
+    const auto old = before.find(key);
+    if (old == before.end())
+      changed(value, static_cast<decltype(&value)>(nullptr));
+    else if (!(old->second == value))
+      changed(value, &old->second);
+  }
+}
+
+void save_deployment(pqxx::work& work, const Deployment& d, const Deployment* old, Time now) {
+  work.exec_params0(
+      "UPDATE deployments SET state = $2, phase = $3, message = $4, build_id = $5, artifact_digest "
+      "= $6, "
+      "switch_version = $7, phase_since = to_timestamp($8::bigint / 1000.0), "
+      "ended_at = to_timestamp($9::bigint / 1000.0) WHERE uuid = $1",
+      d.uuid, name_of(d.state), name_of(d.phase), d.message, or_null(d.build_id),
+      or_null(d.artifact_digest),
+      d.switch_version ? std::optional(std::to_string(*d.switch_version)) : std::nullopt,
+      ms(d.phase_since), ms(d.ended_at));
+  if (old != nullptr && old->phase == d.phase && old->state == d.state) return;
+  wire::PlatformEvent event;
+  event.event = d.state != DeploymentState::wip                 ? "DEPLOYMENT_ACTION_END"
+                : old != nullptr && old->phase == Phase::queued ? "DEPLOYMENT_ACTION_BEGIN"
+                                                                : "DEPLOYMENT_PHASE";
+  event.time_ms = to_ms(now);
+  event.app_id = d.app_id;
+  event.deployment_uuid = d.uuid;
+  event.deployment_number = d.number;
+  event.state = name_of(d.state);
+  event.phase = name_of(d.phase);
+  event.action = name_of(d.action);
+  event.commit = d.commit;
+  db::outbox_add(work, broker::key::api_event, wire::to_text(event));
+}
+
+void save_build(pqxx::work& work, const Build& b, const Build* old) {
+  if (old == nullptr) {
+    work.exec_params0(
+        "INSERT INTO builds (id, app_id, deployment, commit_id, use_cache) VALUES ($1, $2, $3, $4, "
+        "$5)",
+        b.id, b.app_id, b.deployment, b.commit, b.use_cache);
+  } else {
+    work.exec_params0(
+        "UPDATE builds SET state = $2, output_bytes = nullif($3::bigint, 0), message = $4, "
+        "state_since = to_timestamp($5::bigint / 1000.0), lease_until = NULL WHERE id = $1",
+        b.id, name_of(b.state), b.output_bytes, b.message, ms(b.state_since));
+  }
+  db::outbox_add(work, broker::key::builder_wake,
+                 wire::to_text(wire::Wake{"build " + name_of(b.state), b.app_id}));
+}
+
+void save_instance(pqxx::work& work, const Instance& i, const Instance* old) {
+  // Without a host it is an intention that the next round repeats; nothing to keep.
+  if (i.host_id.empty()) return;
+  if (old == nullptr)
+    work.exec_params0(
+        "INSERT INTO instances (id, app_id, deployment, build_id, kind, number, host_id, flavor, "
+        "created_at) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, to_timestamp($9::bigint / 1000.0))",
+        i.id, i.app_id, i.deployment, or_null(i.build_id), std::string(i.build ? "build" : "run"),
+        i.number, i.host_id, i.flavor, ms(i.created_at));
+  work.exec_params0(
+      "UPDATE instances SET wanted = $2, healthy = healthy AND $2, routed = $3, routed_version = "
+      "$4, "
+      "unwanted_at = to_timestamp($5::bigint / 1000.0), ended_at = to_timestamp($6::bigint / "
+      "1000.0) "
+      "WHERE id = $1",
+      i.id, i.wanted, name_of(i.routed), i.routed_version, ms(i.unwanted_at), ms(i.ended_at));
+}
+
+void save_routes(pqxx::work& work, const World& before, const World& after) {
+  if (before.route_version == after.route_version) return;
+  wire::RouteUpdate update;
+  update.base = before.route_version;
+  update.version = after.route_version;
+  for_changed(before.routes, after.routes, [&](const wire::Route& route, const wire::Route*) {
+    update.upserts.push_back(route);
+    work.exec_params0(
+        "INSERT INTO routes (host, path, app_id, sticky_sessions, force_https, backends, version) "
+        "VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7) ON CONFLICT (host, path) DO UPDATE SET app_id "
+        "= $3, "
+        "sticky_sessions = $4, force_https = $5, backends = $6::jsonb, version = $7, removed = "
+        "false",
+        route.host, route.path, route.app_id, route.sticky_sessions, route.force_https,
+        wire::to_text(route.backends), after.route_version);
+  });
+  for (const auto& [key, route] : before.routes) {
+    if (after.routes.contains(key)) continue;
+    update.removes.push_back(key);
+    work.exec_params0(
+        "UPDATE routes SET removed = true, version = $3 WHERE host = $1 AND path = $2", key.host,
+        key.path, after.route_version);
+  }
+  work.exec_params0("UPDATE route_version SET version = $1", after.route_version);
+  db::outbox_add(work, broker::key::proxy_routes, wire::to_text(update));
+}
+
+}  // namespace
+
+void save_world(pqxx::work& work, const World& before, const World& after, Time now) {
+  for_changed(before.builds, after.builds,
+              [&](const Build& b, const Build* old) { save_build(work, b, old); });
+  for_changed(
+      before.deployments, after.deployments,
+      [&](const Deployment& d, const Deployment* old) { save_deployment(work, d, old, now); });
+  for_changed(before.instances, after.instances,
+              [&](const Instance& i, const Instance* old) { save_instance(work, i, old); });
+  for_changed(before.apps, after.apps, [&](const App& app, const App*) {
+    work.exec_params0(
+        "UPDATE apps SET state = $2, serving_deployment = $3, commit_id = $4, "
+        "torn_down_at = CASE WHEN $5 THEN coalesce(torn_down_at, now()) END WHERE id = $1",
+        app.id, app.state, or_null(app.serving_deployment), or_null(app.commit), app.torn_down);
+    if (app.torn_down) {
+      wire::PlatformEvent event;
+      event.event = "APPLICATION_CHANGE";
+      event.time_ms = to_ms(now);
+      event.app_id = app.id;
+      db::outbox_add(work, broker::key::api_event, wire::to_text(event));
+    }
+  });
+  save_routes(work, before, after);
+}
+
+}  // namespace karreg::scheduler

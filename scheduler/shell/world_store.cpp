@@ -1,0 +1,173 @@
+#include <nlohmann/json.hpp>
+
+#include "common/wire/json.hpp"
+#include "scheduler/shell/names.hpp"
+#include "scheduler/shell/stores.hpp"
+
+namespace karreg::scheduler {
+
+namespace {
+
+Time time_of(const pqxx::field& field) {
+  return Time(milliseconds(field.as<std::int64_t>()));
+}
+
+std::optional<Time> optional_time(const pqxx::field& field) {
+  if (field.is_null()) return std::nullopt;
+  return time_of(field);
+}
+
+std::string text_of(const pqxx::field& field) {
+  return field.as<std::string>(std::string());
+}
+
+void load_apps(pqxx::work& work, World& world) {
+  for (const auto& row : work.exec(
+           "SELECT id, state, deleted_at IS NOT NULL, homogeneous, sticky_sessions, force_https, "
+           "cancel_on_push, build_flavor, serving_deployment, commit_id FROM apps "
+           "WHERE torn_down_at IS NULL")) {
+    App app;
+    app.id = text_of(row[0]);
+    app.state = text_of(row[1]);
+    app.deleted = row[2].as<bool>();
+    app.homogeneous = row[3].as<bool>();
+    app.sticky_sessions = row[4].as<bool>();
+    app.force_https = row[5].as<bool>();
+    app.cancel_on_push = row[6].as<bool>();
+    app.build_flavor = text_of(row[7]);
+    app.serving_deployment = text_of(row[8]);
+    app.commit = text_of(row[9]);
+    world.apps[app.id] = std::move(app);
+  }
+  for (const auto& row :
+       work.exec("SELECT app_id, host, path FROM vhosts ORDER BY app_id, host, path")) {
+    const auto app = world.apps.find(text_of(row[0]));
+    if (app != world.apps.end()) app->second.vhosts.push_back({text_of(row[1]), text_of(row[2])});
+  }
+}
+
+void load_deployments(pqxx::work& work, World& world) {
+  for (const auto& row :
+       work.exec("SELECT uuid, app_id, number, action, commit_id, use_cache, instances, flavor, "
+                 "state, phase, "
+                 "cancel_requested, message, build_id, artifact_digest, switch_version, "
+                 "(extract(epoch FROM requested_at) * 1000)::bigint, "
+                 "(extract(epoch FROM phase_since) * 1000)::bigint, "
+                 "(extract(epoch FROM ended_at) * 1000)::bigint FROM deployments "
+                 "WHERE state = 'WIP' OR uuid IN (SELECT serving_deployment FROM apps)")) {
+    Deployment d;
+    d.uuid = text_of(row[0]);
+    d.app_id = text_of(row[1]);
+    d.number = row[2].as<int>();
+    d.action = value_of<Action>(text_of(row[3]));
+    d.commit = text_of(row[4]);
+    d.use_cache = row[5].as<bool>();
+    d.instances = row[6].as<int>();
+    d.flavor = text_of(row[7]);
+    d.state = value_of<DeploymentState>(text_of(row[8]));
+    d.phase = value_of<Phase>(text_of(row[9]));
+    d.cancel_requested = row[10].as<bool>();
+    d.message = text_of(row[11]);
+    d.build_id = text_of(row[12]);
+    d.artifact_digest = text_of(row[13]);
+    if (!row[14].is_null()) d.switch_version = row[14].as<std::uint64_t>();
+    d.requested_at = time_of(row[15]);
+    d.phase_since = time_of(row[16]);
+    d.ended_at = optional_time(row[17]);
+    if (world.apps.contains(d.app_id)) world.deployments[d.uuid] = std::move(d);
+  }
+  for (const auto& row :
+       work.exec("SELECT b.id, b.app_id, b.deployment, b.commit_id, b.use_cache, b.state, "
+                 "b.artifact_digest, "
+                 "coalesce(b.output_bytes, 0), b.message, (extract(epoch FROM b.state_since) * "
+                 "1000)::bigint "
+                 "FROM builds b JOIN deployments d ON d.build_id = b.id WHERE d.state = 'WIP'")) {
+    Build b;
+    b.id = text_of(row[0]);
+    b.app_id = text_of(row[1]);
+    b.deployment = text_of(row[2]);
+    b.commit = text_of(row[3]);
+    b.use_cache = row[4].as<bool>();
+    b.state = value_of<BuildState>(text_of(row[5]));
+    b.artifact_digest = text_of(row[6]);
+    b.output_bytes = row[7].as<std::int64_t>();
+    b.message = text_of(row[8]);
+    b.state_since = time_of(row[9]);
+    world.builds[b.id] = std::move(b);
+  }
+}
+
+void load_instances(pqxx::work& work, World& world) {
+  // Ended ones of the last minutes tell how often a slot failed.
+  for (const auto& row :
+       work.exec("SELECT i.id, i.app_id, i.deployment, i.build_id, i.kind, i.number, i.host_id, "
+                 "i.flavor, i.wanted, "
+                 "i.phase, i.healthy, i.address, i.detail, i.last_lines, i.build_result, "
+                 "coalesce((i.stages->>'pid1_ms')::bigint, -1) >= 0, i.routed, i.routed_version, "
+                 "(extract(epoch FROM i.created_at) * 1000)::bigint, "
+                 "(extract(epoch FROM i.unwanted_at) * 1000)::bigint, "
+                 "(extract(epoch FROM i.healthy_at) * 1000)::bigint, "
+                 "(extract(epoch FROM i.ended_at) * 1000)::bigint FROM instances i "
+                 "WHERE i.ended_at IS NULL OR i.ended_at > now() - interval '10 minutes'")) {
+    Instance i;
+    i.id = text_of(row[0]);
+    i.app_id = text_of(row[1]);
+    i.deployment = text_of(row[2]);
+    i.build_id = text_of(row[3]);
+    i.build = text_of(row[4]) == "build";
+    i.number = row[5].as<int>();
+    i.host_id = text_of(row[6]);
+    i.flavor = text_of(row[7]);
+    i.wanted = row[8].as<bool>();
+    i.phase = text_of(row[9]);
+    i.healthy = row[10].as<bool>();
+    i.address = text_of(row[11]);
+    i.detail = text_of(row[12]);
+    i.last_lines = text_of(row[13]);
+    if (!row[14].is_null()) {
+      auto result = wire::from_text<wire::guest::BuildResult>(text_of(row[14]), "build_result");
+      if (result) i.result = *result;
+    }
+    i.reached_guest = row[15].as<bool>();
+    i.routed = value_of<Routed>(text_of(row[16]));
+    i.routed_version = row[17].as<std::uint64_t>();
+    i.created_at = time_of(row[18]);
+    i.unwanted_at = optional_time(row[19]);
+    i.healthy_at = optional_time(row[20]);
+    i.ended_at = optional_time(row[21]);
+    if (world.apps.contains(i.app_id)) world.instances[i.id] = std::move(i);
+  }
+}
+
+void load_surroundings(pqxx::work& work, World& world) {
+  for (const auto& row :
+       work.exec("SELECT id, memory_mb, (extract(epoch FROM last_seen) * 1000)::bigint FROM hosts"))
+    world.hosts[text_of(row[0])] = {text_of(row[0]), row[1].as<std::int64_t>(), time_of(row[2])};
+  for (const auto& row : work.exec("SELECT id, version, draining, (extract(epoch FROM last_seen) * "
+                                   "1000)::bigint FROM proxies")) {
+    Proxy proxy{text_of(row[0]), row[1].as<std::uint64_t>(), {}, time_of(row[3])};
+    proxy.draining = nlohmann::json::parse(text_of(row[2])).get<std::map<std::string, int>>();
+    world.proxies[proxy.id] = std::move(proxy);
+  }
+  for (const auto& row : work.exec("SELECT host, path, app_id, sticky_sessions, force_https, "
+                                   "backends FROM routes WHERE NOT removed")) {
+    wire::Route route{text_of(row[0]),   text_of(row[1]),   text_of(row[2]),
+                      row[3].as<bool>(), row[4].as<bool>(), {}};
+    route.backends = nlohmann::json::parse(text_of(row[5])).get<std::vector<wire::Backend>>();
+    world.routes[{route.host, route.path}] = std::move(route);
+  }
+  world.route_version = work.exec1("SELECT version FROM route_version")[0].as<std::uint64_t>();
+}
+
+}  // namespace
+
+World load_world(pqxx::work& work) {
+  World world;
+  load_apps(work, world);
+  load_deployments(work, world);
+  load_instances(work, world);
+  load_surroundings(work, world);
+  return world;
+}
+
+}  // namespace karreg::scheduler
