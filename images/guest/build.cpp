@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "images/guest/run.hpp"
@@ -20,18 +21,69 @@ using wire::guest::BuildResult;
 constexpr std::int64_t block = 4096;
 constexpr const char* packed = "/packed.erofs";
 
-/// Which disk is full, as a sentence; empty when none is.
-std::string full_disk() {
-  struct statvfs info{};
-  for (const auto& [path, name] :
-       {std::pair{"/", "build"}, std::pair{"/cache", "dependency cache"}}) {
-    if (::statvfs(path, &info) != 0 || info.f_blocks == 0) continue;
-    const auto size = info.f_blocks * info.f_frsize;
-    if (info.f_bavail * info.f_frsize < size / 200 || info.f_favail < 16)
-      return std::string("no space left on the ") + name + " disk (" + std::to_string(size >> 20U) +
-             " MiB)";
+std::uint64_t device_bytes(int fd) {
+  std::uint64_t bytes = 0;
+  if (::ioctl(fd, BLKGETSIZE64, &bytes) != 0) fail("looking at the size of a disk");
+  return bytes;
+}
+
+std::string disk_size(const char* serial) {
+  const int fd = ::open(disk(serial).c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) fail(std::string("opening the disk ") + serial);
+  const std::uint64_t mebibytes = device_bytes(fd) >> 20U;
+  ::close(fd);
+  return mebibytes % 1024 == 0 ? std::to_string(mebibytes / 1024) + " GiB"
+                               : std::to_string(mebibytes) + " MiB";
+}
+
+/// ZIP archives, thus Python's wheels, know no time before.
+constexpr std::int64_t year_1980 = 315'532'800;
+
+/// Notices that a disk ran full, also when the failing tool has cleaned up behind itself.
+class DiskWatch {
+ public:
+  static constexpr std::chrono::milliseconds interval{250};
+
+  std::chrono::milliseconds look() {
+    struct statvfs info{};
+    for (const auto& place : places_) {
+      if (::statvfs(place.path, &info) != 0) continue;
+      if (info.f_bavail < info.f_blocks / 200 || info.f_favail < 16)
+        full_ = std::string("no space left on the ") + place.name + " disk (" +
+                disk_size(place.serial) + ")";
+    }
+    return interval;
   }
-  return {};
+  /// Which disk is or was full, as a sentence; empty when none.
+  const std::string& full() {
+    look();
+    return full_;
+  }
+  void forget() { full_.clear(); }
+
+ private:
+  struct Place {
+    const char* path;
+    const char* name;
+    const char* serial;
+  };
+  static constexpr Place places_[] = {
+      {"/", "build", wire::guest::disk::scratch},
+      {"/cache", "dependency cache", wire::guest::disk::cache},
+  };
+  std::string full_;
+};
+
+/// When the source was committed: the archive gives all its files that time. Files of the result
+/// carry it, so that equal builds are equal bytes and a new commit has new entity tags.
+std::int64_t source_time(const std::string& folder) {
+  std::int64_t newest = year_1980;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    struct stat info{};
+    if (::lstat(entry.path().c_str(), &info) == 0)
+      newest = std::max<std::int64_t>(newest, info.st_mtim.tv_sec);
+  }
+  return newest;
 }
 
 BuildResult failed(const std::string& step, const std::string& reason) {
@@ -46,24 +98,29 @@ std::map<std::string, std::string> build_environment(const wire::guest::Config& 
   fallback("PIP_CACHE_DIR", "/cache/pip");
   fallback("CCACHE_DIR", "/cache/ccache");
   fallback("XDG_CACHE_HOME", "/cache/xdg");
+  if (std::filesystem::exists("/usr/bin/ccache")) {
+    fallback("CMAKE_C_COMPILER_LAUNCHER", "ccache");
+    fallback("CMAKE_CXX_COMPILER_LAUNCHER", "ccache");
+  }
   fallback("CI", "true");
   return env;
 }
 
-/// Copies the packed file to the output disk; returns its padded size, or -1 when it does not fit.
-std::int64_t copy_out(const std::string& device) {
+/// Copies the packed file to the output disk, padded to whole blocks.
+BuildResult copy_out(const std::string& device) {
   const int in = ::open(packed, O_RDONLY | O_CLOEXEC);
   const int out = ::open(device.c_str(), O_WRONLY | O_CLOEXEC);
   if (in < 0 || out < 0) fail("opening the output disk");
   struct stat info{};
-  std::uint64_t capacity = 0;
-  if (::fstat(in, &info) != 0 || ::ioctl(out, BLKGETSIZE64, &capacity) != 0)
-    fail("looking at the output disk");
+  if (::fstat(in, &info) != 0) fail("looking at the packed app");
+  const std::uint64_t capacity = device_bytes(out);
   const std::int64_t padded = (info.st_size + block - 1) / block * block;
   if (static_cast<std::uint64_t>(padded) > capacity) {
     ::close(in);
     ::close(out);
-    return -1;
+    const auto mebibytes = [](auto bytes) { return std::to_string(bytes >> 20U) + " MiB"; };
+    return failed("packing the app", "the built app needs " + mebibytes(padded) +
+                                         ", artifacts may have " + mebibytes(capacity));
   }
   std::string buffer(1 << 20U, '\0');
   std::int64_t written = 0;
@@ -84,46 +141,57 @@ std::int64_t copy_out(const std::string& device) {
   if (::fsync(out) != 0) fail("syncing the output disk");
   ::close(in);
   ::close(out);
-  return padded;
+  return {true, padded, {}, {}};
 }
+
+/// Writes back the dependency cache however the build ends.
+struct CacheRelease {
+  CacheRelease() = default;
+  CacheRelease(const CacheRelease&) = delete;
+  CacheRelease& operator=(const CacheRelease&) = delete;
+  ~CacheRelease() { release_cache(); }
+};
 
 }  // namespace
 
 BuildResult run_build(Supervisor& supervisor, const wire::guest::Config& config) {
   const auto& build = config.build;
-  const auto env = build_environment(config);
+  const CacheRelease cache;
+  DiskWatch disks;
   const auto deadline = Clock::now() + std::chrono::milliseconds(build.wall_ms);
   const auto step_failed = [&](const std::string& name, const Ended& ended) {
     if (ended.stopped) return failed(name, "the build was cancelled");
     if (ended.timed_out)
       return failed(name, "the time limit of " + std::to_string(build.wall_ms / 1000) +
                               " s for a build was reached");
-    if (const std::string full = full_disk(); !full.empty()) return failed(name, full);
+    if (!disks.full().empty()) return failed(name, disks.full());
     return failed(name, "the command " + ended.sentence());
   };
 
   supervisor.say("building", "unpacking the source");
   Child child;
-  child.env = env;
+  child.env = build_environment(config);
   child.out_stream = child.err_stream = "build";
   child.max_processes = build.max_processes;
-  // As root to read the disk, unpacked as the app's user by tar's own options: nothing in the
-  // archive can choose an owner.
-  child.as_app = false;
-  child.argv = {"tar",         "--extract",   "--file",          disk(wire::guest::disk::source),
-                "--directory", build.workdir, "--no-same-owner", "--no-same-permissions"};
-  Ended ended = supervisor.run(child, deadline);
-  if (!ended.good()) return step_failed("unpacking the source", ended);
-  child.argv = {"chown", "--recursive", "--no-dereference", "1000:1000", build.workdir};
-  ended = supervisor.run(child, deadline);
+  const auto run = [&] {
+    disks.forget();
+    return supervisor.run(child, deadline, [&] { return disks.look(); });
+  };
+  // Unpacked by the app's user, who therefore owns everything and can do no harm.
+  const std::string source = disk(wire::guest::disk::source);
+  if (::chown(source.c_str(), app_uid, app_gid) != 0) fail("giving the source disk to the app");
+  child.argv = {"tar", "--extract", "--file", source, "--directory", build.workdir};
+  Ended ended = run();
   if (!ended.good()) return step_failed("unpacking the source", ended);
 
-  child.as_app = true;
+  const std::string time = std::to_string(source_time(build.workdir));
+  // Also makes Python compile modules in a form that does not depend on their times.
+  child.env.emplace("SOURCE_DATE_EPOCH", time);
   child.directory = build.workdir;
   for (const auto& step : build.steps) {
     supervisor.say("building", step.name);
     child.argv = {"/bin/bash", "-e", "-o", "pipefail", "-c", step.command};
-    ended = supervisor.run(child, deadline);
+    ended = run();
     if (!ended.good()) return step_failed(step.name, ended);
   }
 
@@ -133,21 +201,13 @@ BuildResult run_build(Supervisor& supervisor, const wire::guest::Config& config)
                   "there is no folder " + build.output_root + " after the build");
   child.as_app = false;
   child.directory = "/";
-  child.argv = {"mkfs.erofs",
-                "-T0",
-                "-U",
-                "6b617272-6567-4000-8000-000000000000",
-                "--force-uid=1000",
-                "--force-gid=1000",
-                "--quiet",
-                packed,
-                build.output_root};
-  ended = supervisor.run(child, deadline);
+  child.argv = {
+      "mkfs.erofs",       "-T" + time,        "-U",      "6b617272-6567-4000-8000-000000000000",
+      "--force-uid=1000", "--force-gid=1000", "--quiet", packed,
+      build.output_root};
+  ended = run();
   if (!ended.good()) return step_failed("packing the app", ended);
-  const std::int64_t bytes = copy_out(disk(wire::guest::disk::output));
-  if (bytes < 0)
-    return failed("packing the app", "the built app is larger than the limit for artifacts");
-  return {true, bytes, {}, {}};
+  return copy_out(disk(wire::guest::disk::output));
 }
 
 }  // namespace karreg::guest

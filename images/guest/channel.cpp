@@ -31,7 +31,6 @@ Channel::Channel() : fd_(::open(find_port().c_str(), O_RDWR | O_NONBLOCK | O_CLO
 }
 
 short Channel::wanted_events() const {
-  if (!connected_) return 0;
   return static_cast<short>(POLLIN | (out_.empty() ? 0 : POLLOUT));
 }
 

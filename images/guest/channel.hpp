@@ -15,8 +15,7 @@ class Channel {
   Channel();
 
   int fd() const { return fd_; }
-  /// What to give to poll(2); 0 while the agent is away (the port then reports a hang-up without
-  /// pause: look again by timer).
+  /// What to give to poll(2) while connected().
   short wanted_events() const;
 
   template <class T>
@@ -29,6 +28,8 @@ class Channel {
   /// The next message of the agent; lines that are no message are skipped.
   std::optional<wire::guest::ToGuest> receive();
   bool flushed() const { return out_.empty(); }
+  /// False while no agent is attached, as of the last pump(). The port then reports a hang-up to
+  /// poll(2) without pause: look again by timer.
   bool connected() const { return connected_; }
   /// Forgets unsent bytes: a new agent starts at a line of its own.
   void discard_output();

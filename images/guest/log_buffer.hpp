@@ -55,7 +55,9 @@ class LogBuffer {
     std::size_t bytes;
   };
   static constexpr std::size_t window = 256 * 1024;
-  static constexpr std::size_t batch_bytes = 48 * 1024;
+  /// A byte becomes at most six in JSON (a control character): the line stays below
+  /// `wire::guest::max_line_bytes`.
+  static constexpr std::size_t batch_bytes = 40 * 1024;
   static std::size_t cost(const wire::guest::LogLine& line) { return line.text.size() + 64; }
 
   std::size_t capacity_;

@@ -15,7 +15,9 @@ using namespace karreg::guest;
 
 void live(Channel& channel) {
   Supervisor supervisor(channel);
-  const auto config = supervisor.wait_for_config();
+  const auto given = supervisor.wait_for_config();
+  if (!given) return;
+  const auto& config = *given;
   try {
     supervisor.say("configuring");
     set_clock(config.time_ns);

@@ -5,6 +5,17 @@
 
 namespace karreg::guest {
 
+using namespace std::chrono_literals;
+
+namespace {
+/// How often to look whether the app listens: often at first, for each look that comes late is
+/// waited for by users.
+constexpr auto eagerly = 20ms;
+constexpr auto patiently = 200ms;
+constexpr auto eager_time = 30s;
+constexpr auto seldom = 3600s;
+}  // namespace
+
 std::map<std::string, std::string> app_environment(const wire::guest::Config& config) {
   std::map<std::string, std::string> env = {
       {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
@@ -15,6 +26,7 @@ std::map<std::string, std::string> app_environment(const wire::guest::Config& co
       {"LANG", "C.UTF-8"},
       {"TMPDIR", "/tmp"},
   };
+  if (config.kind != "build") env.emplace("PORT", std::to_string(config.run.port));
   for (const auto& [name, value] : config.env) env[name] = value;
   return env;
 }
@@ -28,6 +40,8 @@ wire::guest::Exit run_app(Supervisor& supervisor, const wire::guest::Config& con
     hook.env = env;
     hook.directory = config.run.workdir;
     const Ended ended = supervisor.run(hook, std::nullopt);
+    if (ended.stopped)
+      return {ended.exit_code, ended.signal, ended.oom, "stopped during the pre-run hook"};
     if (!ended.good())
       return {ended.exit_code, ended.signal, ended.oom, "the pre-run hook " + ended.sentence()};
   }
@@ -38,8 +52,9 @@ wire::guest::Exit run_app(Supervisor& supervisor, const wire::guest::Config& con
   app.directory = config.run.workdir;
   bool listening = false;
   bool warned = false;
-  const auto watch = [&] {
-    if (listening) return;
+  const auto begin = Clock::now();
+  const auto watch = [&]() -> std::chrono::milliseconds {
+    if (listening) return seldom;
     const Listening found =
         listening_on(config.run.port, read_file("/proc/net/tcp"), read_file("/proc/net/tcp6"));
     if (found == Listening::reachable) {
@@ -53,6 +68,8 @@ wire::guest::Exit run_app(Supervisor& supervisor, const wire::guest::Config& con
                                      "listen on 0.0.0.0:" +
                                      port);
     }
+    if (listening) return seldom;
+    return Clock::now() - begin < eager_time ? eagerly : patiently;
   };
   const Ended ended = supervisor.run(app, std::nullopt, watch);
   std::string reason = ended.stopped ? "the app was stopped" : "the app " + ended.sentence();

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <stdexcept>
 
 #include "images/guest/system.hpp"
 
@@ -23,8 +25,15 @@ namespace msg = wire::guest;
 namespace {
 /// How long the agent gets to fetch the last lines before the VM ends without them.
 constexpr auto farewell_time = 5s;
-/// How often an absent agent is looked for, and children are looked at.
-constexpr auto tick = 10ms;
+/// The same for an agent that is away, perhaps being started again.
+constexpr auto lonely_farewell_time = 60s;
+/// How often an absent agent is looked for: its port reports a hang-up without pause, so poll(2)
+/// cannot wait for it.
+constexpr auto absence_tick = 50ms;
+/// Nothing else needs to be looked at without an event.
+constexpr auto idle = 60s;
+/// Files that a server may hold open: the kernel's own limit (1024, 4096) is for desktops of 1990.
+constexpr rlimit open_files{65'536, 524'288};
 /// Between SIGTERM and SIGKILL when a deadline has passed.
 constexpr auto overtime = 2s;
 
@@ -33,11 +42,16 @@ constexpr auto overtime = 2s;
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  // Ignored signals survive exec: an app would see EPIPE where it expects to be ended.
+  std::signal(SIGPIPE, SIG_DFL);
   const int null = ::open("/dev/null", O_RDONLY);
   ::dup2(null, STDIN_FILENO);
   ::dup2(out, STDOUT_FILENO);
   ::dup2(err, STDERR_FILENO);
+  ::setrlimit(RLIMIT_NOFILE, &open_files);
   if (child.as_app) {
+    // So that the app can open /dev/stdout: the pipe belongs to who made it.
+    if (::fchown(out, app_uid, app_gid) != 0 || ::fchown(err, app_uid, app_gid) != 0) ::_exit(126);
     if (child.max_processes > 0) {
       const rlimit limit{static_cast<rlim_t>(child.max_processes),
                          static_cast<rlim_t>(child.max_processes)};
@@ -62,6 +76,9 @@ constexpr auto overtime = 2s;
   std::vector<char*> argv;
   for (auto& w : words) argv.push_back(w.data());
   argv.push_back(nullptr);
+  // execvpe looks for the program in the caller's PATH, which PID 1 has none of.
+  if (const auto path = child.env.find("PATH"); path != child.env.end())
+    ::setenv("PATH", path->second.c_str(), 1);
   ::execvpe(argv[0], argv.data(), env.data());
   ::dprintf(STDERR_FILENO, "cannot start %s: %s\n", argv[0], std::strerror(errno));
   ::_exit(127);
@@ -75,16 +92,25 @@ std::string Ended::sentence() const {
   return "exited with " + std::to_string(exit_code);
 }
 
+Supervisor::Supervisor(Channel& channel) : channel_(channel) {
+  sigset_t children;
+  sigemptyset(&children);
+  sigaddset(&children, SIGCHLD);
+  ::sigprocmask(SIG_BLOCK, &children, nullptr);
+  child_events_ = ::signalfd(-1, &children, SFD_NONBLOCK | SFD_CLOEXEC);
+  if (child_events_ < 0) fail("signalfd");
+}
+
 void Supervisor::hello() {
   channel_.send(msg::Hello{msg::protocol_version, config_.has_value(),
                            config_ ? config_->instance_id : std::string(), started_ms_});
 }
 
-msg::Config Supervisor::wait_for_config() {
+std::optional<msg::Config> Supervisor::wait_for_config() {
   started_ms_ = uptime_ms();
   hello();
-  while (!config_) pump(tick);
-  return *config_;
+  while (!config_ && !stop_) pump(idle);
+  return config_;
 }
 
 void Supervisor::say(const std::string& phase, const std::string& detail) {
@@ -142,17 +168,23 @@ void Supervisor::drain(Source& source, bool& open) {
 }
 
 void Supervisor::reap() {
+  signalfd_siginfo ignored;
+  while (::read(child_events_, &ignored, sizeof ignored) > 0) continue;
   int status = 0;
   for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;)
     if (pid == child_) child_status_ = status;
 }
 
 void Supervisor::pump(std::chrono::milliseconds timeout) {
-  std::vector<pollfd> fds;
-  if (channel_.wanted_events() != 0) fds.push_back({channel_.fd(), channel_.wanted_events(), 0});
+  std::vector<pollfd> fds = {{child_events_, POLLIN, 0}};
+  if (channel_.connected())
+    fds.push_back({channel_.fd(), channel_.wanted_events(), 0});
+  else
+    timeout = std::min<std::chrono::milliseconds>(timeout, absence_tick);
   for (const auto& source : sources_) fds.push_back({source.fd, POLLIN, 0});
   auto wait = timeout;
-  if (const auto due = logs_.due())
+  // Without an agent that takes them, waiting logs are no reason to wake up.
+  if (const auto due = logs_.due(); due && channel_.connected() && channel_.flushed())
     wait =
         std::clamp(std::chrono::duration_cast<std::chrono::milliseconds>(*due - Clock::now()) + 1ms,
                    std::chrono::milliseconds(0), timeout);
@@ -175,7 +207,8 @@ void Supervisor::pump(std::chrono::milliseconds timeout) {
 }
 
 Ended Supervisor::run(const Child& child, std::optional<Clock::time_point> deadline,
-                      const std::function<void()>& on_tick) {
+                      const std::function<std::chrono::milliseconds()>& on_tick) {
+  if (child.argv.empty()) throw std::runtime_error("there is no command to run");
   int out[2];
   int err[2];
   if (::pipe2(out, O_CLOEXEC) != 0 || ::pipe2(err, O_CLOEXEC) != 0) fail("pipe");
@@ -194,15 +227,17 @@ Ended Supervisor::run(const Child& child, std::optional<Clock::time_point> deadl
   Ended ended;
   std::optional<Clock::time_point> kill_at;
   const auto terminate = [&](std::chrono::milliseconds grace) {
-    ::kill(-child_, SIGTERM);
+    // A child that has not reached its own session yet is met alone.
+    if (::kill(ended.timed_out ? -1 : -child_, SIGTERM) != 0) ::kill(child_, SIGTERM);
     kill_at = Clock::now() + grace;
   };
+  std::chrono::milliseconds wait{0};
   while (!child_status_) {
-    pump(tick);
-    if (on_tick) on_tick();
+    pump(wait);
+    wait = on_tick ? on_tick() : idle;
     const auto now = Clock::now();
     if (kill_at && now >= *kill_at) {
-      ::kill(-child_, SIGKILL);
+      ::kill(-1, SIGKILL);
       kill_at = now + 1s;
     } else if (!kill_at && stop_) {
       ended.stopped = true;
@@ -212,16 +247,20 @@ Ended Supervisor::run(const Child& child, std::optional<Clock::time_point> deadl
       ended.timed_out = true;
       terminate(overtime);
     }
+    if (const auto next = kill_at ? kill_at : deadline)
+      wait = std::clamp(std::chrono::ceil<std::chrono::milliseconds>(*next - now), 0ms, wait);
   }
-  ::kill(-child_, SIGKILL);  // what the child left behind in its session
+  // What the child left behind, in whatever session: everything here but PID 1 descends from it.
+  ::kill(-1, SIGKILL);
   const int status = *child_status_;
   child_ = -1;
   ended.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
   ended.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
   ended.oom = !ended.good() && oom_kills() > ooms;
-  // Its last output may still be in the pipes; a daemonised grandchild must not hold us up.
+  // Its last output is still in the pipes. They close as the killed processes end: soon, unless one
+  // hangs in the kernel.
   const auto until = Clock::now() + 500ms;
-  while (!sources_.empty() && Clock::now() < until) pump(tick);
+  while (!sources_.empty() && Clock::now() < until) pump(10ms);
   for (auto& source : sources_) {
     bool open = true;
     drain(source, open);
@@ -233,8 +272,15 @@ Ended Supervisor::run(const Child& child, std::optional<Clock::time_point> deadl
 
 void Supervisor::finish() {
   logs_.hurry();
-  const auto until = Clock::now() + farewell_time;
-  while (Clock::now() < until && !(logs_.empty() && channel_.flushed())) pump(tick);
+  const auto begin = Clock::now();
+  const auto away_until = begin + lonely_farewell_time;
+  auto until = begin + farewell_time;
+  while (!(logs_.empty() && channel_.flushed())) {
+    const auto now = Clock::now();
+    if (!channel_.connected()) until = now + farewell_time;
+    if (now >= until || now >= away_until) break;
+    pump(absence_tick);
+  }
 }
 
 }  // namespace karreg::guest

@@ -39,17 +39,20 @@ struct Child {
 /// The event loop of PID 1: one child at a time, the channel, the logs, orphans.
 class Supervisor {
  public:
-  explicit Supervisor(Channel& channel) : channel_(channel) {}
+  explicit Supervisor(Channel& channel);
 
-  /// Waits for the agent's configuration, answering `attach` with `hello`.
-  wire::guest::Config wait_for_config();
+  /// Waits for the agent's configuration, answering `attach` with `hello`. Nothing when the agent
+  /// says stop instead.
+  std::optional<wire::guest::Config> wait_for_config();
   void say(const std::string& phase, const std::string& detail = {});
   /// A line of the init itself.
   void log(const std::string& text);
-  /// Runs @p child to its end or to @p deadline. @p on_tick is called between events while it runs.
+  /// Runs @p child to its end or to @p deadline; whatever it leaves behind is killed. @p on_tick is
+  /// called between events while it runs and says how long to wait at most until the next call.
   Ended run(const Child& child, std::optional<Clock::time_point> deadline,
-            const std::function<void()>& on_tick = {});
-  /// Sends the last messages and waits (bounded) until the agent has all logs.
+            const std::function<std::chrono::milliseconds()>& on_tick = {});
+  /// Sends the last messages and waits (bounded) until the agent has all logs; longer when the
+  /// agent is away, so that one that starts again learns how it ended.
   void finish();
   template <class T>
   void remember_and_send(const T& message);
@@ -70,6 +73,7 @@ class Supervisor {
   void reap();
 
   Channel& channel_;
+  int child_events_;  ///< signalfd of SIGCHLD: an idle VM sleeps
   LogBuffer logs_;
   std::vector<Source> sources_;
   std::optional<wire::guest::Config> config_;

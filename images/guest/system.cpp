@@ -38,6 +38,7 @@ void own_by_app(const std::string& path) {
   if (::chown(path.c_str(), app_uid, app_gid) != 0) fail("chown " + path);
 }
 
+/// `volatile`: fsync does nothing, for the scratch disk below dies with the VM.
 void overlay(const std::string& lower, const std::string& name, const std::string& target,
              bool for_app) {
   const std::string upper = "/rw/" + name;
@@ -46,7 +47,7 @@ void overlay(const std::string& lower, const std::string& name, const std::strin
   fs::create_directories(work);
   if (for_app) own_by_app(upper);
   const std::string options =
-      "lowerdir=" + lower + ",upperdir=" + upper + ",workdir=" + work + ",xino=off";
+      "lowerdir=" + lower + ",upperdir=" + upper + ",workdir=" + work + ",xino=off,volatile";
   mount_at("overlay", target, "overlay", MS_NOATIME, options.c_str());
 }
 
@@ -76,6 +77,15 @@ void bring_up(int socket, const char* name, const std::string& ip, const std::st
   if (::ioctl(socket, SIOCSIFNETMASK, &request) != 0) fail(std::string("netmask of ") + name);
   request.ifr_flags = IFF_UP | IFF_RUNNING;
   if (::ioctl(socket, SIOCSIFFLAGS, &request) != 0) fail(std::string("starting ") + name);
+}
+
+void default_route(int socket, const std::string& gateway) {
+  rtentry route{};
+  route.rt_dst = address("0.0.0.0");
+  route.rt_genmask = address("0.0.0.0");
+  route.rt_gateway = address(gateway);
+  route.rt_flags = RTF_UP | RTF_GATEWAY;
+  if (::ioctl(socket, SIOCADDRT, &route) != 0) fail("default route by " + gateway);
 }
 
 }  // namespace
@@ -118,6 +128,12 @@ void enter_root(std::string_view kind) {
     if (::mount(moved, (root + moved).c_str(), nullptr, MS_MOVE, nullptr) != 0)
       fail(std::string("moving ") + moved);
   }
+  // What udev makes elsewhere; `cat <(...)` and `tee /dev/stderr` need them.
+  for (const auto& [name, target] : {std::pair{"fd", "/proc/self/fd"},
+                                     {"stdin", "/proc/self/fd/0"},
+                                     {"stdout", "/proc/self/fd/1"},
+                                     {"stderr", "/proc/self/fd/2"}})
+    fs::create_symlink(target, root + "/dev/" + name);
   mount_at("devpts", root + "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "mode=0620,ptmxmode=0666");
   mount_at("tmpfs", root + "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777");
   mount_at("tmpfs", root + "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755");
@@ -135,12 +151,7 @@ void configure_network(const wire::guest::Network& network, const std::string& h
   bring_up(socket, "lo", "127.0.0.1", "255.0.0.0");
   if (!network.address.empty()) {
     bring_up(socket, "eth0", network.address, netmask(network.prefix));
-    rtentry route{};
-    route.rt_dst = address("0.0.0.0");
-    route.rt_genmask = address("0.0.0.0");
-    route.rt_gateway = address(network.gateway);
-    route.rt_flags = RTF_UP | RTF_GATEWAY;
-    if (::ioctl(socket, SIOCADDRT, &route) != 0) fail("default route");
+    if (!network.gateway.empty()) default_route(socket, network.gateway);
   }
   ::close(socket);
   std::string resolv;
@@ -198,8 +209,17 @@ std::uint64_t oom_kills() {
   return at == std::string::npos ? 0 : std::strtoull(stat.c_str() + at + 9, nullptr, 10);
 }
 
+void release_cache() {
+  // Whoever still holds it was killed; if not, at least its content is on the disk.
+  const int fd = ::open("/cache", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd >= 0) {
+    ::syncfs(fd);
+    ::close(fd);
+  }
+  ::umount2("/cache", MNT_DETACH);
+}
+
 void power_off() {
-  ::sync();
   // The kernel is booted with reboot=t and QEMU ends the VM on a reset: faster than ACPI, and it
   // works on both accelerators.
   ::reboot(RB_AUTOBOOT);

@@ -33,7 +33,10 @@ std::string read_file(const std::string& path);
 void write_file(const std::string& path, std::string_view content);
 /// How many processes the kernel killed for want of memory.
 std::uint64_t oom_kills();
-/// Ends the VM. Data on disks is synced before.
+/// Writes the dependency cache to its disk and lets go of it: the only disk whose content outlives
+/// the VM, apart from the output disk.
+void release_cache();
+/// Ends the VM at once. What the scratch disk holds is lost, as it shall be.
 [[noreturn]] void power_off();
 
 }  // namespace karreg::guest

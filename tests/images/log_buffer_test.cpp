@@ -94,3 +94,18 @@ TEST_CASE("an agent that does not acknowledge stops the flow, not the app") {
   buffer.ack(1'000);
   CHECK(buffer.next(start));
 }
+
+TEST_CASE("whatever is printed, a batch stays below the bound of a line") {
+  for (const char byte : {'\x01', '\xff', '"', 'a'}) {
+    LogBuffer buffer;
+    buffer.hurry();
+    for (int i = 0; i < 40; ++i)
+      buffer.add(line(std::string(i % 2 == 0 ? 16'384 : 1, byte)), start);
+    std::size_t batches = 0;
+    while (auto batch = buffer.next(start)) {
+      ++batches;
+      CHECK(karreg::wire::guest::encode(*batch).size() < karreg::wire::guest::max_line_bytes);
+    }
+    CHECK(batches > 1);
+  }
+}
