@@ -1,0 +1,26 @@
+# ./dev build [PRESET] [TARGET...]: compiles.
+source dev.d/packages.sh
+
+command_build() {
+  local preset=${1:-${KARREG_PRESET:-release}}
+  [ $# -eq 0 ] || shift
+  build_programs "$preset" "$@"
+  say "programs: build/$preset/bin/"
+}
+
+# configure_build PRESET
+configure_build() {
+  [ -e "build/$1/build.ninja" ] || run_logged "configure-$1" "configuring the build ($1)" cmake --preset "$1" ||
+    die "CMake could not configure the build"
+}
+
+# build_programs PRESET [TARGET...]: those targets, or all.
+build_programs() {
+  local preset=$1
+  shift
+  ensure_packages build
+  cmake --list-presets | grep -qF "\"$preset\"" || die "there is no preset \"$preset\" in CMakePresets.json"
+  configure_build "$preset"
+  run_logged "build-$preset" "compiling ($preset)" \
+    cmake --build --preset "$preset" -j "$KARREG_JOBS" ${*:+--target "$@"} || die "it does not compile"
+}
