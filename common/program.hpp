@@ -21,6 +21,7 @@ class Program {
       : name_(std::move(name)), settings_(std::move(settings)), cli_(std::move(purpose), name_) {
     cli_.add_option("--config", config_file_, "Configuration file (TOML)");
     cli_.set_version_flag("--version", std::string("karreg ") + version);
+    cli_.fallthrough();  // --config may stand after a subcommand
     cli_.footer([this] { return settings_text(); });
   }
 

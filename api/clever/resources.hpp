@@ -1,0 +1,16 @@
+#pragma once
+/// The Clever-shaped API, one file per resource.
+
+#include "api/endpoint.hpp"
+
+namespace karreg::api::clever {
+
+void add_account(Routes& routes);       ///< account.cpp: self, tokens, summary, products, zones
+void add_applications(Routes& routes);  ///< applications.cpp
+void add_environment(Routes& routes);   ///< environment.cpp
+void add_vhosts(Routes& routes);        ///< vhosts.cpp
+void add_deployments(
+    Routes& routes);  ///< deployments.cpp: deployments, instances, restart, stop, cancel
+void add_logs(Routes& routes, const Services& services);  ///< logs.cpp
+
+}  // namespace karreg::api::clever

@@ -1,0 +1,111 @@
+#include "api/core/model.hpp"
+
+#include <algorithm>
+
+#include "common/flavors.hpp"
+
+namespace karreg::api {
+
+namespace {
+bool is_alphanumeric(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+}  // namespace
+
+Result<void> check_app_name(const std::string& name) {
+  const auto bad = [&](const std::string& why) {
+    return Error(ErrorKind::invalid, "the application name " + why);
+  };
+  if (name.empty()) return bad("is empty; give it 1 to 64 characters");
+  if (name.size() > 64) return bad("has more than 64 characters");
+  for (char c : name)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return bad("holds a control character");
+  return ok();
+}
+
+Result<void> check_env_name(const std::string& name) {
+  const bool good =
+      !name.empty() && name.size() <= 256 && !(name[0] >= '0' && name[0] <= '9') &&
+      std::ranges::all_of(name, [](char c) { return is_alphanumeric(c) || c == '_'; });
+  if (good) return ok();
+  return Error(ErrorKind::invalid,
+               "\"" + name.substr(0, 80) +
+                   "\" is no name for an environment variable: letters, digits and "
+                   "underscores, not beginning with a digit");
+}
+
+Result<void> check_env_value(const std::string& name, const std::string& value) {
+  if (value.size() > 64 * 1024)
+    return Error(ErrorKind::too_large, "the value of " + name + " is larger than 64 KiB");
+  if (value.find('\0') != std::string::npos)
+    return Error(ErrorKind::invalid, "the value of " + name + " holds a NUL character");
+  return ok();
+}
+
+Result<void> check_flavor(const std::string& name) {
+  if (find_flavor(name)) return ok();
+  std::string names;
+  for (const auto& flavor : flavors)
+    names += (names.empty() ? "" : ", ") + std::string(flavor.name);
+  return Error(ErrorKind::invalid, "there is no size \"" + name + "\"; there are " + names);
+}
+
+const std::vector<std::pair<std::string, std::string>>& variants() {
+  static const std::vector<std::pair<std::string, std::string>> all = {
+      {"auto", "Automatic"}, {"node", "Node.js"}, {"python", "Python"},
+      {"static", "Static"},  {"cpp", "C++"},
+  };
+  return all;
+}
+
+Result<Vhost> parse_fqdn(const std::string& fqdn) {
+  const auto bad = [&](const std::string& why) {
+    return Error(ErrorKind::invalid,
+                 "\"" + fqdn.substr(0, 120) + "\" is no domain name: " + why +
+                     "; expected something like example.com or example.com/api");
+  };
+  const auto slash = fqdn.find('/');
+  Vhost vhost;
+  vhost.host = fqdn.substr(0, slash);
+  if (slash != std::string::npos) vhost.path = fqdn.substr(slash);
+  if (!vhost.path.ends_with('/')) vhost.path += '/';
+  for (char& c : vhost.host) c = lower(c);
+  if (vhost.host.empty() || vhost.host.size() > 253) return bad("its length is not 1 to 253");
+  std::string label;
+  for (char c : vhost.host + ".") {
+    if (c != '.') {
+      if (!is_alphanumeric(c) && c != '-')
+        return bad(std::string("the character '") + c + "' is not allowed");
+      label += c;
+      continue;
+    }
+    if (label.empty()) return bad("it has an empty label");
+    if (label.size() > 63) return bad("a label is longer than 63 characters");
+    if (label.front() == '-' || label.back() == '-')
+      return bad("a label begins or ends with a dash");
+    label.clear();
+  }
+  if (vhost.host.find('.') == std::string::npos) return bad("it has no dot");
+  if (vhost.path.size() > 255 || vhost.path.find("//") != std::string::npos ||
+      vhost.path.find_first_of(" ?#\\") != std::string::npos)
+    return bad("the path is malformed");
+  return vhost;
+}
+
+std::string slug(const std::string& name) {
+  std::string result;
+  for (char c : name) {
+    if (is_alphanumeric(c))
+      result += lower(c);
+    else if (!result.empty() && result.back() != '-')
+      result += '-';
+  }
+  if (result.size() > 50) result.resize(50);
+  while (!result.empty() && result.back() == '-') result.pop_back();
+  return result.empty() ? "app" : result;
+}
+
+}  // namespace karreg::api

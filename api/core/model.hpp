@@ -1,0 +1,122 @@
+#pragma once
+/// What the API talks about, free of any wire format: adapters (clever/) turn it into their JSON.
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/error.hpp"
+
+namespace karreg::api {
+
+using Env = std::map<std::string, std::string>;
+
+/// Who asks.
+struct Identity {
+  std::string user_id;
+  std::string email;
+  std::string name;
+  std::string token_id;
+  std::int64_t token_expires_ms = 0;
+  bool by_cookie = false;  ///< a browser session: state-changing requests need proof that they come
+                           ///< from the console
+};
+
+struct User {
+  std::string id;
+  std::string email;
+  std::string name;
+  std::int64_t created_ms = 0;
+  bool has_password = false;
+};
+
+struct Organisation {
+  std::string id;
+  std::string name;
+  std::string role;
+};
+
+struct Vhost {
+  std::string host;
+  std::string path = "/";
+  bool favourite = false;
+  /// "example.com/" or "example.com/api/": as clients see it.
+  std::string fqdn() const { return host + path; }
+};
+
+struct App {
+  std::string id;
+  std::string org_id;
+  std::string name;
+  std::string description;
+  std::string zone;
+  std::string variant;
+  std::string state;
+  std::optional<std::string> branch;
+  int min_instances = 1;
+  int max_instances = 1;
+  std::string min_flavor;
+  std::string max_flavor;
+  std::string build_flavor;
+  bool separate_build = true;
+  bool homogeneous = false;
+  bool sticky_sessions = false;
+  bool cancel_on_push = false;
+  bool force_https = false;
+  std::string lifetime;
+  std::optional<std::string> commit;
+  std::optional<std::string> serving_deployment;
+  std::int64_t created_ms = 0;
+  std::vector<Vhost> vhosts;
+};
+
+struct Deployment {
+  std::string uuid;
+  std::string app_id;
+  int number = 0;
+  std::string action;
+  std::string cause;
+  std::string author;
+  std::optional<std::string> commit;
+  int instances = 0;
+  std::string state;
+  std::string phase;
+  std::string message;
+  std::int64_t requested_ms = 0;
+  std::optional<std::int64_t> ended_ms;
+};
+
+struct Instance {
+  std::string id;
+  std::string app_id;
+  std::string deployment;
+  int deployment_number = 0;
+  bool build = false;
+  int number = 0;
+  std::string flavor;
+  std::string phase;
+  bool healthy = false;
+  std::string routed;
+  std::string commit;
+  std::string address;
+  std::int64_t created_ms = 0;
+  std::optional<std::int64_t> ended_ms;
+};
+
+/// Rules for what people choose. Each returns an `invalid` error that says what is wrong and what
+/// is allowed.
+Result<void> check_app_name(const std::string& name);
+Result<void> check_env_name(const std::string& name);
+Result<void> check_env_value(const std::string& name, const std::string& value);
+Result<void> check_flavor(const std::string& name);
+/// The runtimes an owner may choose, with "auto" for: decide by the source.
+const std::vector<std::pair<std::string, std::string>>& variants();
+/// "Example.com/api" -> {example.com, /api/}. Error `invalid` for anything that is no host name
+/// (RFC 1123) with an optional path.
+Result<Vhost> parse_fqdn(const std::string& fqdn);
+/// A host label made from an app's name: "Hello, World!" -> "hello-world".
+std::string slug(const std::string& name);
+
+}  // namespace karreg::api

@@ -1,0 +1,134 @@
+#include "api/git/hook.hpp"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <vector>
+
+#include "api/git/pkt_line.hpp"
+
+namespace karreg::api::git {
+
+using nlohmann::json;
+
+namespace {
+
+void write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t n = ::write(fd, text.data(), text.size());
+    if (n <= 0) throw std::runtime_error("the other side is gone");
+    text.remove_prefix(static_cast<std::size_t>(n));
+  }
+}
+
+/// Reads packets from stdin up to the next flush.
+std::vector<std::string> read_section(PktReader& reader) {
+  std::vector<std::string> section;
+  for (;;) {
+    while (auto packet = reader.next()) {
+      if (packet->flush) return section;
+      section.push_back(std::move(packet->payload));
+    }
+    char buffer[16 * 1024];
+    const ssize_t n = ::read(STDIN_FILENO, buffer, sizeof buffer);
+    if (n <= 0) throw std::runtime_error("git ended the conversation");
+    reader.feed({buffer, static_cast<std::size_t>(n)});
+  }
+}
+
+int connect_to_api() {
+  const char* path = std::getenv(env_socket);
+  if (path == nullptr)
+    throw std::runtime_error("this repository takes pushes through the platform only");
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::strncpy(address.sun_path, path, sizeof address.sun_path - 1);
+  if (fd < 0 || ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    throw std::runtime_error("the platform does not answer; try again in a moment");
+  return fd;
+}
+
+std::string value(const char* name) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? std::string() : std::string(text);
+}
+
+void answer(const std::string& ref, bool accepted, const std::string& reason) {
+  if (accepted) {
+    write_all(STDOUT_FILENO, pkt_line("ok " + ref));
+    // receive-pack itself moves the ref, with all of its checks.
+    write_all(STDOUT_FILENO, pkt_line("option fall-through"));
+  } else {
+    write_all(STDOUT_FILENO, pkt_line("ng " + ref + " " + reason));
+  }
+}
+
+/// Passes what the API says on to the pusher; returns when it has said everything.
+void relay(int api) {
+  std::string buffer;
+  char piece[16 * 1024];
+  for (;;) {
+    for (std::size_t newline = 0; (newline = buffer.find('\n')) != std::string::npos;) {
+      const auto message = json::parse(buffer.substr(0, newline));
+      buffer.erase(0, newline + 1);
+      const std::string type = message.value("type", "");
+      if (type == "line") write_all(STDERR_FILENO, message.value("text", "") + "\n");
+      if (type == "result")
+        answer(message.value("ref", ""), message.value("ok", false), message.value("reason", ""));
+      if (type == "end") return;
+    }
+    const ssize_t n = ::read(api, piece, sizeof piece);
+    if (n <= 0)
+      throw std::runtime_error(
+          "the platform stopped answering; the deployment goes on, see its activity");
+    buffer.append(piece, static_cast<std::size_t>(n));
+  }
+}
+
+void converse() {
+  PktReader reader;
+  const auto offer = read_section(reader);
+  const bool options_offered = !offer.empty() && offer[0].find("push-options") != std::string::npos;
+  std::string version = "version=1";
+  version += '\0';
+  if (options_offered) version += "push-options";
+  write_all(STDOUT_FILENO, pkt_line(version));
+  write_all(STDOUT_FILENO, flush_pkt);
+  json commands = json::array();
+  for (const auto& payload : read_section(reader))
+    if (const auto command = parse_command(payload))
+      commands.push_back(
+          {{"old", command->old_id}, {"new", command->new_id}, {"ref", command->ref}});
+  bool detach = value(env_detach) == "1";
+  if (options_offered)
+    for (const auto& option : read_section(reader)) detach = detach || option.starts_with("detach");
+  const int api = connect_to_api();
+  const json request = {{"app", value(env_app)},
+                        {"user", value(env_user)},
+                        {"detach", detach},
+                        {"commands", commands}};
+  write_all(api, request.dump() + "\n");
+  relay(api);
+  write_all(STDOUT_FILENO, flush_pkt);
+}
+
+}  // namespace
+
+int run_proc_receive() {
+  try {
+    converse();
+    return 0;
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "%s\n", e.what());
+    return 1;
+  }
+}
+
+}  // namespace karreg::api::git

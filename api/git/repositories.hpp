@@ -1,0 +1,31 @@
+#pragma once
+/// The applications' bare repositories on disk.
+
+#include <string>
+
+#include "api/settings.hpp"
+#include "common/error.hpp"
+
+namespace karreg::api::git {
+
+std::string repository_path(const Settings& settings, const std::string& app_id);
+
+/// Makes the bare repository of an app, configured for receiving: our hooks, checked objects, a
+/// bound on the size of a push, no deletions. One that exists is configured again.
+Result<void> create_repository(const Settings& settings, const std::string& app_id);
+/// Removes it; an absent one is fine.
+Result<void> remove_repository(const Settings& settings, const std::string& app_id);
+/// Writes the folder with the hooks that all repositories use (they call this program back). Called
+/// at start.
+Result<void> install_hooks(const Settings& settings, const std::string& program);
+
+/// Moves @p branch (such as "master") to @p commit when it still points to @p old (40 zeros:
+/// absent). Error `conflict` when it moved meanwhile.
+Result<void> move_branch(const Settings& settings, const std::string& app_id,
+                         const std::string& branch, const std::string& old,
+                         const std::string& commit);
+/// Keeps a deployed commit from being collected: refs/karreg/deployments/<number>.
+Result<void> keep_commit(const Settings& settings, const std::string& app_id, int number,
+                         const std::string& commit);
+
+}  // namespace karreg::api::git

@@ -1,0 +1,136 @@
+// karreg-api: REST API, git receiver, console. Parses, wires, waits.
+#include <sys/stat.h>
+
+#include <csignal>
+#include <filesystem>
+#include <iostream>
+
+#include "api/clever/resources.hpp"
+#include "api/console/console.hpp"
+#include "api/git/hook.hpp"
+#include "api/git/push_server.hpp"
+#include "api/git/receiver.hpp"
+#include "api/git/repositories.hpp"
+#include "api/janitor.hpp"
+#include "api/stores/users_store.hpp"
+#include "common/async/run.hpp"
+#include "common/db/migrate.hpp"
+#include "common/db/outbox.hpp"
+#include "common/program.hpp"
+
+namespace {
+
+using namespace karreg;
+using namespace std::chrono_literals;
+
+api::Routes all_routes(const api::Services& services) {
+  api::Routes routes;
+  routes.add(
+      "GET", "/healthz",
+      [](const api::Call&, pqxx::work&) -> Result<api::Answer> {
+        return api::done("the API is up");
+      },
+      api::Access::anyone);
+  api::clever::add_account(routes);
+  api::clever::add_applications(routes);
+  api::clever::add_environment(routes);
+  api::clever::add_vhosts(routes);
+  api::clever::add_deployments(routes);
+  api::clever::add_logs(routes, services);
+  api::console::add_console(routes);
+  api::git::add_git(routes, services);
+  return routes;
+}
+
+Result<void> serve(const api::Settings& settings) {
+  auto migrated = db::migrate(settings.database_url, 60s);
+  if (!migrated) return migrated;
+  auto vault = crypto::Vault::open_or_create(settings.key_file);
+  if (!vault) return vault.error();
+  auto hooks = api::git::install_hooks(settings, std::filesystem::read_symlink("/proc/self/exe"));
+  if (!hooks) return hooks;
+  db::Database database(settings.database_url, 8);
+  broker::Publisher publisher(settings.broker);
+  db::OutboxRelay relay(settings.database_url, publisher);
+  asio::io_context io(1);
+  asio::thread_pool pool(8);
+  asio::thread_pool log_pool(settings.log_readers);
+  const api::Services services{settings, *vault, database, publisher, pool, log_pool};
+  const api::Routes routes = all_routes(services);
+  http::Server server(
+      io.get_executor(),
+      api::make_handler(services, routes, api::console::static_files(settings.webui_dir)));
+  api::git::PushServer pushes(io.get_executor(), services);
+  TaskGroup tasks(io.get_executor());
+  auto started = pushes.start();
+  if (started) started = server.start(settings.listen);
+  if (!started) return started;
+  tasks.spawn("janitor", api::sweep_for_ever(services));
+  log::info("API is up",
+            {log::field("port", server.port()), log::field("url", settings.public_url)});
+  run_until_signal(io, [&]() -> awaitable<void> {
+    co_await tasks.stop(100ms);
+    co_await pushes.stop();
+    co_await server.stop(3s);
+  });
+  relay.stop();
+  publisher.stop(2s);
+  return ok();
+}
+
+struct NewUser {
+  std::string email;
+  std::string name;
+  bool password_from_stdin = false;
+};
+
+Result<void> create_user(const api::Settings& settings, const NewUser& wanted) {
+  auto migrated = db::migrate(settings.database_url, 60s);
+  if (!migrated) return migrated;
+  auto vault = crypto::Vault::open_or_create(settings.key_file);
+  if (!vault) return vault.error();
+  std::string password;
+  if (wanted.password_from_stdin) std::getline(std::cin, password);
+  db::Database database(settings.database_url, 1);
+  auto made = database.transact([&](pqxx::work& work) -> Result<nlohmann::json> {
+    auto user = api::create_user(work, wanted.email, wanted.name, password);
+    if (!user) return user.error();
+    auto pair = api::create_token_pair(work, *vault, user->id, "made with the user");
+    if (!pair) return pair.error();
+    return nlohmann::json{
+        {"user_id", user->id},
+        {"org_id", api::organisations_of(work, user->id).front().id},
+        {"token", pair->token},
+        {"secret", pair->secret},
+        {"consumer_key", pair->consumer_key},
+        {"consumer_secret", pair->consumer_secret},
+        {"api_token", api::create_bearer_token(work, user->id, "made with the user")}};
+  });
+  if (!made) return made.error();
+  std::printf("%s\n", made->dump().c_str());
+  return ok();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc == 3 && std::string_view(argv[1]) == "hook" &&
+      std::string_view(argv[2]) == "proc-receive")
+    return api::git::run_proc_receive();
+  Program program("karreg-api", "REST API, git receiver and web console.",
+                  api::declared_settings());
+  auto& admin = *program.cli().add_subcommand("admin", "Manage the platform's users");
+  admin.require_subcommand(1);
+  NewUser user;
+  auto& create =
+      *admin.add_subcommand("create-user", "Make a user with tokens; prints them as JSON");
+  create.add_option("--email", user.email, "E-mail address")->required();
+  create.add_option("--name", user.name, "Full name")->required();
+  create.add_flag("--password-stdin", user.password_from_stdin,
+                  "Read the console password from standard input");
+  return program.run(argc, argv, [&](const Config& config) -> Result<void> {
+    auto settings = api::read_settings(config);
+    if (!settings) return settings.error();
+    return create.parsed() ? create_user(*settings, user) : serve(*settings);
+  });
+}

@@ -1,0 +1,65 @@
+#include "api/settings.hpp"
+
+#include "common/db/database.hpp"
+
+namespace karreg::api {
+
+std::vector<Setting> declared_settings() {
+  std::vector<Setting> all = {
+      {"data.dir", "the platform's data folder", "", true},
+      {"api.listen", "address and port of the REST API, git and the console", "127.0.0.1:8080",
+       false},
+      {"api.public_url", "how clients reach the API, without a slash at the end",
+       "http://127.0.0.1:8080", false},
+      {"api.webui_dir", "folder of the built web console; empty: none", "", false},
+      {"api.apps_domain", "applications get <name>.<this>", "localhost", false},
+      {"api.apps_scheme", "http or https: how visitors reach applications", "http", false},
+      {"api.apps_port", "port at which visitors reach the reverse proxy, 1 to 65535", "80", false},
+      {"api.hook_socket", "unix socket of the git hooks; empty: <data.dir>/run/api-hook.sock", "",
+       false},
+      {"api.max_push_bytes", "largest pack that a push may send, bytes", "268435456", false},
+      {"api.log_readers", "how many log streams may be read at once", "128", false},
+      {"secrets.key_file", "file with the key that seals secrets", "", true},
+      {"log.level", "debug, info, warn or error", "info", false},
+  };
+  for (auto& s : db::settings()) all.push_back(std::move(s));
+  for (auto& s : broker::settings()) all.push_back(std::move(s));
+  return all;
+}
+
+Result<Settings> read_settings(const Config& config) {
+  Settings s;
+  s.data_dir = config.text("data.dir");
+  s.repositories = s.data_dir + "/repos";
+  auto listen = parse_endpoint(config.text("api.listen"));
+  if (!listen) return listen.error().within("setting api.listen");
+  s.listen = *listen;
+  s.public_url = config.text("api.public_url");
+  if (s.public_url.ends_with('/') || s.public_url.find("://") == std::string::npos)
+    return Error(ErrorKind::invalid, "setting api.public_url = \"" + s.public_url +
+                                         "\" must be a URL without a slash at the end");
+  s.webui_dir = config.text("api.webui_dir");
+  s.apps_domain = config.text("api.apps_domain");
+  s.apps_scheme = config.text("api.apps_scheme");
+  if (s.apps_scheme != "http" && s.apps_scheme != "https")
+    return Error(ErrorKind::invalid, "setting api.apps_scheme must be http or https");
+  auto port = config.number("api.apps_port", 1, 65535);
+  if (!port) return port.error();
+  s.apps_port = static_cast<int>(*port);
+  s.hook_socket = config.text("api.hook_socket");
+  if (s.hook_socket.empty()) s.hook_socket = s.data_dir + "/run/api-hook.sock";
+  auto push = config.number("api.max_push_bytes", 1024, 1LL << 40U);
+  if (!push) return push.error();
+  s.max_push_bytes = *push;
+  auto readers = config.number("api.log_readers", 1, 4096);
+  if (!readers) return readers.error();
+  s.log_readers = static_cast<std::size_t>(*readers);
+  s.database_url = config.text("database.url");
+  s.key_file = config.text("secrets.key_file");
+  auto address = broker::address(config);
+  if (!address) return address.error();
+  s.broker = *address;
+  return s;
+}
+
+}  // namespace karreg::api

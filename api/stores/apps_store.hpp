@@ -1,0 +1,67 @@
+#pragma once
+/// Applications, their environment, host names, deployments and instances. Every function works in
+/// the caller's transaction.
+
+#include <pqxx/pqxx>
+
+#include "api/core/model.hpp"
+#include "common/crypto/vault.hpp"
+
+namespace karreg::api {
+
+/// Error `not_found` for an app that does not exist, is deleted, or belongs to an organisation the
+/// user is no member of: these are not told apart.
+Result<App> get_app(pqxx::work& work, const Identity& identity, const std::string& app_id);
+std::vector<App> list_apps(pqxx::work& work, const std::string& org_id);
+/// Inserts @p app (its id is set) with the host name <slug>.<domain>, made unique.
+Result<App> create_app(pqxx::work& work, App app, const std::string& domain);
+/// Saves what an owner may change.
+void update_app(pqxx::work& work, const App& app);
+/// Marks the app as deleted; the scheduler takes it down.
+void delete_app(pqxx::work& work, const std::string& app_id);
+/// Deleted apps of which nothing runs any more.
+std::vector<std::string> torn_down_apps(pqxx::work& work);
+/// Removes the rows of a torn down app.
+void forget_app(pqxx::work& work, const std::string& app_id);
+
+Result<Env> get_env(pqxx::work& work, const crypto::Vault& vault, const std::string& app_id);
+void set_env(pqxx::work& work, const crypto::Vault& vault, const std::string& app_id,
+             const std::string& name, const std::string& value);
+void unset_env(pqxx::work& work, const std::string& app_id, const std::string& name);
+void replace_env(pqxx::work& work, const crypto::Vault& vault, const std::string& app_id,
+                 const Env& env);
+
+/// Error `conflict` when another app has the name.
+Result<void> add_vhost(pqxx::work& work, const std::string& app_id, const Vhost& vhost);
+/// Error `not_found`.
+Result<void> remove_vhost(pqxx::work& work, const std::string& app_id, const Vhost& vhost);
+/// Sets the favourite, or none. Error `not_found`.
+Result<void> set_favourite(pqxx::work& work, const std::string& app_id,
+                           const std::optional<Vhost>& vhost);
+
+/// What a new deployment is.
+struct DeploymentRequest {
+  std::string action = "DEPLOY";
+  std::string cause;
+  std::string author;
+  std::optional<std::string> commit;
+  bool use_cache = true;
+};
+/// Records a deployment with the app's present environment and size, and wakes the scheduler.
+Result<Deployment> request_deployment(pqxx::work& work, const crypto::Vault& vault, const App& app,
+                                      const DeploymentRequest& request);
+/// Newest first; @p limit 0: all.
+std::vector<Deployment> list_deployments(pqxx::work& work, const std::string& app_id, int limit);
+/// By uuid or number. Error `not_found`.
+Result<Deployment> get_deployment(pqxx::work& work, const std::string& app_id,
+                                  const std::string& id);
+/// Asks for the end of a deployment. Error `conflict` when it is over.
+Result<void> cancel_deployment(pqxx::work& work, const Deployment& deployment);
+
+/// Instances that exist now, or all of the last days when @p ended too.
+std::vector<Instance> list_instances(pqxx::work& work, const std::string& app_id, bool ended);
+
+/// The host that runs most, for diagnosis: accelerator and its figures.
+std::optional<std::string> accelerator_of_hosts(pqxx::work& work);
+
+}  // namespace karreg::api
