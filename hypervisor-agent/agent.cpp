@@ -1,12 +1,9 @@
 #include "hypervisor-agent/agent.hpp"
 
-#include <filesystem>
-
-#include "common/broker/topology.hpp"
+#include "common/async/offload.hpp"
 #include "common/ids.hpp"
 #include "common/log.hpp"
 #include "common/wire/json.hpp"
-#include "hypervisor-agent/converge.hpp"
 #include "hypervisor-agent/network.hpp"
 
 namespace karreg::agent {
@@ -17,160 +14,233 @@ namespace {
 constexpr auto report_interval = 2000ms;
 /// Changes that come together travel together.
 constexpr auto report_delay = 30ms;
+/// How often everything is compared without a cause.
+constexpr auto look_interval = 10s;
+constexpr std::size_t libvirt_threads = 4;
+constexpr std::string_view domain_prefix = "karreg-";
 }  // namespace
 
-Agent::Agent(asio::io_context& io, Settings settings, Hypervisor& hypervisor, Verdict verdict)
+Agent::Agent(asio::io_context& io, Settings settings, Hypervisor& hypervisor, Uplink& uplink,
+             Verdict verdict)
     : io_(io),
-      pool_(4),
-      publisher_(settings.broker),
-      host_{std::move(settings), io.get_executor(), hypervisor, publisher_, pool_, verdict.kvm, {}},
+      pool_(libvirt_threads),
+      uplink_(uplink),
+      host_{std::move(settings), io.get_executor(), hypervisor, uplink, pool_, verdict.kvm, {}},
       verdict_(std::move(verdict)),
       boot_id_(ids::uuid()),
       tasks_(io.get_executor()),
+      converge_due_(io),
       report_due_(io) {
-  host_.changed = [this] {
-    report_soon_ = true;
-    report_due_.cancel();
-  };
+  host_.changed = [this] { report_soon(); };
 }
 
 Result<void> Agent::start() {
-  auto made = make_folder(host_.settings, host_.settings.state_dir + "/vms");
+  auto made = make_folders(host_.settings);
   if (!made) return made;
   if (auto text = read_whole(host_.settings.state_dir + "/desired.json")) {
     auto desired = wire::from_text<wire::HostDesired>(*text, "desired.json");
-    if (desired) {
+    if (desired)
       desired_ = std::move(*desired);
-      have_desired_ = true;
-    }
+    else
+      log::error("last desired state lost", {log::field("why", desired.error().message())});
   }
-  adopt();
-  converge_now();
+  tasks_.spawn("converge", converge_loop());
   tasks_.spawn("reports", report_loop());
-  auto handler = [this](const broker::Delivery& delivery) {
-    auto desired = wire::from_text<wire::HostDesired>(delivery.body, "HostDesired");
-    if (!desired || desired->host_id != host_.settings.host_id) {
-      log::error("unusable desired state",
-                 {log::field("why", desired ? "it is for host " + desired->host_id
-                                            : desired.error().message())});
-      return broker::Disposition::reject;
-    }
-    asio::post(io_, [this, state = std::move(*desired)]() mutable { accept(std::move(state)); });
-    return broker::Disposition::ack;
-  };
-  auto connected = [this] { asio::post(io_, [this] { host_.changed(); }); };
-  consumer_ = std::make_unique<broker::Consumer>(
-      host_.settings.broker, broker::host_queue(host_.settings.host_id), handler, connected);
   return ok();
 }
 
-void Agent::adopt() {
-  auto running = host_.hypervisor.running();
-  std::set<std::string> domains;
-  if (running) domains.insert(running->begin(), running->end());
-  std::error_code ignored;
-  for (const auto& entry :
-       std::filesystem::directory_iterator(host_.settings.state_dir + "/vms", ignored)) {
-    const std::string id = entry.path().filename();
-    const std::string domain = Vm::domain_name(id);
-    auto text = read_whole(entry.path() / "spec.json");
-    auto spec = text ? wire::from_text<wire::VmSpec>(*text, "spec.json")
-                     : Result<wire::VmSpec>(text.error());
-    if (spec && domains.erase(domain) > 0) {
-      launch(std::move(*spec), true);
-      continue;
-    }
-    // Died while nobody watched, or never came up: what it left goes; the scheduler learns by its
-    // absence.
-    log::info("removing what a VM left", {log::field("instance", id)});
-    stop_passt(VmFiles(host_.settings, id));
-    std::filesystem::remove_all(entry.path(), ignored);
-  }
-  for (const auto& domain : domains) {
-    if (!domain.starts_with("karreg-")) continue;
-    log::warn("ending a VM that nobody knows", {log::field("domain", domain)});
-    (void)host_.hypervisor.destroy(domain);
-  }
-}
-
 void Agent::accept(wire::HostDesired desired) {
-  if (have_desired_ && desired.generation < desired_.generation) return;
+  if (desired_ && desired.generation < desired_->generation) return;
   auto saved = write_atomically(host_.settings.state_dir + "/desired.json", wire::to_text(desired));
   if (!saved) log::error("desired state not saved", {log::field("why", saved.error().message())});
   desired_ = std::move(desired);
-  have_desired_ = true;
-  converge_now();
-  host_.changed();
+  converge_soon();
+  report_soon();
 }
 
-void Agent::converge_now() {
-  if (!have_desired_) return;
-  std::map<std::string, bool> existing;
-  for (const auto& [id, vm] : vms_) existing[id] = vm->stopping();
-  for (const auto& step : converge(desired_, existing)) {
-    log::info(step.kind == Step::Kind::create ? "creating VM" : "stopping VM",
-              {log::field("instance", step.instance_id), log::field("reason", step.reason)});
-    if (step.kind == Step::Kind::stop) {
-      auto vm = vms_.at(step.instance_id);
-      vm->stop();
-      const auto& phase = vm->status().phase;
-      if (phase == "exited" || phase == "failed" || phase == "built") vms_.erase(step.instance_id);
+World Agent::own_world(const std::map<std::string, Books>& books) const {
+  World world;
+  for (const auto& [id, state] : books) world[id].books = state;
+  for (const auto& [id, vm] : vms_) world[id].life = vm->life();
+  return world;
+}
+
+std::vector<Step> Agent::look_at_own(bool& strangers) {
+  const World world = own_world(read_books(host_.settings));
+  strangers = std::ranges::any_of(
+      world, [](const auto& entry) { return entry.second.life == Life::unknown; });
+  if (strangers) return {};
+  return converge(desired_ ? &*desired_ : nullptr, world);
+}
+
+awaitable<std::vector<Step>> Agent::look_everywhere() {
+  auto list = [this] { return host_.hypervisor.running(); };
+  auto running = co_await offload(pool_, list);
+  if (!running) {
+    // Without libvirt's word nothing can be said of what is not ours.
+    log::error("libvirt does not list VMs", {log::field("why", running.error().message())});
+    co_return std::vector<Step>();
+  }
+  // From here on nothing is awaited until the steps are applied: what is seen is what is.
+  World world = own_world(read_books(host_.settings));
+  for (const auto& domain : *running)
+    if (domain.starts_with(domain_prefix)) world[domain.substr(domain_prefix.size())].domain = true;
+  co_return converge(desired_ ? &*desired_ : nullptr, world);
+}
+
+awaitable<void> Agent::converge_loop() {
+  auto look_again = SteadyTime::min();
+  while (!tasks_.stopping()) {
+    converge_wanted_ = false;
+    std::vector<Step> steps;
+    bool strangers = false;
+    const bool everything = std::chrono::steady_clock::now() >= look_again;
+    if (!everything) steps = look_at_own(strangers);
+    if (everything || strangers) {
+      steps = co_await look_everywhere();
+      if (tasks_.stopping()) co_return;
+      look_again = std::chrono::steady_clock::now() + look_interval;
+      for (const auto& [id, vm] : vms_) vm->tend();
+    }
+    for (const auto& step : steps) {
+      log::info(to_string(step.kind),
+                {log::field("instance", step.instance_id), log::field("reason", step.reason)});
+      if (step.kind == Step::Kind::destroy)
+        co_await remove_domain(step.instance_id);
+      else
+        apply(step);
+    }
+    if (!steps.empty()) {
+      report_soon();
       continue;
     }
-    for (const auto& spec : desired_.vms)
-      if (spec.instance_id == step.instance_id) launch(spec, false);
+    if (converge_wanted_) continue;
+    converge_due_.expires_at(look_again);
+    co_await converge_due_.async_wait(as_result);
   }
 }
 
-void Agent::launch(wire::VmSpec spec, bool adopted) {
-  auto vm = std::make_shared<Vm>(host_, std::move(spec));
+void Agent::apply(const Step& step) {
+  const VmFiles files(host_.settings, step.instance_id);
+  switch (step.kind) {
+    case Step::Kind::create:
+      for (const auto& spec : desired_->vms) {
+        if (spec.instance_id != step.instance_id) continue;
+        launch(std::make_shared<Vm>(host_, spec), Vm::Start::boot);
+        break;
+      }
+      return;
+    case Step::Kind::adopt:
+    case Step::Kind::mourn:
+    case Step::Kind::recall: {
+      auto spec = read_spec(files);
+      if (!spec) return;  // scraps, as the next look will say
+      auto record = read_record(files);
+      auto vm = std::make_shared<Vm>(host_, std::move(*spec), record ? *record : Record{});
+      if (step.kind == Step::Kind::adopt) {
+        launch(vm, Vm::Start::adopt);
+        return;
+      }
+      if (step.kind == Step::Kind::mourn) vm->mourn();
+      vms_[step.instance_id] = vm;
+      return;
+    }
+    case Step::Kind::stop:
+      vms_.at(step.instance_id)->stop();
+      return;
+    case Step::Kind::forget:
+      vms_.erase(step.instance_id);
+      [[fallthrough]];
+    case Step::Kind::sweep:
+      stop_passt(files);
+      remove_all(files);
+      return;
+    case Step::Kind::destroy:
+      return;  // takes time: remove_domain()
+  }
+}
+
+awaitable<void> Agent::remove_domain(std::string instance_id) {
+  auto end = [this, name = Vm::domain_name(instance_id)] { return host_.hypervisor.destroy(name); };
+  auto done = co_await offload(pool_, end);
+  if (!done)
+    log::error("VM not ended",
+               {log::field("instance", instance_id), log::field("why", done.error().message())});
+  stop_passt(VmFiles(host_.settings, instance_id));
+}
+
+void Agent::launch(std::shared_ptr<Vm> vm, Vm::Start start) {
   vms_[vm->spec().instance_id] = vm;
-  tasks_.spawn("VM " + vm->spec().instance_id, live(vm, adopted));
+  tasks_.spawn("VM " + vm->spec().instance_id, live(vm, start));
 }
 
-awaitable<void> Agent::live(std::shared_ptr<Vm> vm, bool adopted) {
-  co_await vm->run(adopted);
-  // One that ended by itself stays in the report until it is no longer desired.
-  if (vm->stopping()) vms_.erase(vm->spec().instance_id);
-  host_.changed();
+awaitable<void> Agent::live(std::shared_ptr<Vm> vm, Vm::Start start) {
+  co_await vm->run(start);
+  // One that was told to stop is done with; one that ended by itself stays in the report until it
+  // is no longer desired. Whoever stopped it while it was ending meant the same.
+  converge_soon();
+  report_soon();
 }
 
-void Agent::report() {
+wire::HostReport Agent::report() const {
   wire::HostReport report;
   report.host_id = host_.settings.host_id;
   report.agent_boot = boot_id_;
-  report.generation = have_desired_ ? desired_.generation : 0;
+  report.generation = desired_ ? desired_->generation : 0;
   report.address = "127.0.0.1";
   report.memory_mb = host_.settings.memory_mb;
   report.vcpus = host_.settings.vcpus;
   report.accelerator = verdict_.kvm ? "kvm" : "tcg";
   report.accelerator_detail = verdict_.detail;
   for (const auto& [id, vm] : vms_) report.vms.push_back(vm->status());
-  auto queued = publisher_.publish(broker::key::scheduler_host, wire::to_text(report));
-  if (!queued) log::warn("report not queued", {log::field("why", queued.error().message())});
+  return report;
+}
+
+void Agent::report_soon() {
+  report_wanted_ = true;
+  report_due_.cancel();
+}
+
+void Agent::converge_soon() {
+  converge_wanted_ = true;
+  converge_due_.cancel();
+}
+
+void Agent::send_report() {
+  report_wanted_ = false;
+  report_under_way_ = true;
+  // One at a time: while the broker is away, old news do not pile up.
+  auto done = [this](const Result<void>&) {
+    asio::post(io_, [this] {
+      report_under_way_ = false;
+      report_due_.cancel();
+    });
+  };
+  auto taken = uplink_.report(report(), done);
+  if (!taken) report_under_way_ = false;
 }
 
 awaitable<void> Agent::report_loop() {
+  auto next = SteadyTime::min();
   while (!tasks_.stopping()) {
-    if (!report_soon_) {
-      report_due_.expires_after(report_interval);
+    const bool due = report_wanted_ || std::chrono::steady_clock::now() >= next;
+    if (report_under_way_ || !due) {
+      report_due_.expires_at(report_under_way_ ? SteadyTime::max() : next);
       co_await report_due_.async_wait(as_result);
+      continue;
     }
-    if (report_soon_) {
-      const bool slept = co_await sleep_for(report_delay);
-      if (!slept) co_return;
-    }
-    if (tasks_.stopping()) co_return;
-    report_soon_ = false;
-    report();
+    const bool slept = co_await sleep_for(report_delay);
+    if (!slept || tasks_.stopping()) co_return;
+    next = std::chrono::steady_clock::now() + report_interval;
+    send_report();
   }
 }
 
 awaitable<void> Agent::stop() {
-  consumer_.reset();
   for (auto& [id, vm] : vms_) vm->detach();
+  converge_due_.cancel();
+  report_due_.cancel();
   co_await tasks_.stop(3000ms);
-  publisher_.stop(2000ms);
 }
 
 }  // namespace karreg::agent

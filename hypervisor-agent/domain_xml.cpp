@@ -43,6 +43,16 @@ std::string disk_xml(const DomainDisk& disk, std::size_t index) {
       disk.format, escaped(disk.path), letter, disk.serial,
       disk.read_only ? "      <readonly/>\n      <shareable/>\n" : "");
 }
+
+/// KVM: the host's processor, but for a capability register that nested hosts refuse to read (it
+/// tells of mitigations, which guests of ours run without). Emulation: the processor that QEMU
+/// emulates by default.
+std::string cpu_xml(bool kvm) {
+  if (!kvm) return {};
+  return "  <cpu mode='host-passthrough' check='none'>\n"
+         "    <feature policy='disable' name='arch-capabilities'/>\n"
+         "  </cpu>\n";
+}
 }  // namespace
 
 std::string kernel_command_line(bool kvm, int vcpus) {
@@ -95,14 +105,13 @@ std::string domain_xml(const DomainSpec& spec) {
       "      <source mode='bind' path='{}'/>\n"
       "      <target type='virtio' name='org.karreg.agent.0'/>\n"
       "    </channel>\n"
-      "    <serial type='file'><source path='{}'/><target port='0'/></serial>\n"
+      "    <serial type='file'><source path='{}' append='on'/><target port='0'/></serial>\n"
       "  </devices>\n"
       "{}"
       "</domain>\n",
       spec.kvm ? "kvm" : "qemu", escaped(spec.name), spec.memory_mb, spec.vcpus,
-      escaped(spec.kernel), escaped(spec.initrd), escaped(spec.command_line),
-      spec.kvm ? "  <cpu mode='host-passthrough' check='none'/>\n" : "", disks,
-      escaped(spec.channel_socket), escaped(spec.console_log), network);
+      escaped(spec.kernel), escaped(spec.initrd), escaped(spec.command_line), cpu_xml(spec.kvm),
+      disks, escaped(spec.channel_socket), escaped(spec.console_log), network);
 }
 
 }  // namespace karreg::agent

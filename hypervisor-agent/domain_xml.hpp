@@ -24,7 +24,7 @@ struct DomainSpec {
   std::string command_line;
   std::vector<DomainDisk> disks;
   std::string channel_socket;  ///< QEMU listens there for the agent
-  std::string console_log;
+  std::string console_log;     ///< opened for appending, so that it can be cut short meanwhile
   std::string network_socket;  ///< of passt; empty: no network
   std::string mac;
 };

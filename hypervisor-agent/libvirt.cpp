@@ -17,6 +17,8 @@ namespace karreg::agent {
 
 namespace {
 
+constexpr const char* qemu_path = "/usr/bin/qemu-system-x86_64";
+
 using Connection = Handle<virConnect, virConnectClose>;
 using Domain = Handle<virDomain, virDomainFree>;
 
@@ -65,6 +67,15 @@ Result<void> write_embed_config(const std::string& root, const std::string& qemu
 class LibvirtHypervisor final : public Hypervisor {
  public:
   explicit LibvirtHypervisor(Connection connection) : connection_(std::move(connection)) {}
+
+  void warm_up(bool kvm) override {
+    char* text = virConnectGetDomainCapabilities(connection_.get(), qemu_path, "x86_64", "pc",
+                                                 kvm ? "kvm" : "qemu", 0);
+    if (text == nullptr)
+      log::warn("libvirt cannot tell what QEMU can do",
+                {log::field("why", last_error("capabilities").message())});
+    std::free(text);  // NOLINT: malloc'd by libvirt
+  }
 
   Result<void> start(const std::string& xml) override {
     const Domain domain(virDomainCreateXML(connection_.get(), xml.c_str(), 0));

@@ -17,6 +17,9 @@ class Hypervisor {
   static Result<std::unique_ptr<Hypervisor>> connect(const std::string& uri,
                                                      const std::string& qemu_user);
   virtual ~Hypervisor() = default;
+  /// Asks for what QEMU can do, so that the answer (some seconds for a new root) is there when the
+  /// first VM starts.
+  virtual void warm_up(bool kvm) = 0;
   /// Starts a transient domain.
   virtual Result<void> start(const std::string& xml) = 0;
   /// Names of running domains.

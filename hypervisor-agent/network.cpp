@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
-#include <pwd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -27,6 +26,19 @@ bool is_free(const std::string& address, int port) {
   ::close(fd);
   return free;
 }
+
+/// passt complains on stderr about every line that it could not give to a syslog.
+std::string without_syslog_noise(std::string_view text) {
+  std::string rest;
+  while (!text.empty()) {
+    const auto line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+    if (line.empty() || line.starts_with("Failed to send ")) continue;
+    rest += rest.empty() ? "" : "; ";
+    rest += line;
+  }
+  return rest;
+}
 }  // namespace
 
 wire::guest::Network guest_network() {
@@ -47,21 +59,18 @@ awaitable<Result<void>> start_passt(const Settings& settings, const VmFiles& fil
                                     const std::string& address, int port) {
   Process::Options options;
   const auto guest = guest_network();
-  options.argv = {"passt", "--socket", files.network(), "--pid", files.network_pid(), "--quiet",
-                  "--ipv4-only", "--address", guest.address, "--netmask",
-                  std::to_string(guest.prefix), "--gateway", guest.gateway, "--dns-forward",
-                  guest.dns.front(),
-                  // The guest's gateway address must not lead to services on the host's loopback.
-                  "--no-map-gw", "--no-dhcp", "--tcp-ports",
-                  fmt::format("{}/{}:{}", address, port, port), "--udp-ports", "none", "--one-off"};
-  if (::geteuid() == 0) {
-    const passwd* user = ::getpwnam(settings.qemu_user.c_str());
-    if (user == nullptr)
-      co_return Error(ErrorKind::invalid, "there is no user " + settings.qemu_user);
-    options.argv.insert(options.argv.end(), {"--runas", std::to_string(user->pw_uid)});
-  }
+  options.argv = {
+      "passt", "--socket", files.network(), "--pid", files.network_pid(), "--quiet", "--ipv4-only",
+      "--address", guest.address, "--netmask", std::to_string(guest.prefix), "--gateway",
+      guest.gateway, "--dns-forward", guest.dns.front(),
+      // The guest's gateway address must not lead to services on the host's loopback.
+      "--no-map-gw", "--no-dhcp", "--udp-ports", "none", "--tcp-ports",
+      address.empty() ? "none" : fmt::format("{}/{}:{}", address, port, port), "--one-off"};
+  if (::geteuid() == 0) options.argv.insert(options.argv.end(), {"--runas", settings.qemu_user});
   options.env = {{"PATH", "/usr/bin:/bin"}};
   options.merge_stderr = true;
+  std::error_code ignored;
+  std::filesystem::remove(files.network(), ignored);
   auto executor = co_await asio::this_coro::executor;
   auto started = Process::start(executor, options);
   if (!started) co_return started.error();
@@ -70,10 +79,12 @@ awaitable<Result<void>> start_passt(const Settings& settings, const VmFiles& fil
   // passt goes to the background once its socket is bound; its first process then ends.
   const int code = co_await process.wait();
   if (code == 0 && std::filesystem::exists(files.network())) co_return ok();
-  std::array<char, 2048> said{};
-  const std::size_t n = co_await process.read_stdout(said);
-  co_return Error(ErrorKind::conflict, fmt::format("passt for {}:{} ended with {}: {}", address,
-                                                   port, code, std::string_view(said.data(), n)));
+  std::array<char, 4096> buffer{};
+  const std::size_t n = co_await process.read_stdout(buffer);
+  const std::string said = without_syslog_noise({buffer.data(), n});
+  const bool taken = said.find("Failed to bind") != std::string::npos;
+  co_return Error(taken ? ErrorKind::conflict : ErrorKind::unavailable,
+                  fmt::format("passt, the network of the VM, ended with {}: {}", code, said));
 }
 
 void stop_passt(const VmFiles& files) {

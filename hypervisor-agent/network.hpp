@@ -19,8 +19,9 @@ wire::guest::Network guest_network();
 Result<std::string> free_address(const std::string& prefix, int port);
 
 /// Starts passt for a VM: its socket is files.network(), and @p address:@p port leads to the
-/// guest's @p port. It goes on when the agent dies, and ends with QEMU. Error `conflict` when the
-/// address was taken meanwhile.
+/// guest's @p port (nothing comes in when @p address is empty). It goes on when the agent dies, and
+/// ends with QEMU. Error `conflict` when the address was taken meanwhile, `unavailable` with what
+/// passt says otherwise.
 awaitable<Result<void>> start_passt(const Settings& settings, const VmFiles& files,
                                     const std::string& address, int port);
 /// Ends the passt of a VM, if it still runs.

@@ -22,6 +22,9 @@ struct Settings {
   std::string qemu_user;       ///< that QEMU and passt run as, when we are root
   broker::Address broker;
   std::string log_level;
+
+  /// libvirt's driver runs inside the agent.
+  bool embeds_libvirt() const { return libvirt_uri.starts_with("qemu:///embed?"); }
 };
 
 std::vector<Setting> declared_settings();

@@ -2,18 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <boost/asio/read_until.hpp>
-#include <boost/asio/write.hpp>
-#include <filesystem>
-
 #include "common/async/offload.hpp"
-#include "common/async/process.hpp"
-#include "common/broker/topology.hpp"
-#include "common/http/client.hpp"
 #include "common/log.hpp"
 #include "common/wire/json.hpp"
-#include "common/wire/logs.hpp"
-#include "hypervisor-agent/domain_xml.hpp"
+#include "hypervisor-agent/health.hpp"
 #include "hypervisor-agent/network.hpp"
 
 namespace karreg::agent {
@@ -22,25 +14,49 @@ using namespace std::chrono_literals;
 namespace msg = wire::guest;
 
 namespace {
-constexpr std::size_t kept_lines = 20;
-/// After the guest said its last word it powers off; one that does not is ended.
+/// After the guest said its last word it powers off (within 5 s, its time for the last log lines);
+/// one that does not is ended.
 constexpr auto farewell = 8s;
-/// Beyond the grace that the app got: for flushing logs and powering off.
+/// The same, beyond the grace that the app got.
 constexpr auto stop_margin = 7s;
+/// Between two checks of an app that is not healthy yet.
+constexpr auto eager_check = 100ms;
+/// Between two attempts to reach a guest whose VM runs.
+constexpr auto reconnect_pause = 20ms;
+/// For a build VM beyond the time that its steps have, which the guest itself enforces: booting,
+/// unpacking, packing.
+constexpr auto build_margin = 300s;
+constexpr std::uintmax_t max_console_bytes = 1024UL * 1024;
+constexpr std::size_t console_tail = 600;
 
-/// A stable, locally administered MAC address (IEEE 802c): every VM has its own network, so it need
-/// not be unique.
-constexpr const char* guest_mac = "52:54:00:6b:61:72";
+std::chrono::milliseconds since_epoch(std::chrono::system_clock::time_point time) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch());
+}
 }  // namespace
 
 Vm::Vm(Host& host, wire::VmSpec spec)
     : host_(host),
       spec_(std::move(spec)),
       files_(host.settings, spec_.instance_id),
-      outgoing_ready_(host.executor),
-      tasks_(host.executor) {
+      link_(host.executor, files_.channel()),
+      tasks_(host.executor),
+      health_due_(host.executor) {
   status_.instance_id = spec_.instance_id;
   status_.phase = "creating";
+  logs_ = std::make_shared<LogRelay>(host.executor, host.uplink, spec_,
+                                     [this](std::uint64_t seq) { link_.acknowledge(seq); });
+}
+
+Vm::Vm(Host& host, wire::VmSpec spec, const Record& record) : Vm(host, std::move(spec)) {
+  status_ = record.status;
+  status_.instance_id = spec_.instance_id;
+  over_ = record.over;
+  if (record.accepted_ms > 0) {
+    const auto age =
+        std::max(0ms, since_epoch(accepted_at_) - std::chrono::milliseconds(record.accepted_ms));
+    accepted_at_ -= age;
+    accepted_ -= age;
+  }
 }
 
 std::int64_t Vm::since_accepted() const {
@@ -49,11 +65,20 @@ std::int64_t Vm::since_accepted() const {
       .count();
 }
 
-bool Vm::ended() const {
+bool Vm::decided() const {
   return status_.phase == "exited" || status_.phase == "failed" || status_.phase == "built";
 }
 
+void Vm::save() {
+  const Record record{since_epoch(accepted_at_).count(), decided(), status_};
+  auto saved = write_atomically(files_.record(), wire::to_text(record));
+  if (!saved)
+    log::error("VM not recorded", {log::field("instance", spec_.instance_id),
+                                   log::field("why", saved.error().message())});
+}
+
 void Vm::set_phase(std::string phase, std::string detail) {
+  if (status_.phase == phase && status_.detail == detail) return;
   if (status_.phase != phase)
     log::info("VM " + phase,
               {log::field("app", spec_.app_id), log::field("instance", spec_.instance_id),
@@ -61,94 +86,36 @@ void Vm::set_phase(std::string phase, std::string detail) {
                log::field("detail", detail)});
   status_.phase = std::move(phase);
   status_.detail = std::move(detail);
+  save();
+  host_.changed();
+}
+
+void Vm::set_healthy(bool healthy) {
+  if (status_.healthy == healthy) return;
+  status_.healthy = healthy;
+  if (healthy && status_.stages.healthy_ms < 0) status_.stages.healthy_ms = since_accepted();
+  save();
   host_.changed();
 }
 
 void Vm::fail(std::string detail) {
-  if (ended()) return;
+  if (decided()) return;
   status_.healthy = false;
-  status_.last_lines.assign(last_lines_.begin(), last_lines_.end());
+  status_.last_lines = logs_->last_lines();
   set_phase("failed", std::move(detail));
 }
 
-awaitable<Result<void>> Vm::make_disks(std::vector<DomainDisk>& disks) {
-  const auto& settings = host_.settings;
-  auto image = blob_path(settings, spec_.image_digest, "runtime image");
-  if (!image) co_return image.error();
-  auto scratch = blob_path(settings, spec_.scratch_digest, "scratch template");
-  if (!scratch) co_return scratch.error();
-  Process::Options create;
-  create.argv = {"qemu-img", "create", "-q", "-f",     "qcow2",
-                 "-F",       "raw",    "-b", *scratch, files_.overlay()};
-  create.env = {{"PATH", "/usr/bin:/bin"}};
-  auto started = Process::start(co_await asio::this_coro::executor, create);
-  if (!started) co_return started.error();
-  Process process = std::move(*started);
-  const int code = co_await process.wait();
-  if (code != 0)
-    co_return Error(ErrorKind::internal,
-                    fmt::format("qemu-img ended with {} for {}", code, files_.overlay()));
-  auto given = give_to_qemu(settings, files_.overlay());
-  if (!given) co_return given.error();
-  disks = {{msg::disk::image, *image, "raw", true},
-           {msg::disk::scratch, files_.overlay(), "qcow2", false}};
-  const auto add = [&](const char* serial, const std::string& path,
-                       bool read_only) -> Result<void> {
-    if (!std::filesystem::exists(path))
-      return Error(ErrorKind::not_found, fmt::format("the {} disk {} is missing", serial, path));
-    disks.push_back({serial, path, "raw", read_only});
-    return read_only ? ok() : give_to_qemu(settings, path);
-  };
-  if (spec_.kind == "run") {
-    auto added = add(msg::disk::artifact, artifact_path(settings, spec_.artifact_digest), true);
-    co_return added;
-  }
-  const std::string folder = build_folder(settings, spec_.build_id);
-  auto added = add(msg::disk::source, folder + "/source.tar", true);
-  if (added) added = add(msg::disk::cache, cache_path(settings, spec_.app_id), false);
-  if (added) added = add(msg::disk::output, folder + "/output.img", false);
-  co_return added;
-}
-
 awaitable<Result<void>> Vm::boot() {
-  const auto& settings = host_.settings;
-  auto made = make_folder(settings, files_.folder);
-  if (!made) co_return made.error();
+  auto made = make_folder(host_.settings, files_.folder);
+  if (!made) co_return made;
   auto saved = write_atomically(files_.spec(), wire::to_text(spec_));
-  if (!saved) co_return saved.error();
-  auto kernel = blob_path(settings, spec_.kernel_digest, "kernel");
-  if (!kernel) co_return kernel.error();
-  auto initrd = blob_path(settings, spec_.initrd_digest, "initrd");
-  if (!initrd) co_return initrd.error();
-  DomainSpec domain;
-  auto disks = co_await make_disks(domain.disks);
-  if (!disks) co_return disks.error();
-  Result<void> network = Error(ErrorKind::internal, "no network");
-  for (int attempt = 0; attempt < 3 && !network; ++attempt) {
-    auto address = free_address(settings.address_prefix, spec_.run.port);
-    if (!address) co_return address.error();
-    ip_ = *address;
-    network = co_await start_passt(settings, files_, ip_, spec_.run.port);
-    if (!network && network.error().kind() != ErrorKind::conflict) break;
-  }
-  if (!network) co_return network.error();
-  saved = write_atomically(files_.address(), ip_);
-  if (!saved) co_return saved.error();
-  domain.name = domain_name(spec_.instance_id);
-  domain.kvm = host_.kvm;
-  domain.memory_mb = spec_.memory_mb;
-  // Software emulation gains nothing from a second virtual processor on the small machines where it
-  // is used.
-  domain.vcpus = host_.kvm ? spec_.vcpus : 1;
-  domain.kernel = *kernel;
-  domain.initrd = *initrd;
-  domain.command_line = kernel_command_line(host_.kvm, domain.vcpus);
-  domain.channel_socket = files_.channel();
-  domain.console_log = files_.console();
-  domain.network_socket = files_.network();
-  domain.mac = guest_mac;
-  const std::string xml = domain_xml(domain);
-  auto create = [this, xml] { return host_.hypervisor.start(xml); };
+  if (!saved) co_return saved;
+  save();
+  auto xml = co_await prepare_domain(host_, spec_, files_, status_.address);
+  if (!xml) co_return xml.error();
+  save();
+  if (stopping_) co_return ok();
+  auto create = [this, text = std::move(*xml)] { return host_.hypervisor.start(text); };
   auto created = co_await offload(host_.pool, create);
   co_return created;
 }
@@ -156,12 +123,10 @@ awaitable<Result<void>> Vm::boot() {
 awaitable<bool> Vm::still_running() {
   auto ask = [this] { return host_.hypervisor.is_running(domain_name(spec_.instance_id)); };
   auto running = co_await offload(host_.pool, ask);
-  if (!running) {
-    log::warn("libvirt does not answer", {log::field("instance", spec_.instance_id),
-                                          log::field("why", running.error().message())});
-    co_return true;  // not known to be gone
-  }
-  co_return *running;
+  if (running) co_return *running;
+  log::warn("libvirt does not answer", {log::field("instance", spec_.instance_id),
+                                        log::field("why", running.error().message())});
+  co_return true;  // not known to be gone
 }
 
 awaitable<void> Vm::destroy() {
@@ -172,23 +137,27 @@ awaitable<void> Vm::destroy() {
                                log::field("why", done.error().message())});
 }
 
-awaitable<void> Vm::run(bool adopted) {
+awaitable<void> Vm::destroy_after(std::chrono::milliseconds grace) {
+  const bool slept = co_await sleep_for(grace);
+  if (!slept) co_return;
+  log::warn("VM did not end by itself", {log::field("instance", spec_.instance_id)});
+  co_await destroy();
+  link_.close();
+}
+
+awaitable<void> Vm::run(Start start) {
   auto self = shared_from_this();
-  if (adopted) {
-    if (auto address = read_whole(files_.address())) ip_ = *address;
-    set_phase("booting", "adopted");
-  } else {
+  if (start == Start::boot) {
     auto booted = co_await boot();
-    if (!booted)
+    if (!booted) {
       fail("the VM could not be started: " + booted.error().message());
-    else
+    } else if (!stopping_) {
+      status_.stages.process_ms = since_accepted();
       set_phase("booting");
+    }
   }
-  if (!ended()) {
-    status_.address = fmt::format("{}:{}", ip_, spec_.run.port);
-    status_.stages.process_ms = since_accepted();
-    tasks_.spawn("start time-out", enforce_start_timeout());
-    if (spec_.kind == "run" && !spec_.health.path.empty()) tasks_.spawn("health", watch_health());
+  if (!decided() && !stopping_) {
+    begin_tasks();
     co_await converse();
   }
   if (detached_) {
@@ -197,89 +166,67 @@ awaitable<void> Vm::run(bool adopted) {
   }
   // The guest is silent for ever: it is gone, or it must go.
   co_await destroy();
-  stop_passt(files_);
+  link_.close();
   co_await tasks_.stop(0ms);
+  end();
+}
+
+void Vm::begin_tasks() {
+  tasks_.spawn("time limit", enforce_time_limit());
+  if (spec_.kind == "run") tasks_.spawn("health", watch_health());
+}
+
+void Vm::end() {
+  stop_passt(files_);
   status_.healthy = false;
   if (have_build_result_) {
     set_phase("built");
-  } else if (!ended()) {
-    status_.last_lines.assign(last_lines_.begin(), last_lines_.end());
+  } else if (!decided()) {
+    status_.last_lines = logs_->last_lines();
     if (have_exit_ || stopping_) {
-      set_phase("exited", status_.detail);
+      set_phase("exited", exit_reason_);
     } else {
       std::string why = "the VM ended without a word";
-      if (auto console = read_whole(files_.console()); console && !console->empty())
-        why += "; its console says: " +
-               console->substr(console->size() > 400 ? console->size() - 400 : 0);
+      const std::string console = read_tail(files_.console(), console_tail);
+      if (!console.empty()) why += "; the end of its console: " + console;
       fail(why);
     }
   }
-  std::error_code ignored;
-  std::filesystem::remove_all(files_.folder, ignored);
+  over_ = true;
+  if (stopping_)
+    remove_all(files_);
+  else
+    remove_remains(files_);
+  host_.changed();
+}
+
+void Vm::mourn() {
+  fail("the VM ended while no agent watched it");
+  stop_passt(files_);
+  remove_remains(files_);
+  over_ = true;
 }
 
 void Vm::detach() {
   detached_ = true;
-  if (socket_) socket_->close();
+  link_.close();
+}
+
+void Vm::tend() {
+  if (over_) return;
+  bound_file(files_.console(), max_console_bytes);
+  logs_->retry();
 }
 
 awaitable<void> Vm::converse() {
-  auto executor = co_await asio::this_coro::executor;
-  while (!detached_) {
-    socket_ = std::make_unique<Socket>(executor);
-    auto [connect_error] = co_await socket_->async_connect(files_.channel(), as_result);
-    if (connect_error) {
-      const bool running = co_await still_running();
-      if (!running) co_return;
-      const bool slept = co_await sleep_for(20ms);
-      if (!slept) co_return;
-      continue;
-    }
-    outgoing_.clear();
-    send(msg::encode(msg::Attach{}));
-    TaskGroup sender(executor);
-    sender.spawn("guest sender", send_loop());
-    std::string buffer;
-    for (;;) {
-      auto [ec, n] = co_await asio::async_read_until(
-          *socket_, asio::dynamic_buffer(buffer, msg::max_line_bytes), '\n', as_result);
-      if (ec == asio::error::not_found) {  // a line over the bound
-        buffer.clear();
-        continue;
-      }
-      if (ec) break;
-      if (auto message = msg::decode<msg::FromGuest>(std::string_view(buffer).substr(0, n - 1)))
-        handle(*message);
-      buffer.erase(0, n);
-    }
-    socket_->close();
-    co_await sender.stop(0ms);
+  while (!link_.closed()) {
+    const bool talked = co_await link_.converse([this](const auto& message) { handle(message); });
     if (detached_) co_return;
     const bool running = co_await still_running();
     if (!running) co_return;
-    const bool slept = co_await sleep_for(20ms);
+    if (talked) log::debug("guest channel closed", {log::field("instance", spec_.instance_id)});
+    const bool slept = co_await sleep_for(reconnect_pause);
     if (!slept) co_return;
-  }
-}
-
-void Vm::send(std::string line) {
-  outgoing_.push_back(std::move(line) + "\n");
-  outgoing_ready_.cancel();
-}
-
-awaitable<void> Vm::send_loop() {
-  for (;;) {
-    if (outgoing_.empty()) {
-      outgoing_ready_.expires_at(SteadyTime::max());
-      co_await outgoing_ready_.async_wait(as_result);
-      auto state = co_await asio::this_coro::cancellation_state;
-      if (state.cancelled() != asio::cancellation_type::none) co_return;
-      continue;
-    }
-    const std::string line = std::move(outgoing_.front());
-    outgoing_.pop_front();
-    auto [ec, n] = co_await asio::async_write(*socket_, asio::buffer(line), as_result);
-    if (ec) co_return;
   }
 }
 
@@ -288,156 +235,127 @@ void Vm::configure_guest() {
   config.instance_id = spec_.instance_id;
   config.hostname = fmt::format("{}-{}", spec_.kind == "run" ? "app" : "build", spec_.number);
   config.kind = spec_.kind;
-  config.time_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(
-                       std::chrono::system_clock::now().time_since_epoch())
-                       .count();
   config.network = guest_network();
   config.env = spec_.env;
   config.run = spec_.run;
   config.build = spec_.build;
-  send(msg::encode(config));
+  config.time_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(
+                       std::chrono::system_clock::now().time_since_epoch())
+                       .count();
+  link_.send(config);
 }
 
 void Vm::handle(const msg::FromGuest& message) {
   if (const auto* hello = std::get_if<msg::Hello>(&message)) {
-    if (status_.stages.pid1_ms < 0) status_.stages.pid1_ms = since_accepted();
-    if (!hello->configured) configure_guest();
-    host_.changed();
+    handle_hello(*hello);
   } else if (const auto* state = std::get_if<msg::State>(&message)) {
-    guest_phase_ = state->phase;
-    if (state->phase == "starting" || state->phase == "building") {
-      if (status_.stages.exec_ms < 0) status_.stages.exec_ms = since_accepted();
-      guest_hint_ = state->detail;
-    }
-    if (ended() || stopping_) return;
-    if (state->phase == "listening") {
-      if (status_.stages.listening_ms < 0) status_.stages.listening_ms = since_accepted();
-      if (spec_.health.path.empty()) {
-        if (status_.stages.healthy_ms < 0) status_.stages.healthy_ms = since_accepted();
-        status_.healthy = true;
-      }
-      set_phase("running");
-    } else if (state->phase != "configuring") {
-      set_phase(state->phase, state->detail);
-    }
+    handle_state(*state);
   } else if (const auto* lines = std::get_if<msg::Log>(&message)) {
-    handle_log(*lines);
+    logs_->take(*lines);
   } else if (const auto* result = std::get_if<msg::BuildResult>(&message)) {
     status_.build = *result;
-    have_build_result_ = true;
-    tasks_.spawn("farewell", enforce_stop(farewell));
+    if (!std::exchange(have_build_result_, true)) tasks_.spawn("farewell", destroy_after(farewell));
   } else if (const auto* exit = std::get_if<msg::Exit>(&message)) {
-    have_exit_ = true;
-    status_.detail = exit->reason;
-    status_.healthy = false;
-    host_.changed();
-    tasks_.spawn("farewell", enforce_stop(farewell));
+    exit_reason_ = exit->reason;
+    set_healthy(false);
+    if (!std::exchange(have_exit_, true)) tasks_.spawn("farewell", destroy_after(farewell));
   }
 }
 
-void Vm::handle_log(const msg::Log& log) {
-  wire::LogBatch batch;
-  batch.app_id = spec_.app_id;
-  batch.deployment_id = spec_.deployment_id;
-  batch.instance_id = spec_.instance_id;
-  batch.service = spec_.kind == "build" ? "build" : "app";
-  batch.dropped = log.dropped;
-  batch.lines = log.lines;
-  for (const auto& line : log.lines) {
-    last_lines_.push_back(line.text);
-    if (last_lines_.size() > kept_lines) last_lines_.pop_front();
+void Vm::handle_hello(const msg::Hello& hello) {
+  if (status_.stages.pid1_ms < 0) status_.stages.pid1_ms = since_accepted();
+  if (stopping_) {
+    // Said before the guest was there, or to a connection that is lost.
+    if (hello.configured)
+      link_.send(msg::Stop{spec_.stop_grace_ms});
+    else
+      tasks_.spawn("stop", destroy_after(0ms));
+    return;
   }
-  // Acknowledged only when the broker has it: a guest keeps what an agent that dies had not passed
-  // on.
-  auto acknowledge = [self = weak_from_this(), executor = outgoing_ready_.get_executor(),
-                      seq = log.seq](Result<void> published) {
-    if (!published) return;
-    asio::post(executor, [self, seq] {
-      if (auto vm = self.lock()) vm->send(msg::encode(msg::LogAck{seq}));
-    });
-  };
-  auto queued = host_.publisher.publish_to_stream(broker::log_stream(spec_.app_id),
-                                                  wire::to_text(batch), std::move(acknowledge));
-  if (!queued)
-    log::warn("log batch not queued", {log::field("instance", spec_.instance_id),
-                                       log::field("why", queued.error().message())});
+  if (!hello.configured) configure_guest();
+  host_.changed();
+}
+
+void Vm::handle_state(const msg::State& state) {
+  const bool starts = state.phase == "starting" || state.phase == "building";
+  if (starts) {
+    if (status_.stages.exec_ms < 0) status_.stages.exec_ms = since_accepted();
+    guest_hint_ = state.detail;
+  }
+  if (decided() || stopping_ || state.phase == "configuring") return;
+  if (state.phase == "listening") {
+    if (status_.stages.listening_ms < 0) status_.stages.listening_ms = since_accepted();
+    set_phase("running");
+    health_due_.cancel();
+  } else if (state.phase == "stopping" || state.phase == "exited") {
+    // By itself: what it says in `exit` decides.
+    set_healthy(false);
+  } else {
+    set_phase(state.phase, state.detail);
+  }
 }
 
 awaitable<void> Vm::watch_health() {
-  int failures = 0;
-  for (;;) {
-    const bool was_healthy = status_.healthy;
-    const auto pause = was_healthy ? std::chrono::milliseconds(spec_.health.interval_ms)
-                                   : std::chrono::milliseconds(250);
-    const bool slept = co_await sleep_for(pause);
-    if (!slept || ended() || stopping_) co_return;
-    if (status_.stages.listening_ms < 0) continue;
-    http::ClientRequest request;
-    request.url = "http://" + status_.address + spec_.health.path;
-    request.headers = {{"X-Karreg-Monitoring", "health"}, {"User-Agent", "karreg-health"}};
-    request.deadline = std::chrono::milliseconds(spec_.health.timeout_ms);
-    request.max_body_bytes = 1024 * 1024;
-    auto response = co_await http::fetch(std::move(request));
-    if (ended() || stopping_) co_return;
-    const bool good = response && response->status >= 200 && response->status < 400;
-    if (good) {
-      failures = 0;
-      if (!status_.healthy) {
-        status_.healthy = true;
-        if (status_.stages.healthy_ms < 0) status_.stages.healthy_ms = since_accepted();
-        set_phase("running");
+  HealthRecord record(spec_.health.failures_to_unhealthy);
+  if (status_.healthy) record.observe(true);
+  while (!decided() && !stopping_ && !have_exit_) {
+    if (status_.phase == "running") {
+      // The guest itself saw the app listen: where that is all that is asked, the first look is
+      // made.
+      const bool trusted = spec_.health.path.empty() && !record.healthy();
+      auto good = trusted ? ok() : co_await check_health(status_.address, spec_.health);
+      if (decided() || stopping_ || have_exit_) co_return;
+      if (!good) guest_hint_ = good.error().message();
+      if (record.observe(good.has_value())) {
+        set_healthy(record.healthy());
+        set_phase("running", record.healthy() ? "" : "unhealthy: " + guest_hint_);
       }
-      continue;
     }
-    guest_hint_ =
-        fmt::format("GET {} answered {}", spec_.health.path,
-                    response ? std::to_string(response->status) : response.error().message());
-    if (status_.healthy && ++failures >= spec_.health.failures_to_unhealthy) {
-      status_.healthy = false;
-      set_phase("running", "unhealthy: " + guest_hint_);
-    }
+    health_due_.expires_after(status_.phase != "running" ? std::chrono::hours(24)
+                              : record.healthy()
+                                  ? std::chrono::milliseconds(spec_.health.interval_ms)
+                                  : eager_check);
+    co_await health_due_.async_wait(as_result);
   }
 }
 
-awaitable<void> Vm::enforce_start_timeout() {
-  if (spec_.kind != "run") {
-    // The guest enforces the limit of the steps; this one is for a guest that does not.
-    const bool slept = co_await sleep_for(std::chrono::milliseconds(spec_.build.wall_ms) + 300s);
-    if (!slept) co_return;
-    fail("the build VM did not end in time");
-  } else {
-    const bool slept = co_await sleep_for(std::chrono::milliseconds(spec_.start_timeout_ms));
-    if (!slept || status_.stages.healthy_ms >= 0 || stopping_ || ended()) co_return;
+awaitable<void> Vm::enforce_time_limit() {
+  const auto limit = spec_.kind == "run"
+                         ? std::chrono::milliseconds(spec_.start_timeout_ms)
+                         : std::chrono::milliseconds(spec_.build.wall_ms) + build_margin;
+  const auto left = limit - std::chrono::milliseconds(since_accepted());
+  const bool slept = co_await sleep_for(std::max(0ms, left));
+  if (!slept || stopping_ || decided()) co_return;
+  if (spec_.kind == "run") {
+    if (status_.stages.healthy_ms >= 0) co_return;
     std::string why = fmt::format("it was not ready within {} s", spec_.start_timeout_ms / 1000);
-    if (status_.stages.listening_ms < 0 && guest_hint_.empty())
-      why += fmt::format(
-          ": nothing listens on 0.0.0.0:{}; the app must listen on the port in the "
-          "environment variable PORT",
-          spec_.run.port);
-    else
+    if (!guest_hint_.empty())
       why += ": " + guest_hint_;
+    else if (status_.stages.pid1_ms < 0)
+      why += ": the VM did not boot";
+    else
+      why += fmt::format(
+          ": nothing listens on 0.0.0.0:{}; the app must listen on the port in the environment "
+          "variable PORT",
+          spec_.run.port);
     fail(why);
+  } else {
+    fail(fmt::format("the build VM did not end within {} s",
+                     std::chrono::duration_cast<std::chrono::seconds>(limit).count()));
   }
   co_await destroy();
-  if (socket_) socket_->close();
+  link_.close();
 }
 
 void Vm::stop() {
-  if (stopping_) return;
+  if (stopping_ || over_) return;
   stopping_ = true;
   status_.healthy = false;
-  if (ended()) return;
+  health_due_.cancel();
+  if (decided()) return;
   set_phase("stopping");
-  send(msg::encode(msg::Stop{spec_.stop_grace_ms}));
-  tasks_.spawn("stop", enforce_stop(std::chrono::milliseconds(spec_.stop_grace_ms) + stop_margin));
-}
-
-awaitable<void> Vm::enforce_stop(std::chrono::milliseconds grace) {
-  const bool slept = co_await sleep_for(grace);
-  if (!slept) co_return;
-  log::warn("VM did not end by itself", {log::field("instance", spec_.instance_id)});
-  co_await destroy();
-  if (socket_) socket_->close();
+  link_.send(msg::Stop{spec_.stop_grace_ms});
+  tasks_.spawn("stop", destroy_after(std::chrono::milliseconds(spec_.stop_grace_ms) + stop_margin));
 }
 
 }  // namespace karreg::agent

@@ -1,17 +1,16 @@
 #pragma once
 /// One VM from its specification to its end.
 
-#include <boost/asio/local/stream_protocol.hpp>
-#include <deque>
 #include <functional>
 #include <memory>
 
 #include "common/async/asio.hpp"
 #include "common/async/task_group.hpp"
-#include "common/broker/publisher.hpp"
 #include "common/wire/host.hpp"
 #include "hypervisor-agent/files.hpp"
+#include "hypervisor-agent/guest_link.hpp"
 #include "hypervisor-agent/libvirt.hpp"
+#include "hypervisor-agent/log_relay.hpp"
 
 namespace karreg::agent {
 
@@ -20,7 +19,7 @@ struct Host {
   Settings settings;
   asio::any_io_executor executor;  ///< of the agent
   Hypervisor& hypervisor;
-  broker::Publisher& publisher;
+  Uplink& uplink;
   asio::thread_pool& pool;  ///< for libvirt
   bool kvm = false;
   std::function<void()> changed;  ///< a status changed: report soon
@@ -29,59 +28,80 @@ struct Host {
 /// Lives on the agent's executor. run() is its whole life; status() is what to report meanwhile.
 class Vm : public std::enable_shared_from_this<Vm> {
  public:
-  Vm(Host& host, wire::VmSpec spec);
+  /// How a life begins.
+  enum class Start {
+    boot,   ///< from nothing
+    adopt,  ///< its domain runs since before this agent did
+  };
 
-  /// Boots (or, when @p adopted, takes over a running domain), talks with the guest until it ends,
-  /// and frees everything but the status. Returns when the VM is gone.
-  awaitable<void> run(bool adopted);
+  Vm(Host& host, wire::VmSpec spec);
+  /// One of which @p record tells: to adopt, or over.
+  Vm(Host& host, wire::VmSpec spec, const Record& record);
+
+  /// Boots or takes over, talks with the guest until it ends, and frees everything but the record
+  /// of its end (and that too, when it was told to stop). Returns when the VM is gone, or after
+  /// detach().
+  awaitable<void> run(Start start);
   /// Begins a graceful stop; run() returns when it is done.
   void stop();
   /// Leaves the VM running and ends run(): the agent is going away.
   void detach();
+  /// The domain is gone and nobody saw how.
+  void mourn();
+  /// Bounds the console file and offers unsent lines again; now and then.
+  void tend();
 
   const wire::VmStatus& status() const { return status_; }
   const wire::VmSpec& spec() const { return spec_; }
-  bool stopping() const { return stopping_; }
+  const VmFiles& files() const { return files_; }
+  Life life() const { return over_ ? Life::ended : stopping_ ? Life::stopping : Life::live; }
   static std::string domain_name(const std::string& instance_id) { return "karreg-" + instance_id; }
 
  private:
-  using Socket = asio::local::stream_protocol::socket;
-
   awaitable<Result<void>> boot();
-  awaitable<Result<void>> make_disks(std::vector<struct DomainDisk>& disks);
   awaitable<void> converse();
-  awaitable<void> send_loop();
-  awaitable<void> watch_health();
-  awaitable<void> enforce_start_timeout();
-  awaitable<void> enforce_stop(std::chrono::milliseconds grace);
   awaitable<bool> still_running();
   awaitable<void> destroy();
+  awaitable<void> destroy_after(std::chrono::milliseconds grace);
+  awaitable<void> watch_health();
+  awaitable<void> enforce_time_limit();
+  void end();
   void handle(const wire::guest::FromGuest& message);
-  void handle_log(const wire::guest::Log& log);
+  void handle_hello(const wire::guest::Hello& hello);
+  void handle_state(const wire::guest::State& state);
   void configure_guest();
-  void send(std::string line);
+  void begin_tasks();
   void set_phase(std::string phase, std::string detail = {});
+  void set_healthy(bool healthy);
   void fail(std::string detail);
+  void save();
   std::int64_t since_accepted() const;
-  bool ended() const;
+  /// Its phase is one of the last.
+  bool decided() const;
 
   Host& host_;
   wire::VmSpec spec_;
   VmFiles files_;
   wire::VmStatus status_;
-  std::string ip_;
+  std::chrono::system_clock::time_point accepted_at_ = std::chrono::system_clock::now();
   std::chrono::steady_clock::time_point accepted_ = std::chrono::steady_clock::now();
-  std::unique_ptr<Socket> socket_;
-  std::deque<std::string> outgoing_;
-  asio::steady_timer outgoing_ready_;
-  std::deque<std::string> last_lines_;
+  GuestLink link_;
+  std::shared_ptr<LogRelay> logs_;
   TaskGroup tasks_;
-  std::string guest_phase_;
-  std::string guest_hint_;  ///< what the guest said of an app that does not get ready
+  asio::steady_timer health_due_;
+  std::string guest_hint_;  ///< why an app that does not get ready may not
+  std::string exit_reason_;
   bool have_build_result_ = false;
   bool have_exit_ = false;
   bool stopping_ = false;
   bool detached_ = false;
+  bool over_ = false;
 };
+
+/// The domain of @p spec with its disks made and its network started (on the agent's executor),
+/// ready to be given to libvirt; @p address receives "ip:port". Errors are for the owner of the app
+/// or the host.
+awaitable<Result<std::string>> prepare_domain(Host& host, const wire::VmSpec& spec,
+                                              const VmFiles& files, std::string& address);
 
 }  // namespace karreg::agent
