@@ -1,5 +1,5 @@
 #include "a_tree.hpp"
-#include "scratch.hpp"
+#include "support/scratch.hpp"
 
 using namespace karreg;
 using namespace karreg::builder;

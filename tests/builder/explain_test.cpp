@@ -1,7 +1,7 @@
 #include "builder/explain.hpp"
 
 #include "a_tree.hpp"
-#include "scratch.hpp"
+#include "support/scratch.hpp"
 
 using namespace karreg;
 using namespace karreg::builder;

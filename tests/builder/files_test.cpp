@@ -3,7 +3,7 @@
 #include <sys/stat.h>
 
 #include "builder/digest.hpp"
-#include "scratch.hpp"
+#include "support/scratch.hpp"
 
 using namespace karreg;
 using namespace karreg::builder;

@@ -24,7 +24,7 @@
 #include "common/ids.hpp"
 #include "common/wire/json.hpp"
 #include "common/wire/logs.hpp"
-#include "scratch.hpp"
+#include "support/scratch.hpp"
 
 namespace karreg::test {
 

@@ -1,6 +1,6 @@
 #include "builder/tar.hpp"
 
-#include "scratch.hpp"
+#include "support/scratch.hpp"
 
 using namespace karreg;
 using namespace karreg::builder;

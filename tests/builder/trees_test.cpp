@@ -1,7 +1,7 @@
 #include "a_tree.hpp"
 #include "builder/folder_tree.hpp"
 #include "builder/git_tree.hpp"
-#include "scratch.hpp"
+#include "support/scratch.hpp"
 
 using namespace karreg;
 using namespace karreg::builder;

@@ -1,0 +1,61 @@
+#include "cli/commands/commands.hpp"
+#include "cli/follow.hpp"
+#include "cli/times.hpp"
+
+namespace karreg::cli {
+namespace {
+
+struct Options {
+  AppChoice choice;
+  std::string since;
+  std::string until;
+  std::string deployment_id;
+  std::string search;
+  bool follow = false;
+};
+
+Result<int> logs(Session& session, const Options& options) {
+  if (options.follow && !options.until.empty())
+    return Error(ErrorKind::invalid, "--follow and --until exclude each other.");
+  LogQuery query;
+  query.deployment_id = options.deployment_id;
+  query.search = options.search;
+  if (!options.since.empty()) {
+    auto since = parse_moment(options.since, session.now_ms());
+    if (!since) return since.error().within("--since");
+    query.since_ms = *since;
+  }
+  if (!options.until.empty()) {
+    auto until = parse_moment(options.until, session.now_ms());
+    if (!until) return until.error().within("--until");
+    query.until_ms = *until;
+  } else if (!options.follow) {
+    query.until_ms = session.now_ms();
+  }
+  auto target = session.target(options.choice);
+  if (!target) return target.error();
+  return show_logs(session, *target, query);
+}
+
+}  // namespace
+
+void add_logs(CLI::App& app, Session& session) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("logs", "The log of an app");
+  add_app_options(*command, options->choice);
+  command->add_flag("-f,--follow", options->follow, "Go on with new lines");
+  command
+      ->add_option("--since", options->since,
+                   "From then on: 2026-01-31T12:00:00Z, or 90s, 15m, 2h, 3d ago")
+      ->type_name("TIME");
+  command->add_option("--until", options->until, "Up to then (default: now)")->type_name("TIME");
+  command->add_option("--deployment-id", options->deployment_id, "Of one deployment")
+      ->type_name("ID");
+  command->add_option("-s,--search", options->search, "Only lines with this text")
+      ->type_name("TEXT");
+  add_format_option(*command, session);
+  command->footer("With --format json each line is one JSON object.");
+  when_chosen(*command, session, options, logs);
+}
+
+}  // namespace karreg::cli

@@ -1,0 +1,183 @@
+#include "cli/follow.hpp"
+
+#include <chrono>
+#include <thread>
+
+#include "cli/child.hpp"
+#include "cli/times.hpp"
+#include "common/http/message.hpp"
+
+namespace karreg::cli {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int most_reconnects = 10;
+
+std::string with_query(const std::string& path, const http::Query& query) {
+  std::string url = path;
+  for (const auto& [name, value] : query)
+    url += (url == path ? "?" : "&") + name + "=" + http::percent_encode(value);
+  return url;
+}
+
+/// A pause that grows: 0.5 s, 1 s, ... at most 5 s.
+void pause_before_retry(int attempt) {
+  std::this_thread::sleep_for(std::min(500ms * (1 << std::min(attempt, 4)), 5000ms));
+}
+
+bool worth_a_retry(const Error& error) {
+  return error.kind() == ErrorKind::unavailable || error.kind() == ErrorKind::timeout;
+}
+
+Result<Deployment> deployment(Session& session, const Target& target, const std::string& uuid) {
+  auto api = session.api();
+  if (!api) return api.error();
+  auto answer = (*api)->get(target.path() + "/deployments/" + uuid);
+  if (!answer) return answer.error();
+  return parse_deployment(*answer);
+}
+
+/// Reads a log stream with reconnects; @p on_event returns false to end it.
+class LogStream {
+ public:
+  LogStream(Session& session, std::string path) : session_(session), path_(std::move(path)) {}
+
+  Result<void> read(const std::function<bool(const SseEvent&)>& on_event) {
+    auto api = session_.api();
+    if (!api) return api.error();
+    for (int attempt = 0;;) {
+      bool finished = false;
+      auto done = (*api)->events(path_, last_id_, [&](const SseEvent& event) {
+        attempt = 0;
+        if (!event.id.empty()) last_id_ = event.id;
+        finished = event.name == "END_OF_STREAM" || !on_event(event);
+        return !finished;
+      });
+      if (finished) return ok();
+      if (!done && !worth_a_retry(done.error())) return done.error();
+      if (++attempt > most_reconnects)
+        return done ? Error(ErrorKind::unavailable, "The log stream keeps ending.") : done.error();
+      pause_before_retry(attempt);
+    }
+  }
+
+ private:
+  Session& session_;
+  std::string path_;
+  std::string last_id_;
+};
+
+void show(Session& session, const SseEvent& event) {
+  if (event.name != "APPLICATION_LOG") return;
+  const auto line = parse_log_line(event.data);
+  if (!line) return;
+  if (session.json()) {
+    session.print_json({{"date", line->date},
+                        {"service", line->service},
+                        {"message", line->message},
+                        {"instance_id", line->instance_id},
+                        {"deployment_id", line->deployment_id}});
+  } else {
+    session.terminal().print(rendered(*line, session.terminal()));
+  }
+}
+
+}  // namespace
+
+std::string log_path(const Target& target, const LogQuery& query) {
+  http::Query parameters;
+  if (query.since_ms) parameters.emplace_back("since", iso_time(*query.since_ms));
+  if (query.until_ms) parameters.emplace_back("until", iso_time(*query.until_ms));
+  if (!query.deployment_id.empty()) parameters.emplace_back("deploymentId", query.deployment_id);
+  if (!query.search.empty()) parameters.emplace_back("filter", query.search);
+  return with_query(
+      "/v4/logs/organisations/" + target.owner + "/applications/" + target.id + "/logs",
+      parameters);
+}
+
+Result<LogLine> parse_log_line(const std::string& data) {
+  const Json parsed = Json::parse(data, nullptr, false);
+  LogLine line;
+  for (const auto& [key, member] :
+       {std::pair{"date", &LogLine::date}, std::pair{"service", &LogLine::service},
+        std::pair{"message", &LogLine::message}, std::pair{"instanceId", &LogLine::instance_id},
+        std::pair{"deploymentId", &LogLine::deployment_id}}) {
+    if (!parsed.is_object())
+      return Error(ErrorKind::unavailable, "The platform sent a log line that is no JSON object.");
+    const auto found = parsed.find(key);
+    if (found != parsed.end() && found->is_string()) line.*member = found->get<std::string>();
+  }
+  return line;
+}
+
+std::string rendered(const LogLine& line, const Terminal& terminal) {
+  const std::string time =
+      line.date.size() >= 19 ? line.date.substr(0, 10) + " " + line.date.substr(11, 8) : line.date;
+  std::string text = terminal.styled(time, Style::dim) + " ";
+  if (line.service != "app" && !line.service.empty())
+    text += terminal.styled("[" + harmless(line.service) + "]", Style::blue) + " ";
+  return text + harmless(line.message);
+}
+
+Result<int> show_logs(Session& session, const Target& target, const LogQuery& query) {
+  auto read = LogStream(session, log_path(target, query)).read([&](const SseEvent& event) {
+    show(session, event);
+    return true;
+  });
+  if (!read) return read.error();
+  return 0;
+}
+
+Result<int> conclude(Session& session, const Target& target, const Deployment& ended) {
+  Terminal& terminal = session.terminal();
+  const int code = ended.state == "OK" ? 0 : deployment_failed_exit;
+  if (session.print_json(to_output(ended))) return code;
+  if (code != 0) {
+    terminal.fail("Deployment " + std::to_string(ended.number) + " of " + target.name + " " +
+                  deployment_state(ended) +
+                  ". The version before it, if there is one, still serves. See `karreg logs "
+                  "--deployment-id " +
+                  ended.uuid + "`.");
+    return code;
+  }
+  std::string where;
+  if (auto app = session.app(target); app && !app->domains.empty())
+    where = " at " + app->domains.front();
+  terminal.note(terminal.styled_note("Deployed: ", Style::green) + target.name + where + ".");
+  return code;
+}
+
+Result<int> follow_deployment(Session& session, const Target& target, const std::string& uuid) {
+  detach_on_interrupt(detach_note);
+  std::optional<Deployment> ended;
+  auto last_look = std::chrono::steady_clock::now() - 1min;
+  LogQuery query;
+  query.deployment_id = uuid;
+  // Heartbeats come at least every 2 s: each event is a moment to look at the deployment itself.
+  bool after_end = false;
+  auto read = LogStream(session, log_path(target, query)).read([&](const SseEvent& event) {
+    if (!session.json()) show(session, event);
+    if (after_end) return event.name != "HEARTBEAT";  // the last lines came before it
+    const auto now = std::chrono::steady_clock::now();
+    if (now - last_look < 1s) return true;
+    last_look = now;
+    auto seen = deployment(session, target, uuid);
+    if (!seen) return worth_a_retry(seen.error());
+    if (seen->state == "WIP") return true;
+    ended = *seen;
+    after_end = true;
+    return true;
+  });
+  // Without a log the deployment itself is still worth waiting for.
+  while (!ended) {
+    if (!read && !worth_a_retry(read.error())) return read.error();
+    auto seen = deployment(session, target, uuid);
+    if (!seen) return seen.error();
+    if (seen->state != "WIP") ended = *seen;
+    if (!ended) std::this_thread::sleep_for(1s);
+  }
+  return conclude(session, target, *ended);
+}
+
+}  // namespace karreg::cli

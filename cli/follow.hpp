@@ -1,0 +1,49 @@
+#pragma once
+/// Live logs, and deployments watched to their end.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "cli/session.hpp"
+
+namespace karreg::cli {
+
+/// Said when Ctrl-C ends the watching.
+inline constexpr const char* detach_note =
+    "\nDetached: the deployment goes on. `karreg activity --follow` watches it, `karreg "
+    "cancel-deploy` "
+    "cancels it.\n";
+
+struct LogQuery {
+  std::optional<std::int64_t> since_ms;
+  std::optional<std::int64_t> until_ms;  ///< ends the stream there
+  std::string deployment_id;
+  std::string search;
+};
+
+struct LogLine {
+  std::string date;
+  std::string service;
+  std::string message;
+  std::string instance_id;
+  std::string deployment_id;
+};
+
+/// The path of the log stream of @p target.
+std::string log_path(const Target& target, const LogQuery& query);
+/// The line in the data of an APPLICATION_LOG event. Error `unavailable` when it is none.
+Result<LogLine> parse_log_line(const std::string& data);
+/// A line for people: time, service unless it is the app, text without control characters.
+std::string rendered(const LogLine& line, const Terminal& terminal);
+
+/// Prints lines until the stream ends; with @p query.until_ms unset that is never. Reconnects a few
+/// times and goes on after the last line.
+Result<int> show_logs(Session& session, const Target& target, const LogQuery& query);
+
+/// Shows the log of a deployment until it ends; says how it ended. The exit code.
+Result<int> follow_deployment(Session& session, const Target& target, const std::string& uuid);
+/// Says how @p deployment ended and where the app answers. The exit code.
+Result<int> conclude(Session& session, const Target& target, const Deployment& deployment);
+
+}  // namespace karreg::cli

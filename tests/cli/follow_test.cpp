@@ -1,0 +1,32 @@
+#include "cli/follow.hpp"
+
+#include "a_session.hpp"
+
+using namespace karreg;
+using namespace karreg::cli;
+
+TEST_CASE("a log query becomes the stream's address") {
+  const Target target{"app_1", "orga_1", "shop"};
+  CHECK(log_path(target, {}) == "/v4/logs/organisations/orga_1/applications/app_1/logs");
+  LogQuery query;
+  query.since_ms = 1'700'000'000'000;
+  query.until_ms = 1'700'000'060'000;
+  query.deployment_id = "deployment_1";
+  query.search = "a b&c";
+  CHECK(log_path(target, query) ==
+        "/v4/logs/organisations/orga_1/applications/app_1/logs?since=2023-11-14T22%3A13%3A20.000Z&"
+        "until=2023-11-14T22%3A14%3A20.000Z&deploymentId=deployment_1&filter=a%20b%26c");
+}
+
+TEST_CASE("a log line is shown with its time, its service unless it is the app, and no controls") {
+  const SessionFixture fixture;
+  const auto line = parse_log_line(
+      R"({"date":"2023-11-14T22:13:20.123Z","service":"build","message":"npm \u001b[31mERR!"})");
+  REQUIRE(line);
+  CHECK(rendered(*line, fixture.terminal) == "2023-11-14 22:13:20 [build] npm ERR!");
+  const auto app =
+      parse_log_line(R"({"date":"2023-11-14T22:13:20Z","service":"app","message":"hi"})");
+  CHECK(rendered(*app, fixture.terminal) == "2023-11-14 22:13:20 hi");
+  CHECK_FALSE(parse_log_line("nonsense"));
+  CHECK(parse_log_line("{}").has_value());
+}
