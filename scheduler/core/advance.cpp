@@ -22,6 +22,11 @@ Advanced advance(World world, Time now, IdSource& ids) {
       left = left || (instance.app_id == id && !instance.ended_at);
     app.torn_down = !left;
   }
+  // Nobody reads them, and the stream of its log is being deleted.
+  std::erase_if(result.notes, [&](const Note& note) {
+    const auto app = result.world.apps.find(note.app_id);
+    return app == result.world.apps.end() || app->second.deleted;
+  });
   return result;
 }
 

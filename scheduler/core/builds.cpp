@@ -48,6 +48,7 @@ void run_build_vm(Round& round, const App& app, Deployment& deployment, Build& b
     instance.created_at = round.now;
     round.world.instances[instance.id] = instance;
     if (build.state == BuildState::prepared) set_state(round, build, BuildState::running);
+    deployment.message.clear();
     return;
   }
   if (vm->phase == "built" && vm->result) {
@@ -56,13 +57,19 @@ void run_build_vm(Round& round, const App& app, Deployment& deployment, Build& b
       build.output_bytes = result.output_bytes;
       set_state(round, build, BuildState::built);
     } else {
-      build.message = "build step \"" + result.failed_step + "\" failed: " + result.reason;
+      build.message = result.failed_step.empty()
+                          ? "the build failed: " + result.reason
+                          : "build step \"" + result.failed_step + "\" failed: " + result.reason;
       if (!vm->last_lines.empty()) build.message += "\nThe end of its output:\n" + vm->last_lines;
       set_state(round, build, BuildState::failed);
     }
     give_up(round, *vm);
+  } else if (host_silent(round.world, *vm, round.policy().host_lost_after, round.now) &&
+             no_room(round.world, vm->flavor, round.now).empty()) {
+    round.note(deployment, "The host of the build VM does not answer, building on another");
+    give_up(round, *vm);
   } else if (vm->terminal()) {
-    const std::string why = vm->detail;
+    const std::string why = vm->detail.empty() ? "it ended without a result" : vm->detail;
     give_up(round, *vm);
     if (tries < 2) {
       round.note(deployment, "The build VM did not work (" + why + "), trying another");
@@ -92,7 +99,10 @@ void step_build(Round& round, const App& app, Deployment& deployment) {
   } else if (build.state == BuildState::failed) {
     end_deployment(round, deployment, DeploymentState::fail, build.message);
   } else if (round.now - deployment.phase_since > round.policy().build_timeout) {
-    end_deployment(round, deployment, DeploymentState::fail, "the build did not end in time");
+    end_deployment(round, deployment, DeploymentState::fail,
+                   "the build did not end within " +
+                       seconds_between(deployment.phase_since, round.now) +
+                       "; push again, or give the application a larger build size");
   }
 }
 

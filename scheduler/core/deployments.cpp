@@ -6,6 +6,7 @@
 // routes and the old ones out of them in one version; from then on the new version is what is
 // healed, and the deployment is OK when the proxies have acknowledged.
 #include <algorithm>
+#include <span>
 
 #include "scheduler/core/steps.hpp"
 
@@ -25,7 +26,9 @@ void end_deployment(Round& round, Deployment& deployment, DeploymentState state,
   const std::string took = seconds_between(deployment.requested_at, round.now);
   switch (state) {
     case DeploymentState::ok:
-      round.note(deployment, "Successfully deployed in " + took);
+      round.note(deployment, deployment.action == Action::undeploy
+                                 ? "Application stopped in " + took
+                                 : "Successfully deployed in " + took);
       return;
     case DeploymentState::cancelled:
       round.note(deployment, "Deployment cancelled: " + message);
@@ -57,8 +60,34 @@ std::vector<Deployment*> open_deployments(Round& round, const App& app) {
   return open;
 }
 
-/// Cancels what is asked to be, and waiting deployments that a newer one makes pointless. Returns
-/// the active one, if any.
+/// Whether @p newer makes @p waiting pointless: a newer version or a stop does, a scaling only
+/// makes an older scaling so.
+bool supersedes(const Deployment& newer, const Deployment& waiting) {
+  const auto scales = [](const Deployment& d) {
+    return d.action == Action::upscale || d.action == Action::downscale;
+  };
+  return !scales(newer) || scales(waiting);
+}
+
+/// Why @p deployment is not to go on, as @p newer ones wait behind it; empty when it is.
+std::string reason_to_cancel(const App& app, const Deployment& deployment,
+                             std::span<Deployment* const> newer) {
+  if (deployment.phase >= Phase::switching) return {};
+  if (deployment.cancel_requested) return "cancelled on request";
+  // The newest of those that make it pointless is the one its owner will see run.
+  for (auto it = newer.rbegin(); it != newer.rend(); ++it) {
+    if (!supersedes(**it, deployment)) continue;
+    const std::string number = std::to_string((*it)->number);
+    if (deployment.phase == Phase::queued) return "superseded by deployment " + number;
+    if ((*it)->action == Action::undeploy) return "deployment " + number + " stops the application";
+    if ((*it)->action == Action::deploy && app.cancel_on_push)
+      return "deployment " + number + " came, and this application cancels on push";
+  }
+  return {};
+}
+
+/// Cancels what is asked to be, and what newer deployments make pointless. Returns the active one,
+/// if any.
 Deployment* choose_active(Round& round, const App& app) {
   auto open = open_deployments(round, app);
   if (app.deleted) {
@@ -66,21 +95,19 @@ Deployment* choose_active(Round& round, const App& app) {
       end_deployment(round, *deployment, DeploymentState::cancelled, "the application was deleted");
     return nullptr;
   }
-  for (auto* deployment : open)
-    if (deployment->cancel_requested && deployment->phase < Phase::switching)
-      end_deployment(round, *deployment, DeploymentState::cancelled, "cancelled on request");
-  std::erase_if(open, [](const Deployment* d) { return d->state != DeploymentState::wip; });
-  for (std::size_t i = 0; i + 1 < open.size(); ++i) {
-    const std::string newer = std::to_string(open.back()->number);
-    if (open[i]->phase == Phase::queued)
-      end_deployment(round, *open[i], DeploymentState::cancelled,
-                     "superseded by deployment " + newer);
-    else if (app.cancel_on_push && open[i]->phase < Phase::switching)
-      end_deployment(round, *open[i], DeploymentState::cancelled,
-                     "deployment " + newer + " came, and this application cancels on push");
+  // From the newest on, so that one that is cancelled itself cancels no other.
+  for (std::size_t i = open.size(); i-- > 0;) {
+    const std::string why = reason_to_cancel(app, *open[i], std::span(open).subspan(i + 1));
+    if (why.empty()) continue;
+    end_deployment(round, *open[i], DeploymentState::cancelled, why);
+    open.erase(open.begin() + static_cast<std::ptrdiff_t>(i));
   }
-  std::erase_if(open, [](const Deployment* d) { return d->state != DeploymentState::wip; });
   return open.empty() ? nullptr : open.front();
+}
+
+std::string instances_of(const Deployment& deployment) {
+  return std::to_string(deployment.instances) +
+         (deployment.instances == 1 ? " instance" : " instances");
 }
 
 void start_deployment(Round& round, App& app, Deployment& deployment) {
@@ -90,6 +117,7 @@ void start_deployment(Round& round, App& app, Deployment& deployment) {
     for (auto& [id, instance] : round.world.instances)
       if (instance.app_id == app.id && !instance.build && instance.alive())
         begin_drain(round, instance);
+    round.note(deployment, "Stopping the application");
     enter(round, deployment, Phase::draining);
     return;
   }
@@ -98,6 +126,10 @@ void start_deployment(Round& round, App& app, Deployment& deployment) {
   const bool scales = deployment.action != Action::deploy;
   if (scales && serving != round.world.deployments.end()) {
     deployment.artifact_digest = serving->second.artifact_digest;
+    deployment.build_id = serving->second.build_id;
+    deployment.commit = serving->second.commit;
+    round.note(deployment, "Deployment " + std::to_string(deployment.number) + " starts " +
+                               instances_of(deployment) + " of the version in service");
     enter(round, deployment, Phase::starting);
     return;
   }
@@ -110,73 +142,10 @@ void start_deployment(Round& round, App& app, Deployment& deployment) {
   build.state_since = round.now;
   deployment.build_id = build.id;
   round.world.builds[build.id] = build;
+  round.note(deployment, "Deployment " + std::to_string(deployment.number) + " begins" +
+                             (deployment.cause.empty() ? "" : " (" + deployment.cause + ")") +
+                             ": commit " + deployment.commit.substr(0, 12));
   enter(round, deployment, Phase::building);
-}
-
-/// Why a new instance did not come up, for its owner.
-std::string start_failure(const Instance& instance) {
-  std::string why =
-      "instance " + std::to_string(instance.number) + " did not start: " + instance.detail;
-  if (!instance.last_lines.empty()) why += "\nThe end of its output:\n" + instance.last_lines;
-  return why;
-}
-
-void switch_over(Round& round, App& app, Deployment& deployment) {
-  for (auto& [id, instance] : round.world.instances) {
-    if (instance.app_id != app.id || instance.build || !instance.alive()) continue;
-    if (instance.deployment == deployment.uuid)
-      instance.routed = Routed::yes;
-    else
-      begin_drain(round, instance);
-  }
-  app.serving_deployment = deployment.uuid;
-  app.commit = deployment.commit;
-  app.state = "SHOULD_BE_UP";
-  enter(round, deployment, Phase::switching);
-  round.note(deployment, "New version is healthy, moving traffic to it");
-}
-
-void step_starting(Round& round, App& app, Deployment& deployment) {
-  bool all_healthy = true;
-  for (int number = 0; number < deployment.instances; ++number) {
-    int tries = 0;
-    Instance* present = nullptr;
-    for (auto& [id, instance] : round.world.instances) {
-      if (instance.deployment != deployment.uuid || instance.build || instance.number != number)
-        continue;
-      ++tries;
-      if (instance.alive()) present = &instance;
-    }
-    if (present != nullptr && present->terminal()) {
-      // A VM whose guest never spoke is the platform's failure, not the app's: one more try.
-      if (present->phase == "failed" && !present->reached_guest && tries < 2) {
-        round.note(deployment, "A VM did not start (" + present->detail + "), trying another");
-        give_up(round, *present);
-        present = nullptr;
-      } else {
-        const std::string why = start_failure(*present);
-        end_deployment(round, deployment, DeploymentState::fail, why);
-        if (app.serving_deployment.empty()) app.state = "SHOULD_BE_DOWN";
-        return;
-      }
-    }
-    if (present == nullptr) {
-      if (const std::string why = no_room(round.world, deployment.flavor, round.now);
-          !why.empty()) {
-        deployment.message = "waiting for room: " + why;
-        all_healthy = false;
-        if (round.now - deployment.phase_since > round.policy().capacity_timeout) {
-          end_deployment(round, deployment, DeploymentState::fail,
-                         "no room for a new instance: " + why);
-          return;
-        }
-        continue;
-      }
-      present = &create_instance(round, deployment, number);
-    }
-    all_healthy = all_healthy && present->healthy;
-  }
-  if (all_healthy) switch_over(round, app, deployment);
 }
 
 void step_switching(Round& round, Deployment& deployment) {
@@ -184,18 +153,22 @@ void step_switching(Round& round, Deployment& deployment) {
   if (!deployment.switch_version) return;
   int live = 0;
   int acknowledged = 0;
+  std::string late_one;
   for (const auto& [id, proxy] : round.world.proxies) {
-    if (!is_live(proxy, round.policy(), round.now)) continue;
+    if (!is_live(round.world, proxy, round.now)) continue;
     ++live;
-    if (proxy.version >= *deployment.switch_version) ++acknowledged;
+    if (proxy.version >= *deployment.switch_version)
+      ++acknowledged;
+    else
+      late_one = id;
   }
   const bool late = round.now - deployment.phase_since > round.policy().switch_timeout;
-  if (live == 0) {
-    deployment.message = "no reverse proxy is up; the new version serves as soon as one is";
-    return;
-  }
-  if (acknowledged == live || (late && acknowledged > 0))
+  if (live > 0 && (acknowledged == live || (late && acknowledged > 0)))
     end_deployment(round, deployment, DeploymentState::ok, "");
+  else if (live == 0)
+    deployment.message = "no reverse proxy is up; the new version serves as soon as one is";
+  else if (late)
+    deployment.message = "waiting for reverse proxy " + late_one + " to take the new routes";
 }
 
 void step_undeploy(Round& round, const App& app, Deployment& deployment) {
@@ -204,9 +177,7 @@ void step_undeploy(Round& round, const App& app, Deployment& deployment) {
   end_deployment(round, deployment, DeploymentState::ok, "");
 }
 
-}  // namespace
-
-void step_deployments(Round& round, App& app) {
+void step_active(Round& round, App& app) {
   // One pass may end a deployment and begin the next; each phase is entered at most once a pass.
   for (int guard = 0; guard < 8; ++guard) {
     Deployment* active = choose_active(round, app);
@@ -231,11 +202,17 @@ void step_deployments(Round& round, App& app) {
       case Phase::ended:
         return;
     }
-    if (active->state == DeploymentState::fail && app.serving_deployment.empty() &&
-        before < Phase::switching)
-      app.state = "SHOULD_BE_DOWN";
     if (active->phase == before && active->state == DeploymentState::wip) return;
   }
+}
+
+}  // namespace
+
+void step_deployments(Round& round, App& app) {
+  step_active(round, app);
+  // What wanted to be up and ended otherwise is as down as before.
+  if (app.state == "WANTS_TO_BE_UP" && open_deployments(round, app).empty())
+    app.state = "SHOULD_BE_DOWN";
 }
 
 }  // namespace karreg::scheduler

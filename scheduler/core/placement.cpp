@@ -14,15 +14,19 @@ std::int64_t memory_of(const std::string& flavor) {
   return found ? found->memory_mb : 0;
 }
 
-/// Memory not given to any VM yet, MiB, of hosts that may get one now. A stopping VM holds its
-/// memory until it is gone.
-std::map<std::string, std::int64_t> free_memory(const World& world, Time now) {
+/// Whether VMs that are being stopped still count.
+enum class Stopping { hold_memory, hold_none };
+
+/// Memory not given to any VM yet, MiB, of hosts that may get one now.
+std::map<std::string, std::int64_t> free_memory(const World& world, Time now,
+                                                Stopping stopping = Stopping::hold_memory) {
   std::map<std::string, std::int64_t> free;
   for (const auto& [id, host] : world.hosts)
     if (now - host.last_seen <= world.policy.host_fresh) free[id] = host.memory_mb;
   for (const auto& [id, instance] : world.instances) {
     const auto host = free.find(instance.host_id);
-    if (host != free.end() && !instance.ended_at) host->second -= memory_of(instance.flavor);
+    const bool holds = stopping == Stopping::hold_memory ? !instance.ended_at : instance.alive();
+    if (host != free.end() && holds) host->second -= memory_of(instance.flavor);
   }
   return free;
 }
@@ -41,6 +45,16 @@ std::string no_room(const World& world, const std::string& flavor, Time now) {
   if (most - unplaced >= want) return {};
   return fmt::format("an instance of size {} needs {} MiB, the freest host has {} MiB", flavor,
                      want, std::max<std::int64_t>(0, most - unplaced));
+}
+
+bool room_comes(const World& world, const std::string& flavor, Time now) {
+  for (const auto& [id, memory] : free_memory(world, now, Stopping::hold_none))
+    if (memory >= memory_of(flavor)) return true;
+  return false;
+}
+
+bool host_is_up(const World& world, Time now) {
+  return !free_memory(world, now).empty();
 }
 
 void place(Round& round) {

@@ -4,14 +4,35 @@
 
 namespace karreg::scheduler {
 
+namespace {
+
+/// Instances of @p app that get requests: of those in service the healthy ones on hosts that
+/// answer; if there is none the healthy ones; if there is none, all, since a doubtful answer beats
+/// none.
+std::vector<wire::Backend> backends_of(const Round& round, const std::string& app) {
+  std::vector<wire::Backend> sure;
+  std::vector<wire::Backend> healthy;
+  std::vector<wire::Backend> all;
+  for (const auto& [id, instance] : round.world.instances) {
+    if (instance.app_id != app || instance.routed != Routed::yes || instance.address.empty())
+      continue;
+    const wire::Backend backend{id, instance.address};
+    all.push_back(backend);
+    if (!instance.healthy) continue;
+    healthy.push_back(backend);
+    if (!host_silent(round.world, instance, round.policy().host_fresh, round.now))
+      sure.push_back(backend);
+  }
+  return !sure.empty() ? sure : !healthy.empty() ? healthy : all;
+}
+
+}  // namespace
+
 void step_routes(Round& round) {
   std::map<wire::RouteKey, wire::Route> wanted;
   for (const auto& [id, app] : round.world.apps) {
     if (app.deleted) continue;
-    std::vector<wire::Backend> backends;
-    for (const auto& [instance_id, instance] : round.world.instances)
-      if (instance.app_id == id && instance.routed == Routed::yes && !instance.address.empty())
-        backends.push_back({instance_id, instance.address});
+    const auto backends = backends_of(round, id);
     for (const auto& vhost : app.vhosts)
       wanted[{vhost.host, vhost.path}] = {vhost.host,          vhost.path,      id,
                                           app.sticky_sessions, app.force_https, backends};

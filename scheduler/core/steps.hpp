@@ -20,10 +20,12 @@ struct Round {
 
 /// deployments.cpp: queue, supersede, cancel, and the phases of the active deployment of one app.
 void step_deployments(Round& round, App& app);
+/// starting.cpp: a deployment in phase `starting`; switches over when all is healthy.
+void step_starting(Round& round, App& app, Deployment& deployment);
 /// builds.cpp: the build of a deployment in phase `building`.
 void step_build(Round& round, const App& app, Deployment& deployment);
-/// instances.cpp: keeps what is in service at its number; gives up on instances that ended or whose
-/// host is lost.
+/// healing.cpp: keeps what is in service at its number: replaces what ended, fails its checks, or
+/// is on a lost host; lets go of what nothing holds.
 void heal(Round& round, const App& app);
 /// instances.cpp: the newest instance of a slot that is not given up, if any.
 Instance* in_slot(Round& round, const Deployment& deployment, int number);
@@ -39,6 +41,10 @@ void step_drains(Round& round);
 void place(Round& round);
 /// placement.cpp: why an instance of @p flavor finds no host; empty when it does.
 std::string no_room(const World& world, const std::string& flavor, Time now);
+/// placement.cpp: whether there will be room once the VMs that are being stopped are gone.
+bool room_comes(const World& world, const std::string& flavor, Time now);
+/// placement.cpp: whether any host could get an instance, if it had the memory.
+bool host_is_up(const World& world, Time now);
 /// routing.cpp: the route table that follows from instances; a change gets the next version.
 void step_routes(Round& round);
 /// Sets phase and its time.

@@ -51,6 +51,7 @@ struct Deployment {
   std::string app_id;
   int number = 0;
   Action action = Action::deploy;
+  std::string cause;  ///< "Git push", "Restart", ...
   std::string commit;
   bool use_cache = true;
   int instances = 1;
@@ -128,13 +129,15 @@ struct Proxy {
 
 /// Tunables of the decisions.
 struct Policy {
-  milliseconds drain_timeout{30'000};    ///< an old instance's open requests are cut after it
-  milliseconds host_lost_after{30'000};  ///< a silent host's instances are replaced after it
-  milliseconds host_fresh{15'000};       ///< nothing is placed on a host silent for longer
-  milliseconds proxy_live{10'000};       ///< a proxy silent for longer is not waited for
+  milliseconds drain_timeout{30'000};     ///< an old instance's open requests are cut after it
+  milliseconds host_lost_after{30'000};   ///< a silent host's instances are replaced after it
+  milliseconds host_fresh{15'000};        ///< nothing is placed on a host silent for longer
+  milliseconds proxy_live{10'000};        ///< a proxy silent for longer is not waited for
+  milliseconds proxy_forgotten{900'000};  ///< ... even when the scheduler itself was away meanwhile
   milliseconds switch_timeout{
-      60'000};  ///< proxies that do not acknowledge by then are not waited for, if one did
+      30'000};  ///< proxies that do not acknowledge by then are not waited for, if one did
   milliseconds capacity_timeout{120'000};  ///< how long a deployment waits for room
+  milliseconds starting_timeout{600'000};  ///< from placing the first instance to all healthy
   milliseconds build_timeout{3'600'000};
   milliseconds backoff_first{1'000};
   milliseconds backoff_most{60'000};
@@ -151,6 +154,8 @@ struct World {
   std::map<std::string, Proxy> proxies;
   std::map<wire::RouteKey, wire::Route> routes;
   std::uint64_t route_version = 0;
+  /// Since when reports come in without a gap: silence before says nothing about who was silent.
+  Time hearing_since{};
   Policy policy;
 };
 
@@ -169,13 +174,18 @@ class IdSource {
   virtual std::string instance() = 0;
 };
 
-/// Whether a proxy counts at @p now.
-bool is_live(const Proxy& proxy, const Policy& policy, Time now);
+/// How long somebody last seen at @p last_seen has been silent while the scheduler could hear.
+milliseconds silence(const World& world, Time last_seen, Time now);
+/// Whether a proxy is waited for at @p now.
+bool is_live(const World& world, const Proxy& proxy, Time now);
+/// Whether the host of @p instance has been silent for longer than @p limit; false while it has no
+/// host.
+bool host_silent(const World& world, const Instance& instance, milliseconds limit, Time now);
 /// "12.3 s" between two times.
 std::string seconds_between(Time from, Time to);
 
-/// Empty when the world is as it must be, else the first thing that is wrong: what every decision
-/// must keep, checked by tests and the simulation.
+/// invariants.cpp: empty when an advanced world is as it must be, else the first thing that is
+/// wrong; checked by tests and the simulation.
 std::string broken_invariant(const World& world);
 
 }  // namespace karreg::scheduler

@@ -28,11 +28,11 @@ std::vector<InstanceRow> wanted_instances(pqxx::work& work, const std::string& h
            "SELECT i.id, i.app_id, a.name, i.deployment, coalesce(d.commit_id, ''), d.sealed_env, "
            "coalesce(i.build_id, ''), i.kind = 'build', i.number, i.flavor, "
            "coalesce(d.artifact_digest, ''), "
-           "coalesce(CASE WHEN i.kind = 'build' THEN b.plan ELSE t.plan END, 'null'), "
-           "coalesce(CASE WHEN i.kind = 'build' THEN b.runtime ELSE t.runtime END, '') "
+           "coalesce(b.plan, t.plan, 'null'), coalesce(b.runtime, t.runtime, '') "
            "FROM instances i JOIN apps a ON a.id = i.app_id JOIN deployments d ON d.uuid = "
            "i.deployment "
-           "LEFT JOIN builds b ON b.id = i.build_id LEFT JOIN artifacts t ON t.digest = "
+           "LEFT JOIN builds b ON b.id = coalesce(i.build_id, d.build_id) LEFT JOIN artifacts t ON "
+           "t.digest = "
            "d.artifact_digest "
            "WHERE i.host_id = $1 AND i.wanted AND i.ended_at IS NULL ORDER BY i.id",
            host_id)) {

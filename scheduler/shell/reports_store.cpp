@@ -26,9 +26,14 @@ bool save_host_report(pqxx::work& work, const wire::HostReport& report) {
   const auto host = work.exec_params1(
       "INSERT INTO hosts (id, address, memory_mb, vcpus, accelerator, accelerator_detail, "
       "agent_boot, "
-      "generation_applied, last_seen) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now()) "
+      "generation_applied, generation_sent, last_seen) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, "
+      "now()) "
       "ON CONFLICT (id) DO UPDATE SET address = $2, memory_mb = $3, vcpus = $4, accelerator = $5, "
-      "accelerator_detail = $6, agent_boot = $7, generation_applied = $8, last_seen = now() "
+      "accelerator_detail = $6, agent_boot = $7, generation_applied = $8, last_seen = now(), "
+      // One that has a newer state than was ever sent knew another database: it listens to newer
+      // ones only.
+      "generation_sent = greatest(hosts.generation_sent, $8), "
+      "desired_hash = CASE WHEN hosts.generation_sent < $8 THEN '' ELSE hosts.desired_hash END "
       "RETURNING generation_sent",
       report.host_id, report.address, report.memory_mb, report.vcpus, report.accelerator,
       report.accelerator_detail, report.agent_boot, report.generation);
@@ -39,7 +44,9 @@ bool save_host_report(pqxx::work& work, const wire::HostReport& report) {
         "UPDATE instances SET phase = $3, healthy = $4 AND wanted, address = $5, detail = $6, "
         "last_lines = $7, "
         "stages = $8::jsonb, build_result = $9::jsonb, "
-        "healthy_at = CASE WHEN $4 THEN coalesce(healthy_at, now()) ELSE healthy_at END "
+        // A VM that boots (again) or was adopted has to become healthy before it can be sick.
+        "healthy_at = CASE WHEN $4 THEN coalesce(healthy_at, now()) "
+        "WHEN $3 IN ('creating', 'booting') THEN NULL ELSE healthy_at END "
         "WHERE id = $1 AND host_id = $2 AND ended_at IS NULL AND (phase, healthy, address, detail, "
         "stages) "
         "IS DISTINCT FROM ($3, $4 AND wanted, $5, $6, $8::jsonb)",
@@ -64,12 +71,19 @@ void save_proxy_report(pqxx::work& work, const wire::ProxyReport& report) {
     work.exec_params0("DELETE FROM proxies WHERE id = $1", report.proxy_id);
     return;
   }
+  const auto table = work.exec1(
+      "SELECT version, changed_at < now() - interval '2 seconds' OR changed_at IS NULL FROM "
+      "route_version");
+  const auto current = table[0].as<std::uint64_t>();
+  const bool settled = table[1].as<bool>();
   work.exec_params0(
       "INSERT INTO proxies (id, version, draining, last_seen) VALUES ($1, $2, $3::jsonb, now()) "
       "ON CONFLICT (id) DO UPDATE SET version = $2, draining = $3::jsonb, last_seen = now()",
-      report.proxy_id, report.version, wire::to_text(report.draining));
-  const auto current = work.exec1("SELECT version FROM route_version")[0].as<std::uint64_t>();
-  if (!report.wants_snapshot && (report.version != 0 || current == 0)) return;
+      // A version that never was comes from another database: it acknowledges nothing.
+      report.proxy_id, report.version > current ? 0 : report.version,
+      wire::to_text(report.draining));
+  // An update that was lost shows in a report that stays behind.
+  if (!report.wants_snapshot && (report.version == current || !settled)) return;
   wire::RouteSnapshot snapshot;
   snapshot.version = current;
   for (const auto& row : work.exec("SELECT host, path, app_id, sticky_sessions, force_https, "

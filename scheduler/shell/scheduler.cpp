@@ -25,10 +25,6 @@ class RandomIds final : public IdSource {
   std::string build() override { return ids::make("build_"); }
   std::string instance() override { return ids::uuid(); }
 };
-
-Time now() {
-  return std::chrono::floor<milliseconds>(std::chrono::system_clock::now());
-}
 }  // namespace
 
 Scheduler::Scheduler(Settings settings, crypto::Vault vault)
@@ -77,7 +73,10 @@ void Scheduler::run() {
     }
     if (*leads != led) log::info(*leads ? "this scheduler leads" : "another scheduler leads");
     led = *leads;
-    if (!led) continue;
+    if (!led) {
+      hearing_.reset();
+      continue;
+    }
     auto done = round();
     if (done) done = send_desired_states();
     if (!done) log::error("round failed", {log::field("why", done.error().message())});
@@ -92,11 +91,14 @@ Result<void> Scheduler::round() {
     // Whoever changed a row meanwhile makes this transaction fail and be tried again on the new
     // world.
     work.exec("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
+    // The database's clock, which also stamped the reports.
+    const Time now = time_of_round(work);
     World before = load_world(work);
     before.policy = settings_.policy;
-    auto [after, told] = advance(before, now(), ids);
+    before.hearing_since = hearing_.since(before, now);
+    auto [after, told] = advance(before, now, ids);
     // What found no host is not kept: the next round makes it again.
-    save_world(work, before, after, now());
+    save_world(work, before, after, now);
     notes = std::move(told);
     return ok();
   });

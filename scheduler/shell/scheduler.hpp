@@ -14,6 +14,7 @@
 #include "common/db/outbox.hpp"
 #include "common/wire/catalogue.hpp"
 #include "scheduler/core/advance.hpp"
+#include "scheduler/core/hearing.hpp"
 #include "scheduler/shell/settings.hpp"
 
 namespace karreg::scheduler {
@@ -41,6 +42,7 @@ class Scheduler {
   crypto::Vault vault_;
   db::Database database_;
   db::LeaderLock leader_;
+  Hearing hearing_;  ///< of the deciding thread
   broker::Publisher publisher_;
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -11,7 +11,6 @@ std::vector<Setting> declared_settings() {
        false},
       {"scheduler.start_timeout", "how long a new instance may take until it is healthy", "180s",
        false},
-      {"scheduler.build_time", "how long the steps of a build may take together", "900s", false},
       {"scheduler.host_lost_after", "a host silent for longer loses its instances", "30s", false},
       {"secrets.key_file", "file with the key that seals secrets", "", true},
       {"log.level", "debug, info, warn or error", "info", false},
@@ -37,11 +36,13 @@ Result<Settings> read_settings(const Config& config) {
   };
   for (auto [name, into] : {std::pair{"scheduler.drain_timeout", &s.policy.drain_timeout},
                             std::pair{"scheduler.host_lost_after", &s.policy.host_lost_after},
-                            std::pair{"scheduler.start_timeout", &s.start_timeout},
-                            std::pair{"scheduler.build_time", &s.build_time}}) {
+                            std::pair{"scheduler.start_timeout", &s.start_timeout}}) {
     auto read = duration(name, *into);
     if (!read) return read.error();
   }
+  // Two tries, and what comes before and after them.
+  s.policy.starting_timeout =
+      2 * s.start_timeout + s.policy.capacity_timeout + milliseconds(120'000);
   return s;
 }
 

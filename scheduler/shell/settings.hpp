@@ -15,7 +15,6 @@ struct Settings {
   std::string images_dir;
   std::string key_file;
   milliseconds start_timeout{};
-  milliseconds build_time{};
   Policy policy;
 };
 

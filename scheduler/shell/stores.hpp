@@ -12,6 +12,8 @@
 
 namespace karreg::scheduler {
 
+/// world_store.cpp: when the transaction began, by the database's clock.
+Time time_of_round(pqxx::work& work);
 /// world_store.cpp: everything that a decision needs.
 World load_world(pqxx::work& work);
 

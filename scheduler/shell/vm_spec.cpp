@@ -62,20 +62,21 @@ Result<wire::VmSpec> make_vm_spec(const InstanceRow& row, const wire::Catalogue&
   spec.memory_mb = flavor->memory_mb;
   spec.vcpus = flavor->vcpus;
   spec.env = plan->env;
-  for (auto& [name, value] : platform_environment(row, plan->port)) spec.env[name] = value;
   for (auto& [name, value] : own) spec.env[name] = value;
+  // What the platform says is true: an app that listens on another port is reached by nobody.
+  for (auto& [name, value] : platform_environment(row, plan->port)) spec.env[name] = value;
   spec.start_timeout_ms = settings.start_timeout.count();
   if (row.build) {
     spec.build.steps = plan->steps;
     spec.build.output_root = plan->output_root;
-    spec.build.wall_ms = settings.build_time.count();
+    spec.build.wall_ms = plan->wall_ms;
     return spec;
   }
   spec.run.port = plan->port;
   spec.run.command = plan->run_command;
   spec.run.pre_run = plan->pre_run;
   if (const std::string command = take(own, "CC_RUN_COMMAND"); !command.empty())
-    spec.run.command = {"/bin/bash", "-c", "exec " + command};
+    spec.run.command = {"/bin/sh", "-c", command};
   if (const std::string hook = take(own, "CC_PRE_RUN_HOOK"); !hook.empty()) spec.run.pre_run = hook;
   spec.health.path = take(own, "CC_HEALTH_CHECK_PATH");
   return spec;

@@ -8,8 +8,9 @@
 namespace karreg::scheduler {
 
 /// The VM of an instance: images from the catalogue, commands from the plan, environment from the
-/// plan's defaults, the platform and the owner (who wins). Error `not_found` when the catalogue
-/// lacks the runtime, `invalid` when the sealed environment does not open.
+/// plan's defaults, the owner (who wins over them) and the platform (which wins over all). Error
+/// `not_found` when the catalogue lacks the runtime, `invalid` when the sealed environment does not
+/// open.
 Result<wire::VmSpec> make_vm_spec(const InstanceRow& row, const wire::Catalogue& catalogue,
                                   const crypto::Vault& vault, const Settings& settings);
 

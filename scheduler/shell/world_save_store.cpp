@@ -41,12 +41,12 @@ void save_deployment(pqxx::work& work, const Deployment& d, const Deployment* ol
   work.exec_params0(
       "UPDATE deployments SET state = $2, phase = $3, message = $4, build_id = $5, artifact_digest "
       "= $6, "
-      "switch_version = $7, phase_since = to_timestamp($8::bigint / 1000.0), "
+      "switch_version = $7, commit_id = $10, phase_since = to_timestamp($8::bigint / 1000.0), "
       "ended_at = to_timestamp($9::bigint / 1000.0) WHERE uuid = $1",
       d.uuid, name_of(d.state), name_of(d.phase), d.message, or_null(d.build_id),
       or_null(d.artifact_digest),
       d.switch_version ? std::optional(std::to_string(*d.switch_version)) : std::nullopt,
-      ms(d.phase_since), ms(d.ended_at));
+      ms(d.phase_since), ms(d.ended_at), or_null(d.commit));
   if (old != nullptr && old->phase == d.phase && old->state == d.state) return;
   wire::PlatformEvent event;
   event.event = d.state != DeploymentState::wip                 ? "DEPLOYMENT_ACTION_END"
@@ -60,6 +60,7 @@ void save_deployment(pqxx::work& work, const Deployment& d, const Deployment* ol
   event.phase = name_of(d.phase);
   event.action = name_of(d.action);
   event.commit = d.commit;
+  event.cause = d.cause;
   db::outbox_add(work, broker::key::api_event, wire::to_text(event));
 }
 
@@ -121,7 +122,8 @@ void save_routes(pqxx::work& work, const World& before, const World& after) {
         "UPDATE routes SET removed = true, version = $3 WHERE host = $1 AND path = $2", key.host,
         key.path, after.route_version);
   }
-  work.exec_params0("UPDATE route_version SET version = $1", after.route_version);
+  work.exec_params0("UPDATE route_version SET version = $1, changed_at = now()",
+                    after.route_version);
   db::outbox_add(work, broker::key::proxy_routes, wire::to_text(update));
 }
 

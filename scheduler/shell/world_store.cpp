@@ -53,7 +53,7 @@ void load_deployments(pqxx::work& work, World& world) {
                  "cancel_requested, message, build_id, artifact_digest, switch_version, "
                  "(extract(epoch FROM requested_at) * 1000)::bigint, "
                  "(extract(epoch FROM phase_since) * 1000)::bigint, "
-                 "(extract(epoch FROM ended_at) * 1000)::bigint FROM deployments "
+                 "(extract(epoch FROM ended_at) * 1000)::bigint, cause FROM deployments "
                  "WHERE state = 'WIP' OR uuid IN (SELECT serving_deployment FROM apps)")) {
     Deployment d;
     d.uuid = text_of(row[0]);
@@ -74,6 +74,7 @@ void load_deployments(pqxx::work& work, World& world) {
     d.requested_at = time_of(row[15]);
     d.phase_since = time_of(row[16]);
     d.ended_at = optional_time(row[17]);
+    d.cause = text_of(row[18]);
     if (world.apps.contains(d.app_id)) world.deployments[d.uuid] = std::move(d);
   }
   for (const auto& row :
@@ -98,7 +99,8 @@ void load_deployments(pqxx::work& work, World& world) {
 }
 
 void load_instances(pqxx::work& work, World& world) {
-  // Ended ones of the last minutes tell how often a slot failed.
+  // Ended ones of the last minutes tell how often a slot failed, those of open deployments how
+  // often it was tried.
   for (const auto& row :
        work.exec("SELECT i.id, i.app_id, i.deployment, i.build_id, i.kind, i.number, i.host_id, "
                  "i.flavor, i.wanted, "
@@ -108,7 +110,8 @@ void load_instances(pqxx::work& work, World& world) {
                  "(extract(epoch FROM i.unwanted_at) * 1000)::bigint, "
                  "(extract(epoch FROM i.healthy_at) * 1000)::bigint, "
                  "(extract(epoch FROM i.ended_at) * 1000)::bigint FROM instances i "
-                 "WHERE i.ended_at IS NULL OR i.ended_at > now() - interval '10 minutes'")) {
+                 "WHERE i.ended_at IS NULL OR i.ended_at > now() - interval '10 minutes' OR "
+                 "i.deployment IN (SELECT uuid FROM deployments WHERE state = 'WIP')")) {
     Instance i;
     i.id = text_of(row[0]);
     i.app_id = text_of(row[1]);
@@ -160,6 +163,10 @@ void load_surroundings(pqxx::work& work, World& world) {
 }
 
 }  // namespace
+
+Time time_of_round(pqxx::work& work) {
+  return time_of(work.exec1("SELECT (extract(epoch FROM now()) * 1000)::bigint")[0]);
+}
 
 World load_world(pqxx::work& work) {
   World world;

@@ -217,9 +217,10 @@ CREATE INDEX routes_by_version ON routes (version);
 
 CREATE TABLE route_version (
   only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
-  version  bigint NOT NULL
+  version  bigint NOT NULL,
+  changed_at timestamptz                          -- NULL: never
 );
-INSERT INTO route_version VALUES (true, 0);
+INSERT INTO route_version (version) VALUES (0);
 
 CREATE TABLE outbox (
   id          bigserial PRIMARY KEY,

@@ -1,0 +1,92 @@
+// What every decision keeps, whatever the world does: asserted by each unit test and by each step
+// of the simulation.
+#include <fmt/format.h>
+
+#include <set>
+
+#include "scheduler/core/world.hpp"
+
+namespace karreg::scheduler {
+
+namespace {
+
+/// Whether a healthy instance of @p app in service could get the requests.
+bool has_healthy(const World& world, const std::string& app) {
+  for (const auto& [id, instance] : world.instances)
+    if (instance.app_id == app && instance.routed == Routed::yes && instance.healthy &&
+        !instance.address.empty())
+      return true;
+  return false;
+}
+
+std::string broken_route(const World& world, const wire::Route& route) {
+  for (const auto& backend : route.backends) {
+    const auto name =
+        fmt::format("route {}{} leads to instance {}", route.host, route.path, backend.instance_id);
+    const auto it = world.instances.find(backend.instance_id);
+    if (it == world.instances.end()) return name + ", which is unknown";
+    const Instance& instance = it->second;
+    if (instance.app_id != route.app_id) return name + " of another app";
+    if (instance.build) return name + ", which builds";
+    if (instance.routed != Routed::yes) return name + ", which is not in service";
+    if (!instance.alive()) return name + ", which is stopped";
+    if (instance.address != backend.address) return name + " at an old address";
+    if (!instance.healthy && has_healthy(world, route.app_id))
+      return name + ", which is unhealthy, though a healthy one is in service";
+  }
+  return {};
+}
+
+std::string broken_instance(const World& world, const Instance& instance) {
+  const auto name = fmt::format("instance {}", instance.id);
+  if (instance.build && instance.routed != Routed::no) return name + " builds and is routed";
+  if (instance.routed != Routed::no && !instance.alive()) return name + " is stopped and routed";
+  if (!instance.wanted && !instance.unwanted_at) return name + " is stopped without a time";
+  if (instance.routed != Routed::draining && instance.alive()) {
+    const auto it = world.deployments.find(instance.deployment);
+    if (it == world.deployments.end()) return name + " runs for no deployment";
+    const auto state = it->second.state;
+    if (state == DeploymentState::fail || state == DeploymentState::cancelled)
+      return name + " runs for a deployment that did not succeed";
+  }
+  return {};
+}
+
+std::string broken_app(const World& world, const App& app) {
+  if (!app.serving_deployment.empty()) {
+    const auto it = world.deployments.find(app.serving_deployment);
+    if (it == world.deployments.end()) return "app " + app.id + " is served by nothing known";
+    if (it->second.state != DeploymentState::ok && it->second.phase < Phase::switching)
+      return "app " + app.id + " is served by a version that was never healthy";
+  }
+  int active = 0;
+  std::set<std::pair<std::string, int>> slots;
+  for (const auto& [uuid, deployment] : world.deployments)
+    if (deployment.app_id == app.id && deployment.state == DeploymentState::wip &&
+        deployment.phase != Phase::queued)
+      ++active;
+  if (active > 1) return fmt::format("app {} has {} active deployments", app.id, active);
+  for (const auto& [id, instance] : world.instances)
+    if (instance.app_id == app.id && !instance.build && instance.alive() && !instance.unwanted_at &&
+        !slots.emplace(instance.deployment, instance.number).second)
+      return fmt::format("app {} has two instances {}", app.id, instance.number);
+  return {};
+}
+
+}  // namespace
+
+std::string broken_invariant(const World& world) {
+  for (const auto& [key, route] : world.routes)
+    if (auto why = broken_route(world, route); !why.empty()) return why;
+  for (const auto& [id, instance] : world.instances)
+    if (auto why = broken_instance(world, instance); !why.empty()) return why;
+  for (const auto& [id, app] : world.apps)
+    if (auto why = broken_app(world, app); !why.empty()) return why;
+  for (const auto& [uuid, deployment] : world.deployments)
+    if ((deployment.state == DeploymentState::wip) != !deployment.ended_at ||
+        (deployment.state == DeploymentState::wip) != (deployment.phase != Phase::ended))
+      return "deployment " + uuid + " is neither open nor ended";
+  return {};
+}
+
+}  // namespace karreg::scheduler

@@ -1,0 +1,153 @@
+// The build of a deployment: its VM, its failures, its limits.
+#include "a_platform.hpp"
+
+using namespace karreg::scheduler;
+using namespace karreg::scheduler::test;
+
+namespace {
+/// A push whose build is prepared by the builder.
+std::string a_prepared_push(APlatform& p) {
+  const std::string d = p.push().uuid;
+  p.settle();
+  p.prepared(d);
+  return d;
+}
+}  // namespace
+
+TEST_CASE("a prepared build gets a VM of at least 1 GiB, whatever the app's build size") {
+  APlatform p;
+  p.app().build_flavor = GENERATE("pico", "nano", "XS", "M", "no such size");
+  const std::string d = a_prepared_push(p);
+  CHECK(p.build_of(d).state == BuildState::running);
+  const auto& vm = p.build_vm(d);
+  CHECK(vm.build_id == p.build_of(d).id);
+  CHECK(vm.flavor == (p.app().build_flavor == "M" ? "M" : "XS"));
+}
+
+TEST_CASE("a build whose artifact is known needs no VM") {
+  APlatform p;
+  const std::string d = p.push().uuid;
+  p.settle();
+  p.built(d);
+  CHECK(p.vms(d, true).empty());
+  CHECK(p.world.deployments.at(d).artifact_digest == "artifact-of-commit-1");
+}
+
+TEST_CASE("a good build is handed to the builder with its size") {
+  APlatform p;
+  const std::string d = a_prepared_push(p);
+  auto& vm = p.build_vm(d);
+  vm.phase = "built";
+  vm.result = karreg::wire::guest::BuildResult{true, 40960, "", ""};
+  p.settle();
+  CHECK(p.build_of(d).state == BuildState::built);
+  CHECK(p.build_of(d).output_bytes == 40960);
+  CHECK(p.vms(d, true).empty());
+  CHECK(p.phase(d) == Phase::building);
+}
+
+TEST_CASE("a build step that fails ends the deployment and says which, and how") {
+  APlatform p;
+  const std::string blue = p.deploy();
+  const std::string d = a_prepared_push(p);
+  auto& vm = p.build_vm(d);
+  vm.phase = "built";
+  vm.last_lines = "npm ERR! missing: left-pad\n";
+  vm.result = karreg::wire::guest::BuildResult{false, 0, "npm ci", "command exited with 1"};
+  p.settle();
+  CHECK(p.state(d) == DeploymentState::fail);
+  CHECK(p.message(d) ==
+        "build step \"npm ci\" failed: command exited with 1\nThe end of its output:\n"
+        "npm ERR! missing: left-pad\n");
+  CHECK(p.told("Deploy failed in 0.0 s: build step \"npm ci\" failed"));
+  CHECK(p.served_by() == std::set<std::string>{blue});
+}
+
+TEST_CASE("a build that the builder refuses ends the deployment with its message") {
+  APlatform p;
+  const std::string d = p.push().uuid;
+  p.settle();
+  p.build_of(d).state = BuildState::failed;
+  p.build_of(d).message = "no build tool was found";
+  p.settle();
+  CHECK(p.state(d) == DeploymentState::fail);
+  CHECK(p.message(d) == "no build tool was found");
+  CHECK(p.app().state == "SHOULD_BE_DOWN");
+}
+
+TEST_CASE("a build VM that breaks is tried once more, not twice") {
+  APlatform p;
+  const std::string d = a_prepared_push(p);
+  const std::string first = p.build_vm(d).id;
+  p.vm_fails(p.build_vm(d));
+  CHECK(p.build_vm(d).id != first);
+  CHECK(p.state(d) == DeploymentState::wip);
+  p.vm_fails(p.build_vm(d), "QEMU ended again");
+  CHECK(p.state(d) == DeploymentState::fail);
+  CHECK(p.message(d) == "the build VM did not work twice: QEMU ended again");
+}
+
+TEST_CASE("a build VM on a lost host is made on another one") {
+  APlatform p;
+  p.host("host-2", 4096);
+  const std::string d = a_prepared_push(p);
+  REQUIRE(p.build_vm(d).host_id == "host-1");
+  p.silent = {"host-1"};
+  p.pass(31s);
+  CHECK(p.build_vm(d).host_id == "host-2");
+}
+
+TEST_CASE("a build VM on the only host is waited for when the host is silent") {
+  APlatform p;
+  const std::string d = a_prepared_push(p);
+  const std::string vm = p.build_vm(d).id;
+  p.silent = {"host-1"};
+  p.pass(5min);
+  CHECK(p.build_vm(d).id == vm);
+}
+
+TEST_CASE("a build waits for room, says what it needs, and gives up in the end") {
+  APlatform p;
+  p.host("host-1", 512);
+  const std::string d = a_prepared_push(p);
+  CHECK(p.message(d) ==
+        "waiting for room to build: an instance of size S needs 2048 MiB, the freest host has "
+        "512 MiB");
+  p.pass(p.world.policy.capacity_timeout);
+  CHECK(p.state(d) == DeploymentState::wip);
+  p.pass(1ms);
+  CHECK(p.state(d) == DeploymentState::fail);
+  CHECK(p.message(d) ==
+        "no room for the build: an instance of size S needs 2048 MiB, the freest host has 512 "
+        "MiB");
+}
+
+TEST_CASE("a build that found room after waiting no longer says that it waits") {
+  APlatform p;
+  p.host("host-1", 512);
+  const std::string d = a_prepared_push(p);
+  p.host("host-1", 2048);
+  p.settle();
+  CHECK(p.vms(d, true).size() == 1);
+  CHECK(p.message(d).empty());
+}
+
+TEST_CASE("a build that never ends is ended") {
+  APlatform p;
+  const std::string d = a_prepared_push(p);
+  p.pass(p.world.policy.build_timeout);
+  CHECK(p.state(d) == DeploymentState::wip);
+  p.pass(1ms);
+  CHECK(p.state(d) == DeploymentState::fail);
+  CHECK(p.build_of(d).state == BuildState::failed);
+  CHECK(p.vms(d, true).empty());
+}
+
+TEST_CASE("a deployment that is cancelled fails its build, so that the builder lets go") {
+  APlatform p;
+  const std::string d = a_prepared_push(p);
+  p.world.deployments.at(d).cancel_requested = true;
+  p.settle();
+  CHECK(p.build_of(d).state == BuildState::failed);
+  CHECK(p.build_of(d).message == "cancelled on request");
+}

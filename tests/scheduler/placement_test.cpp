@@ -1,0 +1,62 @@
+// Which host gets an instance.
+#include "a_platform.hpp"
+
+using namespace karreg::scheduler;
+using namespace karreg::scheduler::test;
+
+TEST_CASE("instances spread over the hosts with the most free memory") {
+  APlatform p;
+  p.host("host-1", 2048);
+  p.host("host-2", 2048);
+  p.host("host-3", 1024);
+  const std::string d = p.deploy("app", 4);
+  std::map<std::string, int> count;
+  for (auto* vm : p.vms(d)) ++count[vm->host_id];
+  CHECK(count == std::map<std::string, int>{{"host-1", 2}, {"host-2", 2}});
+}
+
+TEST_CASE("a silent host gets nothing new") {
+  APlatform p;
+  p.host("host-2", 1024);
+  p.silent = {"host-1"};
+  p.pass(16s);
+  const std::string d = p.deploy();
+  CHECK(p.vm(d).host_id == "host-2");
+}
+
+TEST_CASE("a VM that is being stopped holds its memory until it is gone") {
+  APlatform p;
+  p.host("host-1", 400);
+  const std::string blue = p.deploy("a");
+  p.push("a", Action::undeploy);
+  p.settle();
+  p.proxies_acknowledge();
+  REQUIRE(p.vms(blue).empty());
+  const std::string d = p.push("b").uuid;
+  p.settle();
+  p.built(d);
+  CHECK(p.vms(d).empty());
+  p.agents_clean_up();
+  CHECK(p.vms(d).size() == 1);
+}
+
+TEST_CASE("a host's memory is never promised twice, whoever asks at the same time") {
+  APlatform p;
+  p.host("host-1", 3 * 256);
+  for (const char* app : {"a", "b", "c", "d", "e"}) p.push(app);
+  p.settle();
+  for (const char* app : {"a", "b", "c", "d", "e"}) p.built(std::string(app) + "-1");
+  int placed = 0;
+  for (const auto& [id, instance] : p.world.instances)
+    if (!instance.host_id.empty()) ++placed;
+  CHECK(placed == 3);
+}
+
+TEST_CASE("an instance of an unknown size takes no memory and breaks nothing") {
+  APlatform p;
+  auto& d = p.push();
+  d.flavor = "gigantic";
+  p.settle();
+  p.built(d.uuid);
+  CHECK(p.vms("app-1").size() == 1);
+}
