@@ -19,8 +19,8 @@ build_programs() {
   local preset=$1
   shift
   ensure_packages build
-  cmake --list-presets | grep -qF "\"$preset\"" || die "there is no preset \"$preset\" in CMakePresets.json"
+  grep -qF "\"$preset\"" <<<"$(cmake --list-presets)" || die "there is no preset \"$preset\" in CMakePresets.json"
   configure_build "$preset"
   run_logged "build-$preset" "compiling ($preset)" \
-    cmake --build --preset "$preset" -j "$KARREG_JOBS" ${*:+--target "$@"} || die "it does not compile"
+    cmake --build --preset "$preset" -j "$KARREG_JOBS" ${1:+--target "$@"} || die "it does not compile"
 }

@@ -74,14 +74,14 @@ processes_of() {
   for folder in /proc/[0-9]*; do
     pid=${folder#/proc/}
     [ "$pid" != $$ ] && [ "$pid" != "$BASHPID" ] || continue
-    if tr '\0' '\n' 2>/dev/null <"$folder/environ" | grep -qxF "KARREG_SUPERVISED=$data"; then
+    if grep -qzxF "KARREG_SUPERVISED=$data" "$folder/environ" 2>/dev/null; then
       echo "$pid"
       continue
     fi
     name=$(cat "$folder/comm" 2>/dev/null) || continue
     case $name in
       qemu-system* | passt*)
-        if tr '\0' '\n' 2>/dev/null <"$folder/cmdline" | grep -qF "$data/"; then echo "$pid"; fi
+        if grep -qzF "$data/" "$folder/cmdline" 2>/dev/null; then echo "$pid"; fi
         ;;
     esac
   done

@@ -75,7 +75,7 @@ listen = "127.0.0.1:$api"
 public_url = "http://127.0.0.1:$api"
 webui_dir = "$ROOT/webui/dist"
 apps_domain = "localhost"
-apps_url_port = $proxy
+apps_port = $proxy
 hook_socket = "$data/run/api-hook.sock"
 
 [scheduler]

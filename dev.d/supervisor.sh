@@ -17,7 +17,7 @@ supervisor_pid() {
   local pid
   pid=$(cat "$1/supervisor/supervisord.pid" 2>/dev/null) || return 0
   # A pid file outlives a crash or a reboot: the process must be ours.
-  if tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -qF "$(supervisor_conf "$1")"; then echo "$pid"; fi
+  if grep -qzxF "$(supervisor_conf "$1")" "/proc/$pid/cmdline" 2>/dev/null; then echo "$pid"; fi
 }
 
 _program() { # NAME PRIORITY USER COMMAND [LINE...]

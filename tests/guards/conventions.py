@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+"""Guards: greps the tree for what our conventions forbid, since no compiler checks it. Prints TAP.
+
+Each guard is also tried on a planted violation (`planted`), so that a guard that can no longer fail fails itself.
+"""
+import dataclasses
+import pathlib
+import re
+import subprocess
+import sys
+import typing
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOMS = ("api", "scheduler", "builder", "hypervisor-agent", "reverse-proxy", "images", "cli")
+CPP = (".cpp", ".hpp")
+SHELL_LIKE = (".sh", ".py", ".mjs", ".ts", ".cpp", ".hpp", "")
+
+
+@dataclasses.dataclass
+class File:
+    path: str
+    text: str
+
+    @property
+    def suffix(self):
+        return pathlib.PurePosixPath(self.path).suffix
+
+    @property
+    def room(self):
+        return self.path.split("/")[0]
+
+    def lines(self):
+        return enumerate(self.text.splitlines(), 1)
+
+    def grep(self, pattern):
+        """The places of the lines that match."""
+        return [f"{self.path}:{number}: {line.strip()[:100]}" for number, line in self.lines() if re.search(pattern, line)]
+
+
+@dataclasses.dataclass
+class Guard:
+    sentence: str
+    check: typing.Callable[[File], list]
+    planted: File
+
+
+def beast_is_fenced(file):
+    if file.suffix not in CPP or file.path.startswith(("common/http/", "reverse-proxy/")):
+        return []
+    return file.grep(r"#include <boost/beast")
+
+
+def cli11_only_at_the_edge(file):
+    if file.suffix not in CPP or file.room == "cli" or file.path.endswith("/main.cpp") or file.path == "common/program.hpp":
+        return []
+    return file.grep(r'#include (<CLI/|"common/program\.hpp")')
+
+
+def sql_only_in_stores(file):
+    if file.suffix not in CPP or file.path.startswith(("common/db/", "tests/")):
+        return []
+    if re.search(r"(_store|/stores)\.(cpp|hpp)$", file.path):
+        return []
+    return file.grep(r"#include <pqxx")
+
+
+def no_giant_files(file):
+    if file.path.endswith(("package-lock.json", ".svg", ".config")):
+        return []
+    count = file.text.count("\n")
+    return [f"{file.path}: {count} lines"] if count > 600 else []
+
+
+def sleeps_only_in_wait_loops(file):
+    """A sleep as synchronisation is a race; inside a polling loop with a deadline it is a poll interval."""
+    if file.room != "tests" or file.suffix not in SHELL_LIKE:
+        return []
+    lines, found = file.text.splitlines(), []
+    for number, line in enumerate(lines):
+        code = line.strip()
+        if code.startswith(("#", "//", "///", "*")) or not re.search(r"(?<!co_await )\bsleep(_for|_until)?\b\s*[\d(.$]|setTimeout\(r", code):
+            continue
+        around = " ".join(lines[max(0, number - 12):number + 1])
+        # What makes it a poll: a loop and a deadline shortly before it. What makes it none of ours: text handed to
+        # somebody else (a tenant's program, a quoted script). Else a comment says why: "not a wait ...", "longer than ...".
+        polls = re.search(r"\b(while|until|for)\b", around) and re.search(r"deadline|SECONDS|timeout|at_most|until", around)
+        quoted = re.search(r"[\"'`].*\bsleep\b.*[\"'`]", code)
+        explained = re.search(r"not a wait|[Ll]onger than", around)
+        raw = re.search(r'R"\w*\(', "\n".join(lines[max(0, number - 12):number + 1]))
+        if not polls and not quoted and not explained and not raw:
+            found.append(f"{file.path}:{number + 1}: {code[:100]}")
+    return found
+
+
+def rooms_stay_apart(file):
+    if file.suffix not in CPP or file.room not in ROOMS:
+        return []
+    others = "|".join(room for room in ROOMS if room != file.room)
+    return file.grep(rf'#include "({others})/')
+
+
+def common_knows_no_room(file):
+    if file.suffix not in CPP or file.room != "common":
+        return []
+    return file.grep(rf'#include "({"|".join(ROOMS)})/')
+
+
+def cores_do_no_io(file):
+    """Pure cores include nothing of Asio, SQL or libvirt."""
+    if not file.path.startswith(("scheduler/core/", "builder/languages/")):
+        return []
+    return file.grep(r'#include [<"](boost/asio|boost/beast|pqxx|libvirt|common/(async|db|broker|http)/)')
+
+
+def pragma_once(file):
+    if file.suffix != ".hpp" or "#pragma once" in file.text.split("\n\n", 1)[0] + file.text[:400]:
+        return []
+    return [f"{file.path}: no #pragma once at its top"]
+
+
+def no_todo(file):
+    if file.path.startswith("tests/guards/") or file.suffix not in SHELL_LIKE:
+        return []
+    return file.grep(r"\b(TODO|FIXME|XXX)\b")
+
+
+GUARDS = [
+    Guard("Boost.Beast is included only in common/http and reverse-proxy", beast_is_fenced,
+          File("api/routes.cpp", "#include <boost/beast/http.hpp>\n")),
+    Guard("CLI11 is included only in cli/ and in main.cpp", cli11_only_at_the_edge,
+          File("builder/options.cpp", "#include <CLI/CLI.hpp>\n")),
+    Guard("libpqxx is included only in *_store files and common/db", sql_only_in_stores,
+          File("api/routes.cpp", "#include <pqxx/pqxx>\n")),
+    Guard("no file is longer than 600 lines", no_giant_files, File("api/routes.cpp", "\n" * 601)),
+    Guard("tests sleep only inside polling loops with a deadline", sleeps_only_in_wait_loops,
+          File("tests/e2e/x_test.sh", "start\nsleep 5\n")),
+    Guard("rooms do not include one another", rooms_stay_apart,
+          File("api/routes.cpp", '#include "scheduler/core/world.hpp"\n')),
+    Guard("common/ includes no room", common_knows_no_room, File("common/log.cpp", '#include "api/x.hpp"\n')),
+    Guard("pure cores include no I/O", cores_do_no_io, File("scheduler/core/x.cpp", "#include <pqxx/pqxx>\n")),
+    Guard("every header has #pragma once", pragma_once, File("api/x.hpp", "struct X {};\n")),
+    Guard("nothing is left to be done later", no_todo, File("api/x.cpp", "// TODO: later\n")),
+]
+
+
+def tree():
+    listed = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+                            capture_output=True, check=False)
+    if listed.returncode == 0:
+        paths = [p for p in listed.stdout.decode().split("\0") if p]
+    else:  # an unpacked archive
+        paths = [str(p.relative_to(ROOT)) for p in ROOT.rglob("*") if p.is_file()]
+        paths = [p for p in paths if not p.startswith(("build/", ".git/")) and "node_modules/" not in p]
+    for path in sorted(set(paths)):
+        file = ROOT / path
+        if file.is_file() and not file.is_symlink():
+            try:
+                yield File(path, file.read_text())
+            except UnicodeDecodeError:
+                continue  # a picture
+
+
+def main():
+    files = list(tree())
+    print(f"1..{len(GUARDS)}")
+    failed = 0
+    for number, guard in enumerate(GUARDS, 1):
+        found = [place for file in files for place in guard.check(file)]
+        if not guard.check(guard.planted):
+            found.append(f"the guard itself no longer notices a planted violation ({guard.planted.path})")
+        failed += bool(found)
+        for place in found:
+            print(f"# {place}")
+        print(f"{'not ok' if found else 'ok'} {number} - {guard.sentence}")
+    return 1 if failed or not files else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
