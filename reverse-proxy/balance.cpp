@@ -64,10 +64,10 @@ bool is_idempotent(std::string_view method) {
   return std::ranges::find(methods, method) != methods.end();
 }
 
-bool may_retry(bool sent, bool idempotent, bool reused, bool has_body, bool replayable,
+bool may_retry(bool received, bool idempotent, bool reused, bool has_body, bool replayable,
                int attempts, int max) {
   if (attempts >= max || !replayable) return false;
-  if (!sent || idempotent) return true;
+  if (!received || idempotent) return true;
   // Other methods may have had their effect. A kept connection that ends before any byte was most
   // likely closed before the request came; without a body that risk is taken, as browsers do.
   return reused && !has_body;

@@ -77,7 +77,7 @@ TEST_CASE("repeated failures set a backend aside for longer, within bounds") {
 TEST_CASE("a request is sent again only when that cannot do harm") {
   struct Case {
     const char* name;
-    bool sent, idempotent, reused, has_body, replayable;
+    bool received, idempotent, reused, has_body, replayable;
     int attempts;
     bool again;
   };
@@ -92,7 +92,7 @@ TEST_CASE("a request is sent again only when that cannot do harm") {
            Case{"enough attempts", false, true, true, false, true, 3, false},
        }) {
     INFO(c.name);
-    CHECK(may_retry(c.sent, c.idempotent, c.reused, c.has_body, c.replayable, c.attempts, 3) ==
+    CHECK(may_retry(c.received, c.idempotent, c.reused, c.has_body, c.replayable, c.attempts, 3) ==
           c.again);
   }
 }

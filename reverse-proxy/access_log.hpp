@@ -1,0 +1,67 @@
+#pragma once
+/// One JSON line per request.
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "common/error.hpp"
+
+namespace karreg::proxy {
+
+/// What is told about a request.
+struct AccessRecord {
+  std::chrono::system_clock::time_point begun;
+  std::chrono::microseconds took{0};
+  std::chrono::microseconds to_first_byte{0};  ///< of the application's answer; 0: none came
+  std::string_view request_id = {};
+  std::string_view client = {};
+  std::string_view method = {};
+  std::string_view host = {};
+  std::string_view target = {};
+  std::string_view user_agent = {};
+  std::string_view app = {};
+  std::string_view instance = {};
+  int status = 0;  ///< 499: the client left before the answer was complete
+  int attempts = 0;
+  std::uint64_t bytes_in = 0;
+  std::uint64_t bytes_out = 0;
+  std::string_view error = {};  ///< why it did not go well; empty: it did
+};
+
+/// Appends @p record as one line of JSON.
+void append_access_line(std::string& out, const AccessRecord& record);
+
+/// Collects lines from all workers and writes them in batches on its own thread. What comes faster
+/// than it can be written is dropped and counted in a line of its own.
+class AccessLog {
+ public:
+  enum class Where { off, standard_output, file };
+  /// "off", "stdout" or a file's path.
+  static Result<std::unique_ptr<AccessLog>> open(const std::string& where);
+  AccessLog(int fd, bool owned);
+  ~AccessLog();
+  AccessLog(const AccessLog&) = delete;
+  AccessLog& operator=(const AccessLog&) = delete;
+
+  bool enabled() const { return fd_ >= 0; }
+  void write(const AccessRecord& record);
+
+ private:
+  void run();
+
+  int fd_;
+  bool owned_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::string pending_;
+  std::uint64_t dropped_ = 0;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace karreg::proxy

@@ -1,0 +1,259 @@
+#include "reverse-proxy/answers.hpp"
+
+#include <fmt/format.h>
+
+namespace karreg::proxy {
+
+namespace {
+
+std::string_view phrase(int status) {
+  switch (status) {
+    case 301:
+      return "Moved Permanently";
+    case 308:
+      return "Permanent Redirect";
+    case 400:
+      return "Bad Request";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 501:
+      return "Not Implemented";
+    case 502:
+      return "Bad Gateway";
+    case 503:
+      return "Service Unavailable";
+    case 504:
+      return "Gateway Timeout";
+    case 505:
+      return "HTTP Version Not Supported";
+    default:
+      return "Error";
+  }
+}
+
+std::string body_of(const Answer& answer, const AnswerDelivery& delivery) {
+  switch (delivery.format) {
+    case AnswerFormat::json: {
+      std::string body = fmt::format("{{\"id\":{},\"message\":", answer.status);
+      append_json_string(body, answer.message);
+      body += ",\"type\":\"error\",\"request_id\":";
+      append_json_string(body, delivery.request_id);
+      body += "}\n";
+      return body;
+    }
+    case AnswerFormat::html:
+      return fmt::format(
+          "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>{0} {1}</title>\n"
+          "<body><h1>{1}</h1>\n<p>{2}</p>\n<p><small>{0}, request {3}</small></p></body></html>\n",
+          answer.status, escape_html(answer.title), escape_html(answer.message),
+          escape_html(delivery.request_id));
+    case AnswerFormat::text:
+      break;
+  }
+  return fmt::format("{} {}\n\n{}\n\nrequest {}\n", answer.status, answer.title, answer.message,
+                     delivery.request_id);
+}
+
+std::string_view type_of(AnswerFormat format) {
+  switch (format) {
+    case AnswerFormat::json:
+      return "application/json";
+    case AnswerFormat::html:
+      return "text/html; charset=utf-8";
+    case AnswerFormat::text:
+      break;
+  }
+  return "text/plain; charset=utf-8";
+}
+
+/// Bytes of the valid UTF-8 sequence at the front of @p text; 0 when it is none.
+std::size_t utf8_length(std::string_view text) {
+  auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char first = byte(0);
+  std::size_t length = 0;
+  if (first < 0x80) return 1;
+  if (first >= 0xc2 && first <= 0xdf) length = 2;
+  if (first >= 0xe0 && first <= 0xef) length = 3;
+  if (first >= 0xf0 && first <= 0xf4) length = 4;
+  if (length == 0 || text.size() < length) return 0;
+  for (std::size_t i = 1; i < length; ++i)
+    if ((byte(i) & 0xc0U) != 0x80U) return 0;
+  // Overlong forms, surrogates, beyond U+10FFFF (Unicode 15, table 3-7).
+  const unsigned char second = byte(1);
+  if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) ||
+      (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f))
+    return 0;
+  return length;
+}
+
+}  // namespace
+
+Answer refused(const http1::Refusal& refusal) {
+  return {refusal.status,
+          "The request was not understood",
+          fmt::format("{}. The request was not passed on.", refusal.why),
+          0,
+          {}};
+}
+
+Answer unknown_host(std::string_view host) {
+  return {404,
+          "No application here",
+          fmt::format("No application answers for \"{0}\" on this platform. If it is yours: check "
+                      "the spelling, list the application's names with `karreg domain`, and add "
+                      "this one with `karreg domain add {0}`.",
+                      host),
+          0,
+          {}};
+}
+
+Answer no_routes_yet() {
+  return {503,
+          "Starting",
+          "This proxy has just started and knows no application yet. Try again in "
+          "a few seconds.",
+          2,
+          {}};
+}
+
+Answer nothing_serves(std::string_view host) {
+  return {503,
+          "No instance is running",
+          fmt::format("The application at \"{}\" has no running instance now: it is stopped, or "
+                      "its first deployment is not done. Its owner sees why with `karreg activity` "
+                      "and starts it with `karreg restart`.",
+                      host),
+          5,
+          {}};
+}
+
+Answer backend_gone(std::string_view host) {
+  return {
+      502,
+      "The application does not answer",
+      fmt::format("The instances of \"{}\" refused the connection or broke it off. The platform "
+                  "replaces broken instances; its owner sees what happened with `karreg logs`.",
+                  host),
+      1,
+      {}};
+}
+
+Answer backend_nonsense(std::string_view host, std::string_view why) {
+  return {502,
+          "The application's answer is not HTTP",
+          fmt::format("The application at \"{}\" gave an answer that cannot be passed on: {}.",
+                      host, why),
+          0,
+          {}};
+}
+
+Answer backend_late(std::string_view host, long seconds) {
+  return {504,
+          "The application is too slow",
+          fmt::format("The application at \"{}\" gave no answer within {} seconds. Its owner may "
+                      "look for slow requests with `karreg logs`.",
+                      host, seconds),
+          0,
+          {}};
+}
+
+Answer client_late() {
+  return {
+      408, "The request came too slowly", "The rest of the request did not come in time.", 0, {}};
+}
+
+Answer too_many_connections() {
+  return {503,
+          "Too many connections",
+          "This proxy holds as many connections as it may. Try again in a few seconds.",
+          2,
+          {}};
+}
+
+Answer use_https(std::string location, bool safe_method) {
+  std::string message = "This application is served over https only: " + location;
+  return {safe_method ? 301 : 308, "Use https", std::move(message), 0, std::move(location)};
+}
+
+AnswerFormat format_for(std::string_view accept) {
+  auto has = [&](std::string_view type) { return accept.find(type) != std::string_view::npos; };
+  if (has("text/html")) return AnswerFormat::html;
+  if (has("application/json") || has("+json")) return AnswerFormat::json;
+  return AnswerFormat::text;
+}
+
+std::string escape_html(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (char c : text) {
+    switch (c) {
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      default:
+        out += c;
+    }
+  }
+  return out;
+}
+
+void append_json_string(std::string& out, std::string_view text) {
+  out += '"';
+  while (!text.empty()) {
+    const char c = text.front();
+    const auto u = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+      text.remove_prefix(1);
+    } else if (u < 0x20 || u == 0x7f) {
+      out += fmt::format("\\u{:04x}", u);
+      text.remove_prefix(1);
+    } else if (const auto n = utf8_length(text); n > 0) {
+      out += text.substr(0, n);
+      text.remove_prefix(n);
+    } else {
+      out += "\\ufffd";
+      text.remove_prefix(1);
+    }
+  }
+  out += '"';
+}
+
+std::string render(const Answer& answer, const AnswerDelivery& delivery) {
+  const std::string body = body_of(answer, delivery);
+  std::string out = fmt::format(
+      "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n"
+      "Cache-Control: no-store\r\n",
+      answer.status, phrase(answer.status), type_of(delivery.format), body.size());
+  if (answer.retry_after_s > 0) out += fmt::format("Retry-After: {}\r\n", answer.retry_after_s);
+  if (!answer.location.empty()) out += fmt::format("Location: {}\r\n", answer.location);
+  if (!delivery.request_id.empty()) out += fmt::format("X-Request-Id: {}\r\n", delivery.request_id);
+  if (!delivery.keep_alive)
+    out += "Connection: close\r\n";
+  else if (delivery.client_minor_version == 0)
+    out += "Connection: keep-alive\r\n";
+  out += "\r\n";
+  if (!delivery.head_request) out += body;
+  return out;
+}
+
+}  // namespace karreg::proxy

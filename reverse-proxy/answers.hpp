@@ -1,0 +1,50 @@
+#pragma once
+/// What the proxy itself says to a client. Pure. Each answer says what is wrong and what to do, as
+/// JSON, as a page or as plain text, whichever the client accepts.
+
+#include <string>
+#include <string_view>
+
+#include "reverse-proxy/http1/head.hpp"
+
+namespace karreg::proxy {
+
+struct Answer {
+  int status = 500;
+  std::string title;    ///< a few words
+  std::string message;  ///< what is wrong, and what to do
+  int retry_after_s = 0;
+  std::string location;  ///< of redirects
+};
+
+Answer refused(const http1::Refusal& refusal);
+Answer unknown_host(std::string_view host);
+Answer no_routes_yet();
+Answer nothing_serves(std::string_view host);
+Answer backend_gone(std::string_view host);
+Answer backend_nonsense(std::string_view host, std::string_view why);
+Answer backend_late(std::string_view host, long seconds);
+Answer client_late();
+Answer too_many_connections();
+Answer use_https(std::string location, bool safe_method);
+
+enum class AnswerFormat { text, html, json };
+/// What @p accept (the field's value) likes best; text when it does not care.
+AnswerFormat format_for(std::string_view accept);
+
+struct AnswerDelivery {
+  AnswerFormat format = AnswerFormat::text;
+  std::string_view request_id = {};
+  bool keep_alive = false;
+  bool head_request = false;
+  int client_minor_version = 1;
+};
+/// Head and body, ready to send.
+std::string render(const Answer& answer, const AnswerDelivery& delivery);
+
+/// @p text with the characters escaped that mean something in HTML.
+std::string escape_html(std::string_view text);
+/// @p text as a JSON string with its quotes; invalid UTF-8 and controls escaped.
+void append_json_string(std::string& out, std::string_view text);
+
+}  // namespace karreg::proxy

@@ -1,0 +1,82 @@
+#include "reverse-proxy/backend.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "common/config.hpp"
+#include "reverse-proxy/balance.hpp"
+
+namespace karreg::proxy {
+
+namespace {
+/// FNV-1a: enough to keep instance ids out of browsers.
+std::string token_of(std::string_view text) {
+  std::uint64_t hash = 14695981039346656037ULL;
+  for (char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+  return fmt::format("{:016x}", hash);
+}
+}  // namespace
+
+Backend::Backend(std::string id, std::string where, boost::asio::ip::tcp::endpoint at)
+    : instance_id(std::move(id)),
+      address(std::move(where)),
+      endpoint(std::move(at)),
+      sticky_token(token_of(instance_id)) {}
+
+void Backend::failed(std::chrono::steady_clock::time_point now) {
+  const int in_a_row = failures_.fetch_add(1) + 1;
+  const std::chrono::steady_clock::time_point until = now + aside_time(in_a_row);
+  aside_until_.store(until.time_since_epoch().count());
+}
+
+Result<std::shared_ptr<Backend>> BackendRegistry::get(const wire::Backend& wire) {
+  const Key key{wire.instance_id, wire.address};
+  if (auto it = backends_.find(key); it != backends_.end()) {
+    it->second->retire(false);
+    return it->second;
+  }
+  auto endpoint = parse_endpoint(wire.address);
+  if (!endpoint) return endpoint.error();
+  boost::system::error_code ec;
+  const auto ip = boost::asio::ip::make_address(
+      endpoint->host == "localhost" ? "127.0.0.1" : endpoint->host, ec);
+  if (ec)
+    return Error(ErrorKind::invalid, "instance " + wire.instance_id + ": \"" + wire.address +
+                                         "\" is not an IP address and a port");
+  auto backend = std::make_shared<Backend>(wire.instance_id, wire.address,
+                                           boost::asio::ip::tcp::endpoint(ip, endpoint->port));
+  backends_.emplace(key, backend);
+  return backend;
+}
+
+void BackendRegistry::keep_only(const std::vector<std::shared_ptr<Backend>>& in_table) {
+  const std::set<const Backend*> kept = [&] {
+    std::set<const Backend*> set;
+    for (const auto& backend : in_table) set.insert(backend.get());
+    return set;
+  }();
+  for (auto& [key, backend] : backends_) backend->retire(!kept.contains(backend.get()));
+  (void)draining();
+}
+
+std::map<std::string, int> BackendRegistry::draining() {
+  std::map<std::string, int> result;
+  std::erase_if(backends_, [&](const auto& entry) {
+    if (!entry.second->retired()) return false;
+    const int in_flight = entry.second->in_flight();
+    if (in_flight > 0) result[entry.first.first] += in_flight;
+    return in_flight == 0;
+  });
+  return result;
+}
+
+std::vector<std::shared_ptr<Backend>> BackendRegistry::all() const {
+  std::vector<std::shared_ptr<Backend>> result;
+  result.reserve(backends_.size());
+  for (const auto& [key, backend] : backends_) result.push_back(backend);
+  return result;
+}
+
+}  // namespace karreg::proxy

@@ -1,0 +1,99 @@
+#pragma once
+/// What the workers share about one instance: counters that are touched from every core.
+
+#include <atomic>
+#include <boost/asio/ip/tcp.hpp>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/error.hpp"
+#include "common/wire/routes.hpp"
+
+namespace karreg::proxy {
+
+class Backend {
+ public:
+  Backend(std::string instance_id, std::string address, boost::asio::ip::tcp::endpoint endpoint);
+
+  const std::string instance_id;
+  const std::string address;
+  const boost::asio::ip::tcp::endpoint endpoint;
+  const std::string sticky_token;  ///< stands for the instance in cookies; tells nothing about it
+
+  /// It did not accept, or broke off without an answer: set aside for a while.
+  void failed(std::chrono::steady_clock::time_point now);
+  void answered() {
+    if (failures_.load(std::memory_order_relaxed) != 0) failures_.store(0);
+  }
+  bool aside(std::chrono::steady_clock::time_point now) const {
+    return failures_.load(std::memory_order_relaxed) != 0 &&
+           now.time_since_epoch().count() < aside_until_.load(std::memory_order_relaxed);
+  }
+  int in_flight() const { return in_flight_.load(); }
+  std::uint64_t requests() const { return requests_.load(std::memory_order_relaxed); }
+  /// No longer in the table: gets no new request; set and read by any thread.
+  bool retired() const { return retired_.load(); }
+  void retire(bool is_retired) { retired_.store(is_retired); }
+
+ private:
+  friend class InFlight;
+  std::atomic<int> in_flight_{0};
+  std::atomic<int> failures_{0};
+  std::atomic<std::chrono::steady_clock::rep> aside_until_{0};
+  std::atomic<std::uint64_t> requests_{0};
+  std::atomic<bool> retired_{false};
+};
+
+/// Counts one request at a backend for as long as it lives.
+class InFlight {
+ public:
+  InFlight() = default;
+  explicit InFlight(std::shared_ptr<Backend> backend) : backend_(std::move(backend)) {
+    backend_->in_flight_.fetch_add(1);
+    backend_->requests_.fetch_add(1, std::memory_order_relaxed);
+  }
+  InFlight(InFlight&&) noexcept = default;
+  InFlight& operator=(InFlight&& other) noexcept {
+    release();
+    backend_ = std::move(other.backend_);
+    return *this;
+  }
+  InFlight(const InFlight&) = delete;
+  InFlight& operator=(const InFlight&) = delete;
+  ~InFlight() { release(); }
+  Backend* operator->() const { return backend_.get(); }
+  Backend& operator*() const { return *backend_; }
+  const std::shared_ptr<Backend>& shared() const { return backend_; }
+  explicit operator bool() const { return backend_ != nullptr; }
+
+ private:
+  void release() {
+    if (backend_) backend_->in_flight_.fetch_sub(1);
+    backend_.reset();
+  }
+  std::shared_ptr<Backend> backend_;
+};
+
+/// Keeps one Backend per instance and address over all tables, so that its counters go on; and
+/// remembers those that left the table until their last request is done. For one thread at a time.
+class BackendRegistry {
+ public:
+  /// The state for @p wire, made when new. Error `invalid` when the address is no IP address and
+  /// port.
+  Result<std::shared_ptr<Backend>> get(const wire::Backend& wire);
+  /// Call with all backends of the new table once every worker uses it.
+  void keep_only(const std::vector<std::shared_ptr<Backend>>& in_table);
+  /// Requests in flight by instance, of those that left the table and are not done.
+  std::map<std::string, int> draining();
+  std::vector<std::shared_ptr<Backend>> all() const;
+
+ private:
+  using Key = std::pair<std::string, std::string>;
+  std::map<Key, std::shared_ptr<Backend>> backends_;
+};
+
+}  // namespace karreg::proxy

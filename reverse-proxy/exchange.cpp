@@ -1,0 +1,558 @@
+#include "reverse-proxy/exchange.hpp"
+
+#include <array>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <charconv>
+
+#include "reverse-proxy/balance.hpp"
+#include "reverse-proxy/worker.hpp"
+
+namespace karreg::proxy {
+
+using boost::asio::experimental::awaitable_operators::operator&&;
+using http1::BodyKind;
+using std::chrono::steady_clock;
+
+namespace {
+
+constexpr std::string_view sticky_name = "karreg-instance";
+/// Informational answers before the final one.
+constexpr int max_informational = 16;
+
+/// Value of the cookie @p name in a Cookie field.
+std::string_view cookie(std::string_view field, std::string_view name) {
+  while (!field.empty()) {
+    const auto end = field.find(';');
+    auto pair = field.substr(0, end);
+    while (pair.starts_with(' ')) pair.remove_prefix(1);
+    if (pair.starts_with(name) && pair.substr(name.size()).starts_with('='))
+      return pair.substr(name.size() + 1);
+    field.remove_prefix(end == std::string_view::npos ? field.size() : end + 1);
+  }
+  return {};
+}
+
+/// The frame of one piece of a body: nothing for bodies of known length.
+struct Frame {
+  std::array<char, 20> size{};
+  std::size_t size_length = 0;
+  std::string_view end;
+
+  Frame(const BodyReader::Piece& piece, BodyKind kind) {
+    if (kind != BodyKind::chunked) return;
+    const bool last = piece.end == BodyReader::End::complete;
+    if (!piece.bytes.empty()) {
+      auto [stop, error] = std::to_chars(size.data(), size.data() + 18, piece.bytes.size(), 16);
+      *stop++ = '\r';
+      *stop++ = '\n';
+      size_length = static_cast<std::size_t>(stop - size.data());
+      end = last ? "\r\n0\r\n\r\n" : "\r\n";
+    } else if (last) {
+      end = "0\r\n\r\n";
+    }
+  }
+};
+
+using Gathered = std::array<asio::const_buffer, 4>;
+Gathered gather(std::string_view head, const Frame& frame, std::span<const char> bytes) {
+  return {
+      asio::buffer(head.data(), head.size()), asio::buffer(frame.size.data(), frame.size_length),
+      asio::buffer(bytes.data(), bytes.size()), asio::buffer(frame.end.data(), frame.end.size())};
+}
+
+/// Ends the watch for a leaving client whatever happens.
+class Watch {
+ public:
+  explicit Watch(Connection& client) : client_(client) {}
+  ~Watch() { client_.watch_for_leaving(nullptr); }
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+
+ private:
+  Connection& client_;
+};
+
+}  // namespace
+
+Exchange::Exchange(Worker& worker, Connection& client, Buffer& in)
+    : worker_(worker), client_(client), in_(in) {}
+
+void Exchange::release() {
+  worker_.buffers().take_back(up_in_);
+}
+
+void Exchange::begin(Request& request) {
+  request_ = &request;
+  worker_.buffers().lend(up_in_);
+  tried_.clear();
+  sticky_cookie_.clear();
+  body_.emplace(client_, in_, request.head_bytes, request.framing);
+  websocket_ = http1::wants_websocket(*request.head, request.framing);
+  whole_body_ = false;
+  keep_client_ = false;
+  step_.reset();
+}
+
+Exchange::Outcome Exchange::end(std::optional<Answer> answer) {
+  at_ = {};
+  Outcome outcome;
+  outcome.body_read = whole_body_ || body_->complete();
+  outcome.keep = keep_client_ && outcome.body_read;
+  outcome.answer = std::move(answer);
+  body_->finish();
+  outcome.consumed = request_->head_bytes;
+  if (whole_body_) outcome.consumed += static_cast<std::size_t>(request_->framing.length);
+  return outcome;
+}
+
+awaitable<Exchange::Outcome> Exchange::run(Request& request) {
+  begin(request);
+  const auto& limits = worker_.limits();
+  const auto& framing = request.framing;
+  if (framing.kind == BodyKind::length && framing.length <= limits.whole_body_bytes &&
+      !request.head->known.expect_continue) {
+    const bool taken = co_await take_in_body();
+    if (!taken) {
+      request.error = client_.expired() ? "the client's body came too slowly" : "the client left";
+      if (!client_.expired()) request.status = 499;
+      co_return end(client_.expired() ? std::optional(client_late()) : std::nullopt);
+    }
+    whole_body_ = true;
+  }
+  // What cannot be sent twice must not meet a connection that the backend is about to close.
+  bool fresh_only = has_body() && !whole_body_;
+  for (;;) {
+    if (++request.attempts > 1) worker_.count().retries.add();
+    const auto picked = pick();
+    if (picked == Picked::no_route) co_return end(unknown_host(request.target->host));
+    if (picked == Picked::nothing_serves) {
+      worker_.count().no_backend.add();
+      co_return end(nothing_serves(request.target->host));
+    }
+    if (picked == Picked::all_failed) {
+      if (request.attempts >= limits.attempts) co_return end(answer_for(Step::no_answer));
+      // A backend may be back, or replaced by another one, in a moment.
+      tried_.clear();
+      co_await sleep_for(std::chrono::milliseconds(50 * request.attempts));
+      continue;
+    }
+    auto up = co_await reach(fresh_only);
+    if (up) {
+      co_await attempt(*up);
+    } else {
+      step_ = Step::no_answer;
+    }
+    KARREG_INVARIANT(step_.has_value());
+    if (step_ == Step::answered) {
+      request.error.clear();
+      if (connection_reusable_)
+        worker_.pool().put(at_.shared(), std::move(up), steady_clock::now());
+      co_return end(std::nullopt);
+    }
+    if (step_ == Step::cut || step_ == Step::client_gone) {
+      keep_client_ = false;
+      if (step_ == Step::client_gone) request.status = 499;
+      request.error = !why_.empty() ? why_ : "the client left";
+      co_return end(std::nullopt);
+    }
+    const bool sent = up != nullptr;
+    const bool retry =
+        *step_ == Step::no_answer &&
+        may_retry(sent, is_idempotent(request.head->method), sent && reused_, has_body(),
+                  !has_body() || whole_body_ || !body_->begun(), request.attempts, limits.attempts);
+    if (sent && reused_ && step_ == Step::no_answer) {
+      worker_.count().stale.add();
+      fresh_only = true;
+    } else if (step_ == Step::no_answer) {
+      at_->failed(steady_clock::now());
+      tried_.push_back(&*at_);
+    }
+    if (!retry) co_return end(answer_for(*step_));
+    at_ = {};
+  }
+}
+
+awaitable<bool> Exchange::take_in_body() {
+  const auto wanted = request_->head_bytes + static_cast<std::size_t>(request_->framing.length);
+  while (in_.size() < wanted) {
+    const auto by = steady_clock::now() + worker_.limits().client_time;
+    const auto read = co_await client_.read_some(in_, by);
+    if (!read.ok()) co_return false;
+  }
+  co_return true;
+}
+
+Exchange::Picked Exchange::pick() {
+  // The newest table, for every attempt: a request must not go where the platform has said no.
+  const auto& routes = worker_.routes();
+  const auto* route =
+      routes ? routes->find(request_->target->host, request_->target->path) : nullptr;
+  if (route == nullptr) return Picked::no_route;
+  request_->app = route->app_id;
+  if (route->backends.empty()) return Picked::nothing_serves;
+  const auto now = steady_clock::now();
+  boost::container::small_vector<Candidate, 16> candidates;
+  std::optional<std::size_t> chosen;
+  const auto wanted = route->sticky_sessions
+                          ? cookie(request_->head->find("cookie").value_or(""), sticky_name)
+                          : std::string_view{};
+  for (const auto& backend : route->backends) {
+    const bool tried = std::ranges::find(tried_, backend.get()) != tried_.end();
+    candidates.push_back({backend->in_flight(), backend->aside(now), tried});
+    if (!wanted.empty() && wanted == backend->sticky_token && !tried && !candidates.back().aside)
+      chosen = candidates.size() - 1;
+  }
+  sticky_cookie_.clear();
+  if (!chosen) {
+    chosen = choose_backend(candidates, worker_.chance());
+    if (!chosen) return Picked::all_failed;
+    if (route->sticky_sessions)
+      sticky_cookie_ = std::string(sticky_name) + "=" + route->backends[*chosen]->sticky_token +
+                       "; Path=" + route->path + "; HttpOnly; SameSite=Lax";
+  }
+  at_ = InFlight(route->backends[*chosen]);
+  request_->instance = at_->instance_id;
+  return Picked::backend;
+}
+
+awaitable<std::unique_ptr<Connection>> Exchange::reach(bool fresh_only) {
+  const auto& limits = worker_.limits();
+  const auto now = steady_clock::now();
+  reused_ = false;
+  if (!fresh_only) {
+    const bool repeatable = is_idempotent(request_->head->method) || !has_body();
+    auto kept = repeatable ? worker_.pool().take(*at_, Limits::ms(0), limits.backend_idle_time, now)
+                           : worker_.pool().take(*at_, limits.unsafe_rest_time,
+                                                 limits.unsafe_reuse_time, now);
+    if (kept) {
+      reused_ = true;
+      worker_.count().backend_reuses.add();
+      co_return kept;
+    }
+  }
+  worker_.count().backend_connects.add();
+  auto fresh = std::make_unique<Connection>(asio::ip::tcp::socket(worker_.io()), worker_.swept());
+  const auto ec = co_await fresh->connect(at_->endpoint, now + limits.connect_time);
+  if (!ec) co_return fresh;
+  worker_.count().backend_connect_failures.add();
+  request_->error = "cannot connect to " + at_->address + ": " +
+                    (fresh->expired() ? std::string("timed out") : ec.message());
+  co_return nullptr;
+}
+
+void Exchange::fail(Step step, std::string_view why) {
+  if (step_) return;
+  step_ = step;
+  why_ = why;
+}
+
+awaitable<void> Exchange::attempt(Connection& up) {
+  up_in_.clear();
+  step_.reset();
+  why_ = {};
+  connection_reusable_ = false;
+  upload_ended_ = false;
+  answer_begun_ = false;
+  request_text_.clear();
+  http1::append_request(request_text_, *request_->head, *request_->target, request_->framing,
+                        request_->by, websocket_);
+  const Watch watch(client_);
+  if (has_body() && !whole_body_) {
+    uploading_ = true;
+    co_await (upload(up) && receive(up));
+  } else {
+    uploading_ = false;
+    const auto body = whole_body_
+                          ? in_.view(request_->head_bytes)
+                                .substr(0, static_cast<std::size_t>(request_->framing.length))
+                          : std::string_view{};
+    const std::array<asio::const_buffer, 2> both{asio::buffer(request_text_),
+                                                 asio::buffer(body.data(), body.size())};
+    const auto ec = co_await up.write(both, steady_clock::now() + worker_.limits().answer_time);
+    // After other errors there may still be an answer that was sent before the end.
+    if (ec && up.expired()) {
+      fail(Step::late);
+      co_return;
+    }
+    client_.watch_for_leaving(&up);
+    co_await receive(up);
+  }
+}
+
+awaitable<void> Exchange::upload(Connection& up) {
+  const auto& limits = worker_.limits();
+  auto ec =
+      co_await up.write(asio::buffer(request_text_), steady_clock::now() + limits.answer_time);
+  while (!ec && !upload_ended_ && !body_->complete()) {
+    const auto piece = co_await body_->next(limits.client_time);
+    if (upload_ended_) break;
+    const bool broken =
+        piece.end != BodyReader::End::none && piece.end != BodyReader::End::complete;
+    if (broken) {
+      // After the answer has begun there is no other way to say so than to break it off.
+      if (piece.end == BodyReader::End::closed) fail(Step::client_gone);
+      if (piece.end == BodyReader::End::expired)
+        fail(answer_begun_ ? Step::cut : Step::client_slow, "the client's body came too slowly");
+      if (piece.end == BodyReader::End::malformed)
+        fail(answer_begun_ ? Step::cut : Step::bad_body, body_->malformed());
+      // The backend sees a broken request, never one that looks complete.
+      up.reset();
+      break;
+    }
+    const Frame frame(piece, request_->framing.kind);
+    const auto pieces = gather({}, frame, piece.bytes);
+    // The backend's time for its answer begins anew with each piece of the question.
+    const auto by = steady_clock::now() + limits.answer_time;
+    up.extend_read(by);
+    ec = co_await up.write(pieces, by);
+  }
+  uploading_ = false;
+  if (body_->complete() && !upload_ended_) client_.watch_for_leaving(&up);
+}
+
+void Exchange::end_upload(Connection& up) {
+  if (!uploading_) return;
+  upload_ended_ = true;
+  connection_reusable_ = false;
+  up.cancel();
+  if (body_->complete()) return;
+  keep_client_ = false;
+  client_.cancel();
+}
+
+awaitable<void> Exchange::receive(Connection& up) {
+  const bool read = co_await read_final_head(up);
+  if (read) {
+    if (answer_.status == 101)
+      co_await tunnel(up);
+    else
+      co_await relay_answer(up);
+  }
+  end_upload(up);
+}
+
+awaitable<bool> Exchange::read_final_head(Connection& up) {
+  for (int informational = 0;; ++informational) {
+    const bool read = co_await read_head(up);
+    if (!read) {
+      if (informational > 0 && step_ == Step::no_answer) {
+        step_ = Step::nonsense;
+        why_ = "it ended after an informational answer";
+      }
+      co_return false;
+    }
+    if (request_->first_byte == SteadyTime{}) request_->first_byte = steady_clock::now();
+    if (answer_.status >= 200) co_return true;
+    if (answer_.status == 101) {
+      if (websocket_ && http1::iequals(answer_.known.upgrade, "websocket")) co_return true;
+      fail(Step::nonsense, "it switches to a protocol that was not asked for");
+      co_return false;
+    }
+    if (informational == max_informational) {
+      fail(Step::nonsense, "it sends informational answers without end");
+      co_return false;
+    }
+    if (request_->head->minor_version >= 1) {
+      answer_text_.clear();
+      http1::append_response(answer_text_, answer_, {}, {});
+      const auto ec = co_await client_.write(asio::buffer(answer_text_),
+                                             steady_clock::now() + worker_.limits().client_time);
+      if (ec) {
+        fail(Step::client_gone);
+        co_return false;
+      }
+    }
+    up_in_.erase(0, answer_head_bytes_);
+  }
+}
+
+awaitable<bool> Exchange::read_head(Connection& up) {
+  const auto& limits = worker_.limits();
+  std::size_t seen = 0;
+  for (;;) {
+    const auto found = http1::find_head_end(up_in_.view(), seen);
+    if (found.refusal) {
+      fail(Step::nonsense, found.refusal->why);
+      co_return false;
+    }
+    if (found.end) {
+      answer_head_bytes_ = *found.end;
+      const auto refusal =
+          http1::parse_response(up_in_.view().substr(0, *found.end), limits.head, answer_);
+      if (refusal) fail(Step::nonsense, refusal->why);
+      co_return !refusal;
+    }
+    seen = up_in_.size();
+    if (seen > limits.head.bytes) {
+      fail(Step::nonsense, "the answer's header is too large");
+      co_return false;
+    }
+    const auto read = co_await up.read_some(up_in_, steady_clock::now() + limits.answer_time);
+    if (read.ok()) continue;
+    if (client_.peer_left())
+      fail(Step::client_gone);
+    else if (up.expired())
+      fail(Step::late);
+    else if (up_in_.empty())
+      fail(Step::no_answer);
+    else
+      fail(Step::nonsense, "the answer ended in the middle of its header");
+    co_return false;
+  }
+}
+
+awaitable<bool> Exchange::send(const BodyReader::Piece& piece, BodyKind kind) {
+  const Frame frame(piece, kind);
+  const auto pieces = gather(answer_text_, frame, piece.bytes);
+  if (asio::buffer_size(pieces) == 0) co_return true;
+  const auto ec =
+      co_await client_.write(pieces, steady_clock::now() + worker_.limits().client_time);
+  answer_text_.clear();
+  co_return !ec;
+}
+
+awaitable<void> Exchange::relay_answer(Connection& up) {
+  const bool head_request = request_->head->method == "HEAD";
+  const auto framed = http1::response_framing(answer_, head_request);
+  if (const auto* refusal = std::get_if<http1::Refusal>(&framed)) {
+    fail(Step::nonsense, refusal->why);
+    co_return;
+  }
+  at_->answered();
+  const auto& framing = std::get<http1::Framing>(framed);
+  const int minor = request_->head->minor_version;
+  const auto to_client = http1::framing_to_client(framing, minor);
+  request_->status = answer_.status;
+  keep_client_ = request_->head->persistent() && !worker_.draining() &&
+                 to_client.kind != BodyKind::until_close;
+  http1::AnswerForm form{.client_minor_version = minor, .keep_alive = keep_client_};
+  form.head_request = head_request;
+  form.request_id = request_->id;
+  form.sticky_cookie = sticky_cookie_;
+  answer_text_.clear();
+  http1::append_response(answer_text_, answer_, to_client, form);
+  answer_begun_ = true;
+  BodyReader body(up, up_in_, answer_head_bytes_, framing);
+  auto piece = body.buffered();
+  using End = BodyReader::End;
+  for (;;) {
+    if (piece.end == End::none || piece.end == End::complete) {
+      const bool sent = co_await send(piece, to_client.kind);
+      if (!sent) {
+        fail(Step::client_gone, client_.expired() ? "the client took no byte for too long" : "");
+        up.close();
+        co_return;
+      }
+    }
+    if (piece.end != End::none) break;
+    piece = co_await body.next(worker_.limits().answer_time);
+  }
+  if (piece.end == End::complete) {
+    body.finish();
+    connection_reusable_ = answer_.persistent() && framing.kind != BodyKind::until_close &&
+                           up_in_.size() == answer_head_bytes_;
+    fail(Step::answered);
+    co_return;
+  }
+  if (client_.peer_left()) {
+    fail(Step::client_gone);
+    co_return;
+  }
+  fail(Step::cut, piece.end == End::malformed ? body.malformed()
+                  : piece.end == End::expired ? "the application stopped in its answer"
+                                              : "the application broke off its answer");
+  worker_.count().truncated.add();
+  // Without a length the client would take the end of the connection for the end of the answer.
+  if (to_client.kind == BodyKind::until_close)
+    client_.reset();
+  else
+    client_.close();
+}
+
+awaitable<void> Exchange::tunnel(Connection& up) {
+  client_.watch_for_leaving(nullptr);
+  at_->answered();
+  request_->status = 101;
+  http1::AnswerForm form{.upgrade = true};
+  form.request_id = request_->id;
+  form.sticky_cookie = sticky_cookie_;
+  answer_text_.clear();
+  http1::append_response(answer_text_, answer_, {}, form);
+  const auto ec = co_await client_.write(asio::buffer(answer_text_),
+                                         steady_clock::now() + worker_.limits().client_time);
+  if (ec) {
+    fail(Step::client_gone);
+    co_return;
+  }
+  struct Open {
+    explicit Open(WorkerMetrics& to) : metrics(to) {
+      metrics.tunnels.add();
+      metrics.tunnels_open.add();
+    }
+    ~Open() { metrics.tunnels_open.subtract(); }
+    Open(const Open&) = delete;
+    Open& operator=(const Open&) = delete;
+    WorkerMetrics& metrics;
+  };
+  const Open open(worker_.count());
+  co_await (pump(client_, in_, request_->head_bytes, up) &&
+            pump(up, up_in_, answer_head_bytes_, client_));
+  fail(Step::answered);
+}
+
+awaitable<void> Exchange::pump(Connection& from, Buffer& buffer, std::size_t offset,
+                               Connection& to) {
+  const auto& limits = worker_.limits();
+  for (;;) {
+    const auto bytes = buffer.bytes(offset);
+    if (!bytes.empty()) {
+      const auto ec = co_await to.write(asio::buffer(bytes.data(), bytes.size()),
+                                        steady_clock::now() + limits.client_time);
+      if (ec) break;
+      buffer.erase(offset, bytes.size());
+    }
+    const auto by = steady_clock::now() + limits.tunnel_time;
+    to.extend_read(by);
+    const auto read = co_await from.read_some(buffer, by);
+    if (read.ok()) continue;
+    if (read.error != asio::error::eof) break;
+    // One side has said all: the other may still answer, but not for long.
+    to.shutdown_send();
+    to.extend_read(steady_clock::now() + limits.linger_time);
+    co_return;
+  }
+  from.close();
+  to.close();
+}
+
+Answer Exchange::answer_for(Step step) const {
+  const auto& host = request_->target->host;
+  auto& count = worker_.count();
+  switch (step) {
+    case Step::bad_body:
+      count.malformed.add();
+      return refused({400, why_});
+    case Step::client_slow:
+      return client_late();
+    case Step::late:
+      count.backend_timeouts.add();
+      request_->error = "no answer in time";
+      return backend_late(
+          host,
+          std::chrono::duration_cast<std::chrono::seconds>(worker_.limits().answer_time).count());
+    case Step::nonsense:
+      count.backend_failures.add();
+      request_->error = why_;
+      return backend_nonsense(host, why_);
+    case Step::no_answer:
+    case Step::answered:
+    case Step::cut:
+    case Step::client_gone:
+      break;
+  }
+  count.backend_failures.add();
+  if (request_->error.empty()) request_->error = "the connection ended without an answer";
+  return backend_gone(host);
+}
+
+}  // namespace karreg::proxy

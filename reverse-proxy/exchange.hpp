@@ -1,0 +1,118 @@
+#pragma once
+/// One request and its answer: choice of a backend, attempts, the streams both ways.
+
+#include <boost/container/small_vector.hpp>
+#include <optional>
+
+#include "reverse-proxy/answers.hpp"
+#include "reverse-proxy/backend.hpp"
+#include "reverse-proxy/body_reader.hpp"
+#include "reverse-proxy/connection.hpp"
+#include "reverse-proxy/http1/forward.hpp"
+#include "reverse-proxy/live_routes.hpp"
+
+namespace karreg::proxy {
+
+class Worker;
+
+/// A request as the session read it, and what becomes known of it on the way.
+struct Request {
+  const http1::RequestHead* head = nullptr;
+  const http1::Target* target = nullptr;
+  std::size_t head_bytes = 0;  ///< at the front of the client's buffer
+  http1::Framing framing;
+  http1::ForwardedBy by;
+  std::string id;
+  std::string app;
+  std::string instance;
+  std::chrono::system_clock::time_point begun_at;
+  SteadyTime begun;
+  SteadyTime first_byte{};  ///< of the application's answer
+  std::uint64_t read_before = 0;
+  std::uint64_t written_before = 0;
+  int status = 0;
+  int attempts = 0;
+  std::string error;
+};
+
+class Exchange {
+ public:
+  Exchange(Worker& worker, Connection& client, Buffer& in);
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
+
+  /// How a request ended.
+  struct Outcome {
+    bool keep = false;             ///< the client's connection can take the next request
+    std::optional<Answer> answer;  ///< nothing was sent yet: the session says this
+    bool body_read = false;        ///< the client has no more to send for this request
+    std::size_t consumed = 0;      ///< bytes of the request at the front of the client's buffer
+  };
+  /// @p request stays alive meanwhile.
+  awaitable<Outcome> run(Request& request);
+  /// Gives borrowed memory back; between requests.
+  void release();
+
+ private:
+  /// How one attempt ended.
+  enum class Step {
+    answered,  ///< completely; connection and client are fine
+    cut,       ///< the answer had begun: the client's connection must go
+    client_gone,
+    no_answer,    ///< not a byte came
+    late,         ///< the backend's time was over before the answer
+    nonsense,     ///< what came is no answer
+    bad_body,     ///< the client's chunks are malformed; nothing was answered yet
+    client_slow,  ///< the client's body came too slowly; nothing was answered yet
+  };
+  enum class Picked { backend, no_route, nothing_serves, all_failed };
+
+  void begin(Request& request);
+  Outcome end(std::optional<Answer> answer);
+  bool has_body() const { return request_->framing.kind != http1::BodyKind::none; }
+  Picked pick();
+  awaitable<bool> take_in_body();
+  awaitable<std::unique_ptr<Connection>> reach(bool fresh_only);
+  awaitable<void> attempt(Connection& up);
+  awaitable<void> upload(Connection& up);
+  awaitable<void> receive(Connection& up);
+  awaitable<bool> read_final_head(Connection& up);
+  awaitable<bool> read_head(Connection& up);
+  awaitable<void> relay_answer(Connection& up);
+  awaitable<bool> send(const BodyReader::Piece& piece, http1::BodyKind kind);
+  awaitable<void> tunnel(Connection& up);
+  awaitable<void> pump(Connection& from, Buffer& buffer, std::size_t offset, Connection& to);
+  void end_upload(Connection& up);
+  /// The attempt ends as @p step, unless the other direction has said why before.
+  void fail(Step step, std::string_view why = {});
+  Answer answer_for(Step step) const;
+
+  Worker& worker_;
+  Connection& client_;
+  Buffer& in_;
+  Buffer up_in_;
+  std::string request_text_;
+  std::string answer_text_;
+  http1::ResponseHead answer_;
+
+  // State of the request in hand.
+  Request* request_ = nullptr;
+  InFlight at_;
+  boost::container::small_vector<const Backend*, 8> tried_;
+  bool sticky_ = false;
+  std::string sticky_cookie_;
+  std::optional<BodyReader> body_;
+  bool whole_body_ = false;  ///< of known length and all in the buffer
+  bool websocket_ = false;
+  bool uploading_ = false;
+  bool upload_ended_ = false;  ///< the answer is complete: the rest of the body is not wanted
+  bool answer_begun_ = false;  ///< its head went, or goes, to the client
+  bool reused_ = false;
+  bool connection_reusable_ = false;
+  bool keep_client_ = false;
+  std::size_t answer_head_bytes_ = 0;
+  std::optional<Step> step_;
+  std::string_view why_;
+};
+
+}  // namespace karreg::proxy

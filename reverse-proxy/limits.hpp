@@ -1,0 +1,36 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+
+#include "reverse-proxy/http1/head.hpp"
+
+namespace karreg::proxy {
+
+/// Every bound of the data path, by name; what happens at each is said in README.md.
+struct Limits {
+  using ms = std::chrono::milliseconds;
+
+  http1::HeadLimits head;                      ///< 431; of an answer: 502
+  std::size_t buffer_bytes = 32UL * 1024;      ///< each way; a head and at least as much body
+  std::size_t whole_body_bytes = 16UL * 1024;  ///< smaller bodies are taken in before the backend
+                                               ///< is called, so that they can be sent twice
+  std::size_t connections = 20'000;            ///< of clients, all workers together; 503 beyond
+  std::size_t idle_per_backend = 64;           ///< kept connections per worker
+  int attempts = 4;                            ///< backends called for one request
+
+  ms header_time{30'000};     ///< from the first byte of a request to the end of its head; 408
+  ms idle_time{75'000};       ///< client without a request; closed
+  ms client_time{60'000};     ///< client neither sends nor takes a byte; closed
+  ms connect_time{3'000};     ///< backend does not accept; next backend, 502
+  ms answer_time{180'000};    ///< backend without a byte of the answer, or between two; 504 or cut
+  ms tunnel_time{3'600'000};  ///< WebSocket without a byte in either direction; closed
+  ms backend_idle_time{4'000};  ///< kept connection to a backend; below the 5 s of Node's default
+  /// A request that must not be sent twice takes a connection only between these: an application
+  /// that closes after each answer has done so by then, one that closes after a while has not yet.
+  ms unsafe_rest_time{2};
+  ms unsafe_reuse_time{500};
+  ms linger_time{2'000};  ///< for the client to read an answer it did not wait for
+};
+
+}  // namespace karreg::proxy

@@ -1,0 +1,125 @@
+#include "reverse-proxy/metrics.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "reverse-proxy/backend.hpp"
+
+namespace karreg::proxy {
+
+namespace {
+
+class Text {
+ public:
+  explicit Text(std::span<const WorkerMetrics* const> workers) : workers_(workers) {}
+
+  template <class Get>
+  std::uint64_t sum(Get get) const {
+    std::uint64_t total = 0;
+    for (const auto* worker : workers_) total += get(*worker).get();
+    return total;
+  }
+  void head(std::string_view name, std::string_view type, std::string_view help) {
+    out_ +=
+        fmt::format("# HELP karreg_proxy_{0} {2}\n# TYPE karreg_proxy_{0} {1}\n", name, type, help);
+  }
+  template <class T>
+  void line(std::string_view name, std::string_view labels, T value) {
+    out_ += fmt::format("karreg_proxy_{}{} {}\n", name, labels, value);
+  }
+  void one(std::string_view name, std::string_view type, std::string_view help,
+           Counter WorkerMetrics::* member) {
+    head(name, type, help);
+    line(name, "", sum([&](const WorkerMetrics& m) -> const Counter& { return m.*member; }));
+  }
+  std::string take() { return std::move(out_); }
+
+ private:
+  std::span<const WorkerMetrics* const> workers_;
+  std::string out_;
+};
+
+void append_times(Text& text) {
+  text.head("request_seconds", "histogram",
+            "time from a request's first byte to its answer's last");
+  std::uint64_t below = 0;
+  for (std::size_t i = 0; i < time_buckets_ms.size(); ++i) {
+    below += text.sum([&](const WorkerMetrics& m) -> const Counter& { return m.times.at(i); });
+    text.line("request_seconds_bucket",
+              fmt::format("{{le=\"{}\"}}", time_buckets_ms.at(i) / 1000.0), below);
+  }
+  below += text.sum([](const WorkerMetrics& m) -> const Counter& { return m.times.back(); });
+  text.line("request_seconds_bucket", "{le=\"+Inf\"}", below);
+  const auto us = text.sum([](const WorkerMetrics& m) -> const Counter& { return m.times_us; });
+  text.line("request_seconds_sum", "", static_cast<double>(us) / 1e6);
+  text.line("request_seconds_count", "", below);
+}
+
+}  // namespace
+
+void WorkerMetrics::answered(int status, std::chrono::microseconds took) {
+  const int digit = status / 100;
+  answers.at(digit >= 1 && digit <= 5 ? static_cast<std::size_t>(digit) : 0).add();
+  const auto bucket = std::ranges::find_if(
+      time_buckets_ms, [&](int ms) { return took <= std::chrono::milliseconds(ms); });
+  times.at(static_cast<std::size_t>(bucket - time_buckets_ms.begin())).add();
+  times_us.add(static_cast<std::uint64_t>(took.count()));
+}
+
+std::string render_metrics(std::span<const WorkerMetrics* const> workers, std::uint64_t version,
+                           std::span<const std::shared_ptr<Backend>> backends,
+                           const std::map<std::string, int>& draining) {
+  Text text(workers);
+  text.head("answers_total", "counter", "answers by class of status");
+  for (std::size_t digit = 1; digit < 6; ++digit)
+    text.line(
+        "answers_total", fmt::format("{{class=\"{}xx\"}}", digit),
+        text.sum([&](const WorkerMetrics& m) -> const Counter& { return m.answers.at(digit); }));
+  append_times(text);
+  using M = WorkerMetrics;
+  text.one("connections_accepted_total", "counter", "connections of clients",
+           &M::connections_accepted);
+  text.one("connections_refused_total", "counter", "connections over the limit",
+           &M::connections_refused);
+  text.one("connections_open", "gauge", "connections of clients now", &M::connections_open);
+  text.one("unknown_host_total", "counter", "requests for a host without a route",
+           &M::unknown_host);
+  text.one("no_backend_total", "counter", "requests for an application without an instance",
+           &M::no_backend);
+  text.one("backend_failures_total", "counter", "requests that ended in 502", &M::backend_failures);
+  text.one("backend_timeouts_total", "counter", "requests that ended in 504", &M::backend_timeouts);
+  text.one("client_left_total", "counter", "requests whose client left early", &M::client_left);
+  text.one("truncated_total", "counter", "answers that the application broke off", &M::truncated);
+  text.one("malformed_total", "counter", "requests refused as malformed", &M::malformed);
+  text.one("retries_total", "counter", "attempts after the first", &M::retries);
+  text.one("stale_total", "counter", "kept connections that were closed when used", &M::stale);
+  text.one("backend_connects_total", "counter", "connections made to instances",
+           &M::backend_connects);
+  text.one("backend_connect_failures_total", "counter", "connections that instances refused",
+           &M::backend_connect_failures);
+  text.one("backend_reuses_total", "counter", "requests over a kept connection",
+           &M::backend_reuses);
+  text.one("tunnels_total", "counter", "WebSocket connections", &M::tunnels);
+  text.one("tunnels_open", "gauge", "WebSocket connections now", &M::tunnels_open);
+  text.one("bytes_in_total", "counter", "bytes from clients", &M::bytes_in);
+  text.one("bytes_out_total", "counter", "bytes to clients", &M::bytes_out);
+  text.head("routes_version", "gauge", "version of the table in use");
+  text.line("routes_version", "", version);
+  text.head("backend_in_flight", "gauge", "requests at an instance now");
+  for (const auto& backend : backends)
+    if (!backend->retired())
+      text.line("backend_in_flight", fmt::format("{{instance=\"{}\"}}", backend->instance_id),
+                backend->in_flight());
+  text.head("backend_requests_total", "counter", "requests sent to an instance");
+  for (const auto& backend : backends)
+    if (!backend->retired())
+      text.line("backend_requests_total", fmt::format("{{instance=\"{}\"}}", backend->instance_id),
+                backend->requests());
+  text.head("draining_in_flight", "gauge", "requests at an instance that left the table");
+  for (const auto& [instance, in_flight] : draining)
+    text.line("draining_in_flight", fmt::format("{{instance=\"{}\"}}", instance), in_flight);
+  return text.take();
+}
+
+}  // namespace karreg::proxy

@@ -1,0 +1,69 @@
+#pragma once
+/// What is counted, and its text for Prometheus (exposition format 0.0.4).
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace karreg::proxy {
+
+class Backend;
+
+/// Written by one worker, read by whoever asks: relaxed, not a point in time.
+class Counter {
+ public:
+  void add(std::uint64_t n = 1) {
+    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+  void subtract(std::uint64_t n = 1) {
+    value_.store(value_.load(std::memory_order_relaxed) - n, std::memory_order_relaxed);
+  }
+  std::uint64_t get() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+/// Upper bounds of the buckets of request time, in ms; one more bucket takes the rest.
+inline constexpr std::array<int, 12> time_buckets_ms{1,   2,   5,    10,   25,     50,
+                                                     100, 250, 1000, 5000, 30'000, 180'000};
+
+struct WorkerMetrics {
+  Counter connections_accepted;
+  Counter connections_refused;  ///< over the limit
+  Counter connections_open;
+  std::array<Counter, 6> answers;  ///< by first digit of the status; 0: none
+  Counter unknown_host;
+  Counter no_backend;
+  Counter backend_failures;  ///< 502
+  Counter backend_timeouts;  ///< 504
+  Counter client_left;       ///< before the answer was complete
+  Counter truncated;         ///< answers that the application broke off
+  Counter malformed;         ///< refused as unclear or hostile
+  Counter retries;
+  Counter stale;  ///< kept connections that were closed when used
+  Counter backend_connects;
+  Counter backend_connect_failures;
+  Counter backend_reuses;
+  Counter tunnels_open;
+  Counter tunnels;
+  Counter bytes_in;
+  Counter bytes_out;
+  std::array<Counter, time_buckets_ms.size() + 1> times;
+  Counter times_us;
+
+  void answered(int status, std::chrono::microseconds took);
+};
+
+/// All workers together, and the backends of the table.
+std::string render_metrics(std::span<const WorkerMetrics* const> workers, std::uint64_t version,
+                           std::span<const std::shared_ptr<Backend>> backends,
+                           const std::map<std::string, int>& draining);
+
+}  // namespace karreg::proxy

@@ -1,0 +1,103 @@
+#include "reverse-proxy/proxy.hpp"
+
+#include <condition_variable>
+
+namespace karreg::proxy {
+
+using namespace std::chrono_literals;
+
+namespace {
+/// A worker does nothing that takes longer.
+constexpr auto take_over_time = 5s;
+
+/// How many workers still use the old table.
+struct Countdown {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::size_t left;
+  explicit Countdown(std::size_t n) : left(n) {}
+  void one_less() {
+    const std::lock_guard lock(mutex);
+    --left;
+    changed.notify_all();
+  }
+  bool wait() {
+    std::unique_lock lock(mutex);
+    return changed.wait_for(lock, take_over_time, [&] { return left == 0; });
+  }
+};
+}  // namespace
+
+Proxy::Proxy(ProxyOptions options, AccessLog& access_log)
+    : options_(std::move(options)), access_log_(access_log) {
+  KARREG_INVARIANT(options_.workers > 0);
+  KARREG_INVARIANT(options_.limits.buffer_bytes >=
+                   options_.limits.head.bytes + options_.limits.whole_body_bytes);
+  for (int i = 0; i < options_.workers; ++i)
+    workers_.push_back(std::make_unique<Worker>(options_, access_log_));
+}
+
+Proxy::~Proxy() {
+  stop(0ms);
+}
+
+Result<void> Proxy::start() {
+  std::uint16_t port = options_.listen.port;
+  for (auto& worker : workers_) {
+    auto listening = worker->listen(port);
+    if (!listening) return listening;
+    port = worker->port();
+  }
+  for (auto& worker : workers_) worker->run();
+  return ok();
+}
+
+std::uint16_t Proxy::port() const {
+  return workers_.front()->port();
+}
+
+Result<void> Proxy::use(const RouteTable& table) {
+  const std::lock_guard lock(mutex_);
+  const auto live = std::make_shared<const LiveRoutes>(table, registry_);
+  auto countdown = std::make_shared<Countdown>(workers_.size());
+  for (auto& worker : workers_) worker->use(live, [countdown] { countdown->one_less(); });
+  if (!countdown->wait())
+    return Error(ErrorKind::timeout, "a worker did not take over the new routes");
+  version_ = table.version();
+  registry_.keep_only(live->backends());
+  return ok();
+}
+
+std::map<std::string, int> Proxy::draining() {
+  const std::lock_guard lock(mutex_);
+  return registry_.draining();
+}
+
+std::string Proxy::metrics() {
+  std::vector<const WorkerMetrics*> counted;
+  counted.reserve(workers_.size());
+  for (const auto& worker : workers_) counted.push_back(&worker->metrics());
+  const std::lock_guard lock(mutex_);
+  const auto backends = registry_.all();
+  return render_metrics(counted, version_, backends, registry_.draining());
+}
+
+std::size_t Proxy::open_connections() const {
+  std::size_t total = 0;
+  for (const auto& worker : workers_) total += worker->open_sessions();
+  return total;
+}
+
+void Proxy::drain() {
+  for (auto& worker : workers_) worker->drain();
+}
+
+void Proxy::stop(std::chrono::milliseconds grace) {
+  drain();
+  std::vector<std::thread> stopping;
+  stopping.reserve(workers_.size());
+  for (auto& worker : workers_) stopping.emplace_back([&worker, grace] { worker->stop(grace); });
+  for (auto& thread : stopping) thread.join();
+}
+
+}  // namespace karreg::proxy

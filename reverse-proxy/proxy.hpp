@@ -1,0 +1,47 @@
+#pragma once
+/// The data path as one object: its workers and what they share.
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "reverse-proxy/worker.hpp"
+
+namespace karreg::proxy {
+
+/// All functions may be called by any thread but those of the workers.
+class Proxy {
+ public:
+  Proxy(ProxyOptions options, AccessLog& access_log);
+  ~Proxy();
+
+  /// Listens and serves. Error `unavailable` when the address is taken.
+  Result<void> start();
+  std::uint16_t port() const;
+
+  /// Routes by @p table from now on. Returns when every worker does, so that a backend that is no
+  /// longer in it gets no new request after that. Error `timeout`: a worker does not react.
+  Result<void> use(const RouteTable& table);
+  /// Requests in flight by instance, of instances that left the table.
+  std::map<std::string, int> draining();
+  /// Prometheus text.
+  std::string metrics();
+  std::size_t open_connections() const;
+
+  /// No new connections; each connection ends with its request in hand.
+  void drain();
+  /// drain(), waits up to @p grace for the requests, cuts the rest. Blocks.
+  void stop(std::chrono::milliseconds grace);
+
+ private:
+  const ProxyOptions options_;
+  AccessLog& access_log_;
+  std::mutex mutex_;  ///< registry_, version_, and one use() at a time
+  BackendRegistry registry_;
+  std::uint64_t version_ = 0;
+  std::vector<std::unique_ptr<Worker>> workers_;
+};
+
+}  // namespace karreg::proxy

@@ -1,0 +1,49 @@
+#pragma once
+/// One connection of a client: reads requests one after the other, answers what is the proxy's to
+/// answer, and gives the rest to Exchange.
+
+#include "reverse-proxy/answers.hpp"
+#include "reverse-proxy/connection.hpp"
+#include "reverse-proxy/exchange.hpp"
+#include "reverse-proxy/http1/target.hpp"
+#include "reverse-proxy/worker.hpp"
+
+namespace karreg::proxy {
+
+class Session {
+ public:
+  Session(Worker& worker, asio::ip::tcp::socket socket);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  awaitable<void> run();
+  /// The worker drains: an idle connection ends, one that has not said anything yet has a moment.
+  void drain();
+
+ private:
+  enum class HeadResult { ready, refused, gone };
+
+  awaitable<bool> wait_for_request();
+  awaitable<HeadResult> read_head();
+  /// Whether the connection goes on.
+  awaitable<bool> serve_request();
+  awaitable<bool> answer(Answer answer, bool body_read, std::string_view error);
+  awaitable<void> close_gently();
+  void begin_record();
+  void finish_record();
+
+  Worker& worker_;
+  Connection client_;
+  Buffer in_;
+  Exchange exchange_;
+  http1::RequestHead head_;
+  http1::Target target_;
+  Request request_;
+  std::string client_address_;
+  std::size_t consumed_ = 0;  ///< bytes of the request in hand at the front of in_
+  bool idle_ = false;
+  bool served_any_ = false;
+};
+
+}  // namespace karreg::proxy

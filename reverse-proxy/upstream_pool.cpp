@@ -1,0 +1,51 @@
+#include "reverse-proxy/upstream_pool.hpp"
+
+#include <algorithm>
+
+namespace karreg::proxy {
+
+std::unique_ptr<Connection> UpstreamPool::take(const Backend& backend,
+                                               std::chrono::milliseconds min,
+                                               std::chrono::milliseconds max, SteadyTime now) {
+  const auto found = idle_.find(&backend);
+  if (found == idle_.end()) return nullptr;
+  auto& idle = found->second.idle;
+  for (auto i = idle.size(); i-- > 0;) {
+    const auto time = now - idle[i].since;
+    if (time < min) continue;
+    // Those before are older.
+    if (time >= max) return nullptr;
+    auto connection = std::move(idle[i].connection);
+    idle.erase(idle.begin() + static_cast<std::ptrdiff_t>(i));
+    if (connection->quiet()) return connection;
+  }
+  return nullptr;
+}
+
+void UpstreamPool::put(const std::shared_ptr<Backend>& backend,
+                       std::unique_ptr<Connection> connection, SteadyTime now) {
+  if (backend->retired()) return;
+  auto& entry = idle_[backend.get()];
+  entry.backend = backend;
+  if (entry.idle.size() >= per_backend_) entry.idle.erase(entry.idle.begin());
+  entry.idle.push_back({std::move(connection), now});
+}
+
+void UpstreamPool::sweep(SteadyTime now) {
+  for (auto it = idle_.begin(); it != idle_.end();) {
+    auto& [backend, idle] = it->second;
+    if (backend->retired()) idle.clear();
+    const auto young =
+        std::ranges::find_if(idle, [&](const Idle& i) { return now - i.since < max_idle_; });
+    idle.erase(idle.begin(), young);
+    it = idle.empty() ? idle_.erase(it) : std::next(it);
+  }
+}
+
+std::size_t UpstreamPool::size() const {
+  std::size_t total = 0;
+  for (const auto& [backend, entry] : idle_) total += entry.idle.size();
+  return total;
+}
+
+}  // namespace karreg::proxy

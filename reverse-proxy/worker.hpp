@@ -1,0 +1,95 @@
+#pragma once
+/// One thread, one io_context, its own listener (SO_REUSEPORT), sessions, kept connections and
+/// counters. Workers share the table, the backends' counters and the access log.
+
+#include <functional>
+#include <random>
+#include <set>
+#include <thread>
+
+#include "common/async/task_group.hpp"
+#include "common/config.hpp"
+#include "reverse-proxy/access_log.hpp"
+#include "reverse-proxy/connection.hpp"
+#include "reverse-proxy/limits.hpp"
+#include "reverse-proxy/live_routes.hpp"
+#include "reverse-proxy/metrics.hpp"
+#include "reverse-proxy/upstream_pool.hpp"
+
+namespace karreg::proxy {
+
+class Session;
+
+/// What all workers are told at start.
+struct ProxyOptions {
+  Limits limits;
+  int workers = 1;
+  Endpoint listen{"127.0.0.1", 0};
+  bool trust_forwarded = false;  ///< clients are proxies of ours: their X-Forwarded-* are true
+  std::uint16_t https_port = 0;  ///< where https reaches us; 0: nowhere, force_https has no effect
+};
+
+class Worker {
+ public:
+  Worker(const ProxyOptions& options, AccessLog& access_log);
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  /// Binds; @p port 0 takes a free one. Error `unavailable` when the address is taken.
+  Result<void> listen(std::uint16_t port);
+  std::uint16_t port() const { return port_; }
+  /// Starts the thread.
+  void run();
+  /// Any thread: from then on requests are routed by @p routes; @p done runs on the worker.
+  void use(std::shared_ptr<const LiveRoutes> routes, std::function<void()> done);
+  /// Any thread: takes what waits to be accepted, closes the listener and idle connections, and
+  /// lets each request in hand end its connection.
+  void drain();
+  /// Waits up to @p grace for the sessions, cuts them, ends the thread. Blocks.
+  void stop(std::chrono::milliseconds grace);
+  /// Any thread; may be old by a moment.
+  std::size_t open_sessions() const { return metrics_.connections_open.get(); }
+  const WorkerMetrics& metrics() const { return metrics_; }
+
+  // What sessions use, on the worker's thread.
+  const ProxyOptions& options() const { return options_; }
+  const Limits& limits() const { return options_.limits; }
+  const std::shared_ptr<const LiveRoutes>& routes() const { return routes_; }
+  WorkerMetrics& count() { return metrics_; }
+  AccessLog& access_log() { return access_log_; }
+  UpstreamPool& pool() { return pool_; }
+  BufferPool& buffers() { return buffers_; }
+  ConnectionList& swept() { return swept_; }
+  std::uint64_t chance() { return random_(); }
+  bool draining() const { return draining_; }
+  asio::io_context& io() { return io_; }
+
+ private:
+  friend class Session;
+  awaitable<void> accept_loop();
+  void accepted(asio::ip::tcp::socket socket);
+  awaitable<void> serve(asio::ip::tcp::socket socket);
+  awaitable<void> sweep_loop();
+  awaitable<void> stop_tasks(std::chrono::milliseconds grace);
+  void start_draining();
+
+  const ProxyOptions& options_;
+  AccessLog& access_log_;
+  asio::io_context io_{1};
+  asio::ip::tcp::acceptor acceptor_{io_};
+  std::uint16_t port_ = 0;
+  std::shared_ptr<const LiveRoutes> routes_;
+  WorkerMetrics metrics_;
+  ConnectionList swept_;  ///< before all that holds connections
+  BufferPool buffers_;
+  UpstreamPool pool_;
+  std::mt19937_64 random_{std::random_device{}()};
+  std::set<Session*> sessions_;
+  bool draining_ = false;
+  TaskGroup sessions_group_{io_.get_executor()};
+  TaskGroup house_group_{io_.get_executor()};
+  std::thread thread_;
+};
+
+}  // namespace karreg::proxy

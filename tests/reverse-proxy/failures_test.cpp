@@ -1,0 +1,393 @@
+#include <catch2/catch.hpp>
+
+#include "reverse-proxy/loopback.hpp"
+
+using namespace karreg;
+using namespace karreg::proxy;
+using namespace karreg::proxy::testing;
+using Catch::Contains;
+using Catch::StartsWith;
+
+namespace {
+/// An address where nobody listens.
+struct Nobody {
+  App app{[](Peer&, int) {}};
+  Nobody() { app.stop(); }
+};
+
+std::string read_stat(const char* name) {
+  FILE* file = std::fopen("/proc/self/status", "r");
+  char line[256];
+  std::string found;
+  while (std::fgets(line, sizeof line, file) != nullptr)
+    if (std::string_view(line).starts_with(name)) found = line + std::string_view(name).size();
+  (void)std::fclose(file);
+  return found;
+}
+long resident_kib() {
+  return std::stol(read_stat("VmRSS:"));
+}
+}  // namespace
+
+TEST_CASE("a kept connection that the application closes in the wrong moment costs no request") {
+  // Each connection answers one request and closes when it has read the second one.
+  App app([](Peer& peer, int) {
+    (void)peer.read_message();
+    peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
+    (void)peer.read_message();
+  });
+  Loopback loop;
+  loop.serve({&app});
+  auto client = loop.client();
+  for (int i = 0; i < 100; ++i) {
+    INFO("request " << i);
+    // A POST without a body is sent again too; it went over a connection that was ending.
+    const std::string method = i % 3 == 0 ? "POST" : i % 3 == 1 ? "GET" : "DELETE";
+    client.send(method + " / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    const auto answer = client.read_message();
+    REQUIRE(status_of(answer) == "200");
+  }
+  CHECK(std::stoi(loop.metric("stale_total")) >= 40);
+  CHECK(loop.metric("backend_failures_total") == "0");
+}
+
+TEST_CASE("an application that closes a little after each answer costs no request") {
+  // Sometimes before the next request comes, sometimes while it is on its way.
+  App app([](Peer& peer, int nth) {
+    (void)peer.read_message();
+    peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
+    const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(nth % 60);
+    while (std::chrono::steady_clock::now() < until) {
+    }
+  });
+  Loopback loop;
+  loop.serve({&app});
+  auto client = loop.client();
+  for (int i = 0; i < 1000; ++i) {
+    INFO("request " << i);
+    client.send(i % 2 == 0 ? "PUT / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 4\r\n\r\nbody"
+                           : "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    REQUIRE(status_of(client.read_message()) == "200");
+  }
+  CHECK(std::stoi(loop.metric("stale_total")) > 0);
+  CHECK(loop.metric("backend_failures_total") == "0");
+}
+
+TEST_CASE("a kept connection that was closed while idle is not used, not even for a POST") {
+  App app([](Peer& peer, int) {
+    (void)peer.read_message();
+    peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
+  });
+  Loopback loop;
+  loop.serve({&app});
+  auto client = loop.client();
+  for (int i = 1; i <= 50; ++i) {
+    client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 4\r\n\r\nbody");
+    REQUIRE(status_of(client.read_message()) == "200");
+    REQUIRE(eventually([&] { return app.closed() == i; }));
+  }
+  CHECK(loop.metric("backend_failures_total") == "0");
+}
+
+TEST_CASE("a POST reuses a connection that has rested") {
+  App app(App::hello("hi"));
+  ProxyOptions options;
+  options.limits.unsafe_rest_time = 100ms;
+  Loopback loop(options);
+  loop.serve({&app});
+  auto client = loop.client();
+  auto post = [&] {
+    client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 4\r\n\r\nbody");
+    CHECK(body_of(client.read_message()) == "hi");
+  };
+  post();
+  post();
+  CHECK(app.connections() == 2);
+  std::this_thread::sleep_for(120ms);
+  post();
+  post();
+  CHECK(app.connections() == 2);
+}
+
+TEST_CASE("what the peer's kernel took and what it did not are told apart") {
+  asio::io_context io;
+  ConnectionList list;
+  App app([&](Peer& peer, int nth) {
+    if (nth == 0) (void)peer.read_exactly(5);
+  });
+  auto written_to = [&](int closed_before) {
+    auto connection = std::make_unique<Connection>(asio::ip::tcp::socket(io), list);
+    const auto port = static_cast<std::uint16_t>(std::stoi(app.address().substr(10)));
+    connection->socket().connect({asio::ip::address_v4::loopback(), port});
+    REQUIRE(eventually([&] { return app.closed() == closed_before; }));
+    asio::write(connection->socket(), asio::buffer("hello", 5));
+    char byte = 0;
+    error_code ec;
+    (void)connection->socket().read_some(asio::buffer(&byte, 1), ec);
+    CHECK(ec);
+    return connection;
+  };
+  CHECK_FALSE(written_to(0)->unacknowledged());
+  CHECK(written_to(2)->unacknowledged());
+}
+
+TEST_CASE("a request goes to another instance when one refuses the connection") {
+  Nobody dead;
+  App alive(App::hello("alive"));
+  Loopback loop;
+  loop.serve({&dead.app, &alive});
+  for (int i = 0; i < 20; ++i) {
+    auto client = loop.client();
+    client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 4\r\n\r\nbody");
+    REQUIRE(body_of(client.read_message()) == "alive");
+  }
+  // Set aside after the first refusals, so that not every request pays for it.
+  CHECK(std::stoi(loop.metric("backend_connect_failures_total")) <= 3);
+}
+
+TEST_CASE("a GET that an instance broke off is answered by another one, a POST is not repeated") {
+  std::atomic<int> broken{0};
+  App crashing([&](Peer& peer, int) {
+    (void)peer.read_message();
+    ++broken;
+  });
+  App alive(App::hello("alive"));
+  for (int round = 0; round < 10; ++round) {
+    Loopback loop;
+    loop.serve({&crashing, &alive});
+    REQUIRE(body_of(loop.get()) == "alive");
+  }
+  CHECK(broken > 0);
+  Loopback loop;
+  loop.serve({&crashing});
+  broken = 0;
+  auto client = loop.client();
+  client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 4\r\n\r\nbody");
+  const auto answer = client.read_message();
+  CHECK_THAT(answer,
+             StartsWith("HTTP/1.1 502 ") && Contains("The instances of \"a.test\" refused"));
+  CHECK(broken == 1);
+}
+
+TEST_CASE("dead instances are 502, and the first that lives again is found") {
+  Nobody dead;
+  Loopback loop;
+  loop.serve({&dead.app});
+  const auto answer = loop.get();
+  CHECK_THAT(answer, StartsWith("HTTP/1.1 502 ") && Contains("\r\nRetry-After: 1\r\n"));
+  CHECK(loop.metric("backend_failures_total") == "1");
+  App alive(App::hello("alive"));
+  loop.serve({&alive});
+  CHECK(body_of(loop.get()) == "alive");
+}
+
+TEST_CASE("an answer that is not HTTP is 502 and says why") {
+  struct Case {
+    std::string answer;
+    std::string why;
+  };
+  for (const auto& c : {
+           Case{"SSH-2.0-OpenSSH\r\n\r\n",
+                "the answer does not begin with an HTTP/1.1 status line"},
+           Case{"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+                "Content-Length and Transfer-Encoding contradict each other"},
+           Case{"HTTP/1.1 200 OK\r\nContent-", "the answer ended in the middle of its header"},
+           Case{"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+                "it switches to a protocol that was not asked for"},
+           Case{"HTTP/1.1 200 OK\r\nA: " + std::string(20'000, 'x') + "\r\n\r\n",
+                "the answer's header is too large"},
+       }) {
+    INFO(c.why);
+    App app([&](Peer& peer, int) {
+      (void)peer.read_head();
+      peer.send(c.answer);
+    });
+    Loopback loop;
+    loop.serve({&app});
+    const auto answer = loop.get();
+    CHECK_THAT(answer, StartsWith("HTTP/1.1 502 ") && Contains(c.why));
+  }
+}
+
+TEST_CASE("an answer that the application breaks off never looks complete") {
+  for (const std::string text :
+       {"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\r\nhello"}) {
+    INFO(text);
+    App app([&](Peer& peer, int) {
+      (void)peer.read_head();
+      peer.send(text);
+      peer.reset();
+    });
+    Loopback loop;
+    loop.serve({&app});
+    const auto answer = loop.talk("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    CHECK(status_of(answer) != "none");
+    CHECK(answer.find("\r\n0\r\n") == std::string::npos);
+    CHECK(eventually([&] { return loop.proxy.open_connections() == 0; }));
+  }
+}
+
+TEST_CASE("each state has its time") {
+  ProxyOptions options;
+  options.limits.header_time = 300ms;
+  options.limits.idle_time = 300ms;
+  options.limits.client_time = 300ms;
+  options.limits.answer_time = 300ms;
+  Loopback loop(options);
+  App silent([](Peer& peer, int) { (void)peer.read_to_end(); });
+  App half([](Peer& peer, int) {
+    (void)peer.read_message();
+    peer.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello");
+    (void)peer.read_to_end();
+  });
+  App app(App::hello("hi"));
+
+  SECTION("a header that comes too slowly is 408") {
+    loop.serve({&app});
+    CHECK_THAT(loop.talk("GET / HTTP/1.1\r\nHost:"), StartsWith("HTTP/1.1 408 "));
+  }
+  SECTION("a body that comes too slowly is 408") {
+    loop.serve({&app});
+    CHECK_THAT(loop.talk("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 9\r\n\r\nhello"),
+               StartsWith("HTTP/1.1 408 "));
+    CHECK_THAT(loop.talk("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 99999\r\n\r\nhello"),
+               StartsWith("HTTP/1.1 408 "));
+    CHECK(loop.metric("backend_in_flight{instance=\"vm-" + app.address() + "\"}") == "0");
+  }
+  SECTION("a connection without a request is closed") {
+    loop.serve({&app});
+    auto silent_client = loop.client();
+    CHECK(silent_client.closed_by_peer());
+    auto client = loop.client();
+    client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    CHECK(body_of(client.read_message()) == "hi");
+    CHECK(client.closed_by_peer());
+  }
+  SECTION("an application that does not answer is 504") {
+    loop.serve({&silent});
+    CHECK_THAT(loop.get(), StartsWith("HTTP/1.1 504 ") && Contains("gave no answer within"));
+    CHECK(loop.metric("backend_timeouts_total") == "1");
+  }
+  SECTION("an application that stops in its answer is cut") {
+    loop.serve({&half});
+    CHECK_THAT(loop.talk("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"), Catch::EndsWith("hello"));
+    CHECK(loop.metric("truncated_total") == "1");
+  }
+  SECTION("a client that takes nothing is cut") {
+    App flood([](Peer& peer, int) {
+      (void)peer.read_message();
+      peer.send("HTTP/1.1 200 OK\r\n\r\n");
+      const std::string piece(1'000'000, 'x');
+      while (peer.send(piece)) {
+      }
+    });
+    loop.serve({&flood});
+    auto client = loop.client();
+    client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    CHECK(eventually([&] { return loop.metric("client_left_total") == "1"; }));
+  }
+}
+
+TEST_CASE("a client that leaves takes its request with it") {
+  std::atomic<bool> noticed{false};
+  App app([&](Peer& peer, int) {
+    (void)peer.read_message();
+    noticed = peer.closed_by_peer();
+  });
+  Loopback loop;
+  loop.serve({&app});
+  {
+    auto client = loop.client();
+    client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    REQUIRE(eventually([&] { return app.connections() == 1; }));
+  }
+  CHECK(eventually([&] { return noticed.load(); }));
+  CHECK(eventually([&] { return loop.metric("client_left_total") == "1"; }));
+  CHECK(loop.metric("backend_in_flight{instance=\"vm-" + app.address() + "\"}") == "0");
+}
+
+TEST_CASE("a slow reader holds the application back instead of filling memory") {
+  constexpr std::size_t total = 200'000'000;
+  std::atomic<std::size_t> sent{0};
+  App app([&](Peer& peer, int) {
+    (void)peer.read_message();
+    peer.send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(total) + "\r\n\r\n");
+    const std::string piece(1'000'000, 'x');
+    for (std::size_t i = 0; i < total / piece.size(); ++i) {
+      if (!peer.send(piece)) return;
+      sent += piece.size();
+    }
+    (void)peer.read_to_end();
+  });
+  Loopback loop;
+  loop.serve({&app});
+  const auto before = resident_kib();
+  auto client = loop.client();
+  client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+  const auto head = client.read_head();
+  CHECK(status_of(head) == "200");
+  // Until nothing moves any more.
+  std::size_t last = 0;
+  CHECK(eventually([&] {
+    const auto now = sent.load();
+    std::this_thread::sleep_for(200ms);
+    return now > 0 && now == std::exchange(last, sent.load()) && now == sent.load();
+  }));
+  CHECK(sent < 60'000'000);
+  CHECK(resident_kib() - before < 20'000);
+  std::size_t got = 0;
+  while (got < total) {
+    const auto piece = client.read_exactly(std::min<std::size_t>(1'000'000, total - got));
+    if (piece.empty()) break;
+    got += piece.size();
+  }
+  CHECK(got == total);
+}
+
+TEST_CASE("a slow application holds the uploading client back") {
+  std::atomic<bool> go_on{false};
+  constexpr std::size_t total = 200'000'000;
+  App app([&](Peer& peer, int) {
+    (void)peer.read_head();
+    (void)eventually([&] { return go_on.load(); }, 20s);
+    std::size_t got = 0;
+    while (got < total) {
+      const auto piece = peer.read_exactly(std::min<std::size_t>(1'000'000, total - got));
+      if (piece.empty()) return;
+      got += piece.size();
+    }
+    peer.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone");
+  });
+  Loopback loop;
+  loop.serve({&app});
+  auto client = loop.client();
+  client.send("PUT / HTTP/1.1\r\nHost: a.test\r\nContent-Length: " + std::to_string(total) +
+              "\r\n\r\n");
+  const auto before = resident_kib();
+  const std::string body(total, 'x');
+  const auto stuck_at = client.send_some(body, 500ms);
+  CHECK(stuck_at < 60'000'000);
+  CHECK(resident_kib() - before < static_cast<long>(total / 1024) + 20'000);
+  go_on = true;
+  CHECK(client.send(std::string_view(body).substr(stuck_at)));
+  CHECK(body_of(client.read_message()) == "done");
+}
+
+TEST_CASE("connections over the limit are told so") {
+  ProxyOptions options;
+  options.limits.connections = 2;
+  Loopback loop(options);
+  App app(App::hello("hi"));
+  loop.serve({&app});
+  auto one = loop.client();
+  auto two = loop.client();
+  REQUIRE(eventually([&] { return loop.proxy.open_connections() == 2; }));
+  auto three = loop.client();
+  CHECK_THAT(three.read_to_end(), StartsWith("HTTP/1.1 503 ") && Contains("Too many connections"));
+  one.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+  CHECK(body_of(one.read_message()) == "hi");
+  two.close();
+  REQUIRE(eventually([&] { return loop.proxy.open_connections() == 1; }));
+  CHECK(body_of(loop.get()) == "hi");
+}
