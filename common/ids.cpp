@@ -5,7 +5,6 @@
 #include <array>
 #include <cstdint>
 #include <stdexcept>
-#include <vector>
 
 namespace karreg::ids {
 
@@ -49,22 +48,19 @@ bool is(std::string_view prefix, std::string_view id) {
 }
 
 std::string random_token(std::size_t bytes) {
+  // Letters and digits only: a token that begins with a dash would be read as an option by command
+  // lines.
   static constexpr std::string_view alphabet =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-  std::vector<unsigned char> raw(bytes);
-  fill_random(raw.data(), raw.size());
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+  constexpr unsigned fair = 256 - 256 % alphabet.size();
+  const std::size_t length = (bytes * 8 + 4) * 100 / 595;  // log2(62) = 5.954 bits a character
   std::string text;
-  unsigned buffer = 0;
-  unsigned bits = 0;
-  for (unsigned char c : raw) {
-    buffer = (buffer << 8U) | c;
-    bits += 8;
-    while (bits >= 6) {
-      bits -= 6;
-      text += alphabet[(buffer >> bits) & 0x3fU];
-    }
+  std::array<unsigned char, 64> raw{};
+  while (text.size() < length) {
+    fill_random(raw.data(), raw.size());
+    for (unsigned char c : raw)
+      if (c < fair && text.size() < length) text += alphabet[c % alphabet.size()];
   }
-  if (bits > 0) text += alphabet[(buffer << (6 - bits)) & 0x3fU];
   return text;
 }
 
