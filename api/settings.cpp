@@ -14,7 +14,7 @@ std::vector<Setting> declared_settings() {
       {"api.webui_dir", "folder of the built web console; empty: none", "", false},
       {"api.apps_domain", "applications get <name>.<this>", "localhost", false},
       {"api.apps_scheme", "http or https: how visitors reach applications", "http", false},
-      {"api.apps_url_port", "port at which visitors reach the reverse proxy, 1 to 65535", "80", false},
+      {"api.apps_port", "port at which visitors reach the reverse proxy, 1 to 65535", "80", false},
       {"api.hook_socket", "unix socket of the git hooks; empty: <data.dir>/run/api-hook.sock", "",
        false},
       {"api.max_push_bytes", "largest pack that a push may send, bytes", "268435456", false},
@@ -43,7 +43,7 @@ Result<Settings> read_settings(const Config& config) {
   s.apps_scheme = config.text("api.apps_scheme");
   if (s.apps_scheme != "http" && s.apps_scheme != "https")
     return Error(ErrorKind::invalid, "setting api.apps_scheme must be http or https");
-  auto port = config.number("api.apps_url_port", 1, 65535);
+  auto port = config.number("api.apps_port", 1, 65535);
   if (!port) return port.error();
   s.apps_port = static_cast<int>(*port);
   s.hook_socket = config.text("api.hook_socket");
