@@ -113,6 +113,41 @@ Result<void> make_folders(const Settings& settings) {
   return ok();
 }
 
+namespace {
+/// The link to the embedded driver's folder; empty when its path is short enough without.
+std::string libvirt_link(const Settings& settings) {
+  const std::string root = settings.libvirt_uri.substr(settings.libvirt_uri.find('=') + 1);
+  return settings.libvirt_root.empty() || root == settings.libvirt_root ? "" : root;
+}
+
+bool is_our_link(const Settings& settings, const std::string& link) {
+  std::error_code ec;
+  struct stat found{};
+  return ::lstat(link.c_str(), &found) == 0 && S_ISLNK(found.st_mode) &&
+         found.st_uid == ::geteuid() && fs::read_symlink(link, ec) == settings.libvirt_root;
+}
+}  // namespace
+
+Result<void> make_libvirt_root(const Settings& settings) {
+  if (settings.libvirt_root.empty()) return ok();
+  std::error_code ec;
+  fs::create_directories(settings.libvirt_root, ec);
+  if (ec)
+    return Error(ErrorKind::internal, "cannot make " + settings.libvirt_root + ": " + ec.message());
+  const std::string link = libvirt_link(settings);
+  if (link.empty() || ::symlink(settings.libvirt_root.c_str(), link.c_str()) == 0) return ok();
+  if (errno == EEXIST && is_our_link(settings, link)) return ok();
+  return Error(ErrorKind::conflict,
+               "cannot make the link " + link + " to " + settings.libvirt_root +
+                   ", which is too long a path for libvirt's sockets; remove it, or choose a "
+                   "shorter data.dir");
+}
+
+void remove_libvirt_link(const Settings& settings) {
+  const std::string link = libvirt_link(settings);
+  if (!link.empty() && is_our_link(settings, link)) ::unlink(link.c_str());
+}
+
 Result<void> write_atomically(const std::string& path, const std::string& content) {
   const std::string temporary = path + ".new";
   const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);

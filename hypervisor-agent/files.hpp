@@ -15,9 +15,6 @@
 
 namespace karreg::agent {
 
-/// The longest path a unix socket can have (sun_path without its NUL).
-inline constexpr std::size_t max_socket_path = 107;
-
 /// Paths of one VM. Sockets lie apart under short names, since their paths are bounded.
 struct VmFiles {
   VmFiles(const Settings& settings, const std::string& instance_id);
@@ -42,6 +39,11 @@ struct Record {
 
 /// The folders under <state> that VMs need. Error `internal` with the path.
 Result<void> make_folders(const Settings& settings);
+/// The folder of the embedded libvirt driver, and the short link to it where the settings have one.
+/// Error `conflict` when that name belongs to somebody else.
+Result<void> make_libvirt_root(const Settings& settings);
+/// Removes the short link.
+void remove_libvirt_link(const Settings& settings);
 /// Creates a folder, readable by QEMU's user. Error `internal` with the path.
 Result<void> make_folder(const Settings& settings, const std::string& folder);
 /// Gives @p path to QEMU's user when we are root.

@@ -90,6 +90,7 @@ void LogRelay::retry() {
 void LogRelay::confirmed(std::size_t bytes, std::uint64_t completes) {
   sent_bytes_ -= bytes;
   if (completes > 0) acknowledge_(completes);
+  if (completes >= owed_) owed_ = 0;
   retry();
 }
 

@@ -57,6 +57,8 @@ Result<agent::Verdict> choose(asio::io_context& io, const agent::Settings& setti
 
 /// libvirt, with what it needs around it in order.
 Result<std::unique_ptr<agent::Hypervisor>> connect(const agent::Settings& settings, bool kvm) {
+  auto made = agent::make_libvirt_root(settings);
+  if (!made) return made.error();
   if (settings.embeds_libvirt()) {
     auto settled = agent::settle_kvm_device(settings, kvm);
     if (!settled)

@@ -21,7 +21,9 @@ Result<int> purge(const Settings& settings, Hypervisor& hypervisor) {
   for (const auto& entry : std::filesystem::directory_iterator(folder, ignored))
     stop_passt(VmFiles(settings, entry.path().filename()));
   std::filesystem::remove_all(folder, ignored);
+  std::filesystem::remove_all(settings.state_dir + "/s", ignored);
   std::filesystem::remove(settings.state_dir + "/desired.json", ignored);
+  remove_libvirt_link(settings);
   return ended;
 }
 

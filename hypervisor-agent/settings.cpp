@@ -2,9 +2,39 @@
 
 #include <unistd.h>
 
+#include <charconv>
 #include <thread>
 
+#include "common/crypto/digest.hpp"
+
 namespace karreg::agent {
+
+namespace {
+/// Longest data folder for sockets inside it: sun_path holds 107 characters,
+/// "/agent/s/0123456789ab.guest" has 27.
+constexpr std::size_t max_data_dir = 80;
+/// Longest root of libvirt's embedded driver: it adds
+/// "/lib/qemu/domain-12345-karreg-instance_1234/monitor.sock".
+constexpr std::size_t max_libvirt_root = 51;
+
+/// @p root, or a short name for it (a symbolic link that is made later) when libvirt's sockets
+/// would get too long.
+std::string reachable_root(const std::string& root) {
+  if (root.size() <= max_libvirt_root) return root;
+  return (::geteuid() == 0 ? "/run/karreg-" : "/tmp/karreg-") +
+         crypto::sha256_hex(root).substr(0, 12);
+}
+
+bool is_loopback_prefix(const std::string& prefix) {
+  const std::string net = "127.";
+  if (!prefix.starts_with(net)) return false;
+  int number = 0;
+  const char* end = prefix.data() + prefix.size();
+  const auto [rest, ec] = std::from_chars(prefix.data() + net.size(), end, number);
+  // 127.0 is where everybody else listens.
+  return ec == std::errc() && rest == end && number >= 1 && number <= 255;
+}
+}  // namespace
 
 std::vector<Setting> declared_settings() {
   std::vector<Setting> all = {
@@ -35,10 +65,20 @@ Result<Settings> read_settings(const Config& config) {
     return Error(ErrorKind::invalid, "setting agent.host_id = \"" + s.host_id +
                                          "\" must be lower-case letters, digits and dashes");
   s.data_dir = config.text("data.dir");
+  if (!s.data_dir.starts_with('/'))
+    return Error(ErrorKind::invalid,
+                 "setting data.dir = \"" + s.data_dir + "\" must be an absolute path");
+  if (s.data_dir.size() > max_data_dir)
+    return Error(ErrorKind::invalid, "setting data.dir = \"" + s.data_dir +
+                                         "\" is too long for sockets inside it: " +
+                                         std::to_string(max_data_dir) + " characters at the most");
   s.state_dir = s.data_dir + "/agent";
   s.images_dir = config.text("agent.images_dir");
   s.libvirt_uri = config.text("agent.libvirt_uri");
-  if (s.libvirt_uri == "embed") s.libvirt_uri = "qemu:///embed?root=" + s.state_dir + "/libvirt";
+  if (s.libvirt_uri == "embed") {
+    s.libvirt_root = s.state_dir + "/libvirt";
+    s.libvirt_uri = "qemu:///embed?root=" + reachable_root(s.libvirt_root);
+  }
   s.accelerator = config.text("agent.accelerator");
   if (s.accelerator != "auto" && s.accelerator != "kvm" && s.accelerator != "tcg")
     return Error(ErrorKind::invalid,
@@ -50,9 +90,9 @@ Result<Settings> read_settings(const Config& config) {
   s.memory_mb = *memory > 0 ? *memory : machine * 3 / 4;
   s.vcpus = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   s.address_prefix = config.text("agent.address_prefix");
-  if (!s.address_prefix.starts_with("127."))
+  if (!is_loopback_prefix(s.address_prefix))
     return Error(ErrorKind::invalid, "setting agent.address_prefix = \"" + s.address_prefix +
-                                         "\" must lie in 127.0.0.0/8, such as 127.64");
+                                         "\" must be two numbers in 127.0.0.0/8, such as 127.64");
   s.qemu_user = config.text("agent.qemu_user");
   auto address = broker::address(config);
   if (!address) return address.error();

@@ -15,6 +15,8 @@ struct Settings {
   std::string state_dir;  ///< <data>/agent
   std::string images_dir;
   std::string libvirt_uri;
+  std::string
+      libvirt_root;  ///< folder of an embedded driver that the agent chose itself; else empty
   std::string accelerator;  ///< auto, kvm or tcg
   std::int64_t memory_mb = 0;
   int vcpus = 1;
