@@ -1,0 +1,265 @@
+// The agent with real libvirt, QEMU, passt and images.
+#include <arpa/inet.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "real_agent.hpp"
+
+using namespace karreg;
+using namespace std::chrono_literals;
+using Catch::Matchers::Contains;
+using test::eventually;
+using test::RealAgent;
+
+namespace {
+bool healthy(const wire::VmStatus& vm) {
+  return vm.healthy;
+}
+bool exited(const wire::VmStatus& vm) {
+  return vm.phase == "exited";
+}
+bool failed(const wire::VmStatus& vm) {
+  return vm.phase == "failed";
+}
+bool built(const wire::VmStatus& vm) {
+  return vm.phase == "built";
+}
+
+void check_nothing_is_left(const RealAgent& agent) {
+  eventually("QEMU and passt are gone", [&] {
+    return agent.processes("qemu-system").empty() && agent.processes("passt").empty();
+  });
+  CHECK(agent.remains() == std::vector<std::string>{});
+}
+}  // namespace
+
+TEST_CASE("a VM comes up, survives its agent, and goes without a trace", "[agent]") {
+  RealAgent agent;
+  auto spec = agent.static_site("instance_site");
+  spec.health.path = "/";
+  agent.desire({spec});
+  agent.start();
+
+  const auto up = agent.wait_for("instance_site", "healthy", healthy);
+  CHECK(up.phase == "running");
+  CHECK(up.address.starts_with("127.66."));
+  CHECK(up.stages.process_ms >= 0);
+  CHECK(up.stages.pid1_ms >= up.stages.process_ms);
+  CHECK(up.stages.exec_ms >= up.stages.pid1_ms);
+  CHECK(up.stages.listening_ms >= up.stages.exec_ms);
+  CHECK(up.stages.healthy_ms >= up.stages.listening_ms);
+  const auto page = test::get(up.address, "/");
+  REQUIRE(page);
+  CHECK(page->first == 200);
+  CHECK(page->second == "hello from instance_site");
+  const auto report = agent.report();
+  CHECK((report.accelerator == "tcg" || report.accelerator == "kvm"));
+  CHECK_FALSE(report.accelerator_detail.empty());
+  CHECK(report.generation > 0);
+  CHECK(report.memory_mb > 0);
+  const auto qemu = agent.processes("qemu-system");
+  REQUIRE(qemu.size() == 1);
+  REQUIRE(agent.processes("passt").size() == 1);
+
+  SECTION("killed and started again, the agent takes it over") {
+    const std::string first_boot = report.agent_boot;
+    agent.kill();
+    const auto meanwhile = test::get(up.address, "/");
+    REQUIRE(meanwhile);
+    CHECK(meanwhile->first == 200);
+    agent.start();
+    const auto adopted = agent.wait_for("instance_site", "healthy again", healthy);
+    CHECK(agent.report().agent_boot != first_boot);
+    CHECK(adopted.address == up.address);
+    CHECK(adopted.stages.healthy_ms == up.stages.healthy_ms);
+    CHECK(agent.processes("qemu-system") == qemu);
+    const auto after = test::get(up.address, "/");
+    REQUIRE(after);
+    CHECK(after->first == 200);
+    agent.desire({});
+    agent.wait_until_gone("instance_site");
+    check_nothing_is_left(agent);
+  }
+
+  SECTION("a VM whose process is killed has failed, and is not started again") {
+    ::kill(qemu[0], SIGKILL);
+    const auto dead = agent.wait_for("instance_site", "failed", failed);
+    CHECK_FALSE(dead.healthy);
+    CHECK_THAT(dead.detail, Contains("the VM ended without a word"));
+    agent.kill();
+    agent.start();
+    const auto still = agent.wait_for("instance_site", "failed still", failed);
+    CHECK(still.detail == dead.detail);
+    CHECK(agent.processes("qemu-system").empty());
+    agent.desire({});
+    agent.wait_until_gone("instance_site");
+    check_nothing_is_left(agent);
+  }
+
+  SECTION("a VM that ends while no agent watches has failed") {
+    agent.kill();
+    ::kill(qemu[0], SIGKILL);
+    eventually("QEMU is gone", [&] { return agent.processes("qemu-system").empty(); });
+    agent.start();
+    const auto dead = agent.wait_for("instance_site", "failed", failed);
+    CHECK(dead.detail == "the VM ended while no agent watched it");
+    agent.desire({});
+    agent.wait_until_gone("instance_site");
+    check_nothing_is_left(agent);
+  }
+
+  SECTION("a purge ends it when the agent has gone") {
+    agent.stop();
+    CHECK(agent.processes("qemu-system") == qemu);
+    CHECK(agent.purge() == "1 VMs ended\n");
+    check_nothing_is_left(agent);
+    CHECK(agent.purge() == "0 VMs ended\n");
+  }
+}
+
+TEST_CASE("an app that ends by itself is reported with its last lines, once", "[agent]") {
+  RealAgent agent;
+  agent.desire({agent.shell_app(
+      "instance_quits", "for i in $(seq 30); do echo line $i; done; echo oh no >&2; exit 3")});
+  agent.start();
+  const auto end = agent.wait_for("instance_quits", "exited", exited);
+  CHECK(end.detail == "the app exited with 3 before it listened on port 8080");
+  REQUIRE(end.last_lines.size() == 20);
+  CHECK(std::ranges::count(end.last_lines, "oh no") == 1);
+  CHECK(std::ranges::count(end.last_lines, "line 30") == 1);
+  const auto lines = agent.lines("instance_quits", "app");
+  CHECK(lines.size() == 31);
+  CHECK(lines.front() == "line 1");
+  // Its end is remembered: an instance lives once.
+  agent.kill();
+  agent.start();
+  const auto again = agent.wait_for("instance_quits", "exited still", exited);
+  CHECK(again.detail == end.detail);
+  CHECK(again.last_lines == end.last_lines);
+  CHECK(agent.processes("qemu-system").empty());
+  agent.desire({});
+  agent.wait_until_gone("instance_quits");
+  check_nothing_is_left(agent);
+}
+
+TEST_CASE("an app that never listens fails with a reason", "[agent]") {
+  RealAgent agent;
+  auto silent = agent.shell_app("instance_silent", "echo waiting; exec sleep 1000");
+  silent.start_timeout_ms = 8000;
+  auto shy = agent.static_site("instance_shy");
+  shy.run.pre_run =
+      "sed 's/listen 0.0.0.0/listen 127.0.0.1/' /usr/lib/karreg/serve-static > /tmp/shy";
+  shy.run.command = {"/bin/sh", "/tmp/shy", "/app"};
+  shy.start_timeout_ms = 15'000;
+  agent.desire({silent, shy});
+  agent.start();
+  const auto quiet = agent.wait_for("instance_silent", "failed", failed);
+  CHECK(quiet.detail ==
+        "it was not ready within 8 s: nothing listens on 0.0.0.0:8080; the app must listen on the "
+        "port in the environment variable PORT");
+  CHECK(quiet.last_lines == std::vector<std::string>{"waiting"});
+  const auto hidden = agent.wait_for("instance_shy", "failed", failed);
+  CHECK(hidden.detail ==
+        "it was not ready within 15 s: the app listens on 127.0.0.1:8080 only, where nothing "
+        "outside its VM can reach it; make it listen on 0.0.0.0:8080");
+  agent.desire({});
+  agent.wait_until_gone("instance_silent");
+  agent.wait_until_gone("instance_shy");
+  check_nothing_is_left(agent);
+}
+
+TEST_CASE("a missing part is a failure that names it", "[agent]") {
+  RealAgent agent;
+  auto spec = agent.static_site("instance_incomplete");
+  spec.artifact_digest = std::string(64, '0');
+  agent.desire({spec});
+  agent.start();
+  const auto end = agent.wait_for("instance_incomplete", "failed", failed);
+  CHECK_THAT(end.detail, Contains("the VM could not be started: the artifact disk /"));
+  CHECK_THAT(end.detail, Contains("/artifacts/" + std::string(64, '0') + " is missing"));
+  CHECK(agent.processes("passt").empty());
+  agent.desire({});
+  agent.wait_until_gone("instance_incomplete");
+  check_nothing_is_left(agent);
+}
+
+TEST_CASE("a build VM leaves its output and its log", "[agent]") {
+  RealAgent agent;
+  auto good = agent.build("instance_build", {{"make", "echo building; cp index.html copy.html"}});
+  agent.desire({good});
+  agent.start();
+  const auto end = agent.wait_for("instance_build", "built", built);
+  INFO(end.build.reason);
+  CHECK(end.build.ok);
+  CHECK(end.build.output_bytes > 0);
+  CHECK(end.build.output_bytes % 4096 == 0);
+  CHECK(end.address.empty());
+  const auto lines = agent.lines("instance_build", "build");
+  CHECK(std::ranges::count(lines, "building") == 1);
+  std::ifstream image(agent.build_folder(good.build_id) + "/output.img", std::ios::binary);
+  image.seekg(1024);
+  std::string magic(4, '\0');
+  image.read(magic.data(), 4);
+  CHECK(magic == "\xe2\xe1\xf5\xe0");  // of erofs, at its super block
+
+  auto bad = agent.build("instance_broken", {{"make", "echo about to fail; exit 7"}});
+  agent.desire({bad});
+  const auto broken = agent.wait_for("instance_broken", "built", built);
+  CHECK_FALSE(broken.build.ok);
+  CHECK(broken.build.failed_step == "make");
+  CHECK_THAT(broken.build.reason, Contains("exited with 7"));
+  CHECK(broken.last_lines.size() <= 20);
+  agent.desire({});
+  agent.wait_until_gone("instance_broken");
+  check_nothing_is_left(agent);
+}
+
+TEST_CASE("a guest does not reach what listens on the host's loopback", "[agent]") {
+  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  sockaddr_in in{};
+  in.sin_family = AF_INET;
+  in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  REQUIRE(::bind(listener, reinterpret_cast<const sockaddr*>(&in), sizeof in) == 0);
+  REQUIRE(::listen(listener, 8) == 0);
+  socklen_t size = sizeof in;
+  REQUIRE(::getsockname(listener, reinterpret_cast<sockaddr*>(&in), &size) == 0);
+  const std::string port = std::to_string(ntohs(in.sin_port));
+
+  RealAgent agent;
+  std::string command;
+  for (const char* address : {"10.0.2.2", "10.0.2.3", "127.0.0.1", "0.0.0.0"})
+    command += std::string("(timeout 5 bash -c 'exec 3<>/dev/tcp/") + address + "/" + port +
+               "' 2>/dev/null && echo reached " + address + " || echo no " + address + "); ";
+  agent.desire({agent.shell_app("instance_spy", command + "exit 0")});
+  agent.start();
+  const auto end = agent.wait_for("instance_spy", "exited", exited);
+  CHECK(end.last_lines ==
+        std::vector<std::string>{"no 10.0.2.2", "no 10.0.2.3", "no 127.0.0.1", "no 0.0.0.0"});
+  CHECK(::accept(listener, nullptr, nullptr) == -1);
+  ::close(listener);
+}
+
+TEST_CASE("what nobody knows is removed once a desired state is there", "[agent]") {
+  RealAgent agent;
+  test::write(agent.state_dir() + "/vms/instance_scraps/spec.json", "{");
+  test::write(agent.state_dir() + "/vms/instance_empty/scratch.qcow2", "x");
+  agent.start();
+  eventually("the folders are gone", [&] { return agent.remains().empty(); });
+}
+
+TEST_CASE("a stop in the middle of a boot is a stop", "[agent]") {
+  RealAgent agent;
+  agent.start();
+  agent.desire({agent.static_site("instance_brief")});
+  agent.wait_for("instance_brief", "booting",
+                 [](const wire::VmStatus& vm) { return vm.phase == "booting"; });
+  const auto begin = std::chrono::steady_clock::now();
+  agent.desire({});
+  agent.wait_until_gone("instance_brief");
+  // It does not wait for the grace of an app that was never started.
+  CHECK(std::chrono::steady_clock::now() - begin < 8s);
+  check_nothing_is_left(agent);
+}
