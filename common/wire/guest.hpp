@@ -17,7 +17,7 @@ namespace karreg::wire::guest {
 /// Name of the virtio-serial port, seen in the guest as /sys/class/virtio-ports/*/name.
 inline constexpr const char* port_name = "org.karreg.agent.0";
 inline constexpr int protocol_version = 1;
-inline constexpr std::size_t max_line_bytes = 256 * 1024;
+inline constexpr std::size_t max_line_bytes = std::size_t{256} * 1024;
 
 /// Serial numbers that tell the virtio disks apart (docs/contracts.md §4).
 namespace disk {

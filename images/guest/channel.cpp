@@ -15,7 +15,7 @@ namespace karreg::guest {
 namespace {
 /// More than this is not kept for an agent that does not read: logs wait in their own bounded
 /// buffer.
-constexpr std::size_t max_output = 1024 * 1024;
+constexpr std::size_t max_output = std::size_t{1024} * 1024;
 
 std::string find_port() {
   for (const auto& entry : std::filesystem::directory_iterator("/sys/class/virtio-ports")) {
@@ -48,7 +48,7 @@ void Channel::pump() {
     break;
   }
   while (connected_ && !out_.empty()) {
-    const ssize_t n = ::write(fd_, out_.data(), std::min<std::size_t>(out_.size(), 32 * 1024));
+    const ssize_t n = ::write(fd_, out_.data(), std::min(out_.size(), std::size_t{32} * 1024));
     if (n <= 0) break;
     out_.erase(0, static_cast<std::size_t>(n));
   }

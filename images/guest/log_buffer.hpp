@@ -17,7 +17,7 @@ using Clock = std::chrono::steady_clock;
 /// one.
 class LineSplitter {
  public:
-  static constexpr std::size_t max_line = 16 * 1024;
+  static constexpr std::size_t max_line = std::size_t{16} * 1024;
   /// Lines completed by @p bytes, without their newline (a carriage return before it is dropped
   /// too).
   std::vector<std::string> take(std::string_view bytes);
@@ -32,7 +32,8 @@ class LineSplitter {
 /// not sent yet are dropped and counted; the count travels with the next batch.
 class LogBuffer {
  public:
-  explicit LogBuffer(std::size_t capacity_bytes = 1024 * 1024) : capacity_(capacity_bytes) {}
+  explicit LogBuffer(std::size_t capacity_bytes = std::size_t{1024} * 1024)
+      : capacity_(capacity_bytes) {}
 
   void add(wire::guest::LogLine line, Clock::time_point now);
   /// The next batch to send, if it is time: a batch waits for company up to 50 ms, and at most
@@ -54,10 +55,10 @@ class LogBuffer {
     wire::guest::Log log;
     std::size_t bytes;
   };
-  static constexpr std::size_t window = 256 * 1024;
+  static constexpr std::size_t window = std::size_t{256} * 1024;
   /// A byte becomes at most six in JSON (a control character): the line stays below
   /// `wire::guest::max_line_bytes`.
-  static constexpr std::size_t batch_bytes = 40 * 1024;
+  static constexpr std::size_t batch_bytes = std::size_t{40} * 1024;
   static std::size_t cost(const wire::guest::LogLine& line) { return line.text.size() + 64; }
 
   std::size_t capacity_;

@@ -37,6 +37,15 @@ constexpr rlimit open_files{65'536, 524'288};
 /// Between SIGTERM and SIGKILL when a deadline has passed.
 constexpr auto overtime = 2s;
 
+/// The form that exec takes; valid as long as @p words.
+std::vector<char*> pointers(std::vector<std::string>& words) {
+  std::vector<char*> result;
+  result.reserve(words.size() + 1);
+  for (auto& word : words) result.push_back(word.data());
+  result.push_back(nullptr);
+  return result;
+}
+
 [[noreturn]] void become(const Child& child, int out, int err) {
   ::setsid();
   sigset_t none;
@@ -45,7 +54,7 @@ constexpr auto overtime = 2s;
   // Ignored signals survive exec: an app would see EPIPE where it expects to be ended.
   std::signal(SIGPIPE, SIG_DFL);
   const int null = ::open("/dev/null", O_RDONLY);
-  ::dup2(null, STDIN_FILENO);
+  if (null >= 0) ::dup2(null, STDIN_FILENO);
   ::dup2(out, STDOUT_FILENO);
   ::dup2(err, STDERR_FILENO);
   ::setrlimit(RLIMIT_NOFILE, &open_files);
@@ -68,14 +77,11 @@ constexpr auto overtime = 2s;
     ::_exit(126);
   }
   std::vector<std::string> entries;
-  for (const auto& [name, value] : child.env) entries.push_back(name + "=" + value);
-  std::vector<char*> env;
-  for (auto& entry : entries) env.push_back(entry.data());
-  env.push_back(nullptr);
+  entries.reserve(child.env.size());
+  for (const auto& [name, value] : child.env) entries.emplace_back(name).append("=").append(value);
+  const auto env = pointers(entries);
   auto words = child.argv;
-  std::vector<char*> argv;
-  for (auto& w : words) argv.push_back(w.data());
-  argv.push_back(nullptr);
+  const auto argv = pointers(words);
   // execvpe looks for the program in the caller's PATH, which PID 1 has none of.
   if (const auto path = child.env.find("PATH"); path != child.env.end())
     ::setenv("PATH", path->second.c_str(), 1);

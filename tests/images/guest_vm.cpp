@@ -33,6 +33,11 @@ std::string whole(const fs::path& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
+/// As the agent gives it under software emulation (docs/images.md).
+constexpr const char* kernel_command_line =
+    "console=ttyS0 quiet loglevel=4 panic=-1 reboot=t mitigations=off random.trust_cpu=on "
+    "no_timer_check noreplace-smp nolapic_timer";
+
 sockaddr_in loopback(int port) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -41,9 +46,15 @@ sockaddr_in loopback(int port) {
   return address;
 }
 
+int open_socket(int family) {
+  const int fd = ::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) throw std::runtime_error("no socket");
+  return fd;
+}
+
 /// A port that is free now; QEMU binds it itself.
 int free_port() {
-  const int probe = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int probe = open_socket(AF_INET);
   auto address = loopback(0);
   socklen_t length = sizeof address;
   auto* generic = reinterpret_cast<sockaddr*>(&address);
@@ -130,8 +141,7 @@ void GuestVm::start(const Images& images, const Options& options) {
       "-initrd",
       initrd,
       "-append",
-      "console=ttyS0 quiet loglevel=4 panic=-1 reboot=t mitigations=off random.trust_cpu=on "
-      "no_timer_check noreplace-smp nolapic_timer",
+      kernel_command_line,
       "-serial",
       "file:" + dir + "/console",
       "-device",
@@ -156,14 +166,17 @@ void GuestVm::start(const Images& images, const Options& options) {
                              "virtio-blk-pci,drive=" + disk.serial + ",serial=" + disk.serial});
   }
   std::vector<char*> words;
+  words.reserve(argv.size() + 1);
   for (auto& word : argv) words.push_back(word.data());
   words.push_back(nullptr);
   const std::string errors = dir + "/qemu.log";
   pid_ = ::fork();
   if (pid_ == 0) {
     const int log = ::open(errors.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    ::dup2(log, STDOUT_FILENO);
-    ::dup2(log, STDERR_FILENO);
+    if (log >= 0) {
+      ::dup2(log, STDOUT_FILENO);
+      ::dup2(log, STDERR_FILENO);
+    }
     ::execvp(words[0], words.data());
     ::_exit(127);
   }
@@ -185,7 +198,7 @@ void GuestVm::attach() {
   std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
   const auto until = Clock::now() + 20s;
   for (;;) {
-    socket_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    socket_ = open_socket(AF_UNIX);
     if (::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) break;
     ::close(socket_);
     socket_ = -1;
@@ -277,7 +290,7 @@ void GuestVm::expect_end(Seconds limit) {
 }
 
 std::string GuestVm::get(const std::string& target, Seconds limit) const {
-  const int client = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int client = open_socket(AF_INET);
   const auto address = loopback(port_);
   const std::string request = "GET " + target + " HTTP/1.0\r\nHost: test\r\n\r\n";
   std::string answer;
