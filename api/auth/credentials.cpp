@@ -106,7 +106,7 @@ Result<void> check_timestamp(const OAuthCredentials& credentials, std::int64_t n
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), time);
   if (parsed.ec != std::errc{} || parsed.ptr != text.data() + text.size())
     return refused("the OAuth timestamp is not a number");
-  if (std::abs(time - now_s) > 600)
+  if (time < now_s - 600 || time > now_s + 600)
     return refused("the OAuth timestamp is more than ten minutes off: check the clock");
   return ok();
 }

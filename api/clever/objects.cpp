@@ -58,6 +58,12 @@ std::optional<std::int64_t> parse_iso_time(const std::string& text) {
     return std::nullopt;
   tm.tm_year -= 1900;
   tm.tm_mon -= 1;
+  const std::tm wanted = tm;
+  const std::int64_t seconds = ::timegm(&tm);
+  // timegm() makes the first of the next month of a 32nd: what it had to change was no time.
+  if (tm.tm_mon != wanted.tm_mon || tm.tm_mday != wanted.tm_mday || tm.tm_hour != wanted.tm_hour ||
+      tm.tm_min != wanted.tm_min)
+    return std::nullopt;
   std::int64_t ms = 0;
   std::string rest = text.substr(static_cast<std::size_t>(consumed));
   if (rest.starts_with('.')) {
@@ -67,8 +73,17 @@ std::optional<std::int64_t> parse_iso_time(const std::string& text) {
       ms += (rest[i] - '0') * scale;
     rest = rest.substr(i);
   }
-  if (rest != "Z" && rest != "+00:00" && !rest.empty()) return std::nullopt;
-  return static_cast<std::int64_t>(::timegm(&tm)) * 1000 + ms;
+  int hours = 0;
+  int minutes = 0;
+  if (rest != "Z") {
+    consumed = 0;
+    const bool has_sign = rest.starts_with('+') || rest.starts_with('-');
+    if (!has_sign || std::sscanf(rest.c_str() + 1, "%2d:%2d%n", &hours, &minutes, &consumed) != 2 ||
+        static_cast<std::size_t>(consumed) + 1 != rest.size())
+      return std::nullopt;
+  }
+  const std::int64_t offset = (hours * 60 + minutes) * 60LL * (rest.starts_with('-') ? -1 : 1);
+  return (seconds - offset) * 1000 + ms;
 }
 
 std::string visit_url(const Settings& settings, const Vhost& vhost) {

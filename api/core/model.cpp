@@ -53,6 +53,28 @@ Result<void> check_flavor(const std::string& name) {
   return Error(ErrorKind::invalid, "there is no size \"" + name + "\"; there are " + names);
 }
 
+bool is_smaller_flavor(const std::string& a, const std::string& b) {
+  const auto place = [](const std::string& name) {
+    return std::ranges::find(flavors, name, &Flavor::name) - flavors.begin();
+  };
+  return place(a) < place(b);
+}
+
+Result<void> check_branch(const std::string& name) {
+  bool good = !name.empty() && name.size() <= 200 && name != "@" && name.front() != '-' &&
+              name.find_first_of(" ~^:?*[\\\x7f") == std::string::npos &&
+              std::ranges::none_of(name, [](char c) { return c >= 0 && c < 0x20; }) &&
+              name.find("..") == std::string::npos && name.find("@{") == std::string::npos;
+  for (std::size_t begin = 0; good && begin <= name.size();) {
+    const std::size_t end = std::min(name.find('/', begin), name.size());
+    const std::string part = name.substr(begin, end - begin);
+    good = !part.empty() && part.front() != '.' && part.back() != '.' && !part.ends_with(".lock");
+    begin = end + 1;
+  }
+  if (good) return ok();
+  return Error(ErrorKind::invalid, "\"" + name.substr(0, 80) + "\" is no name for a branch");
+}
+
 const std::vector<std::pair<std::string, std::string>>& variants() {
   static const std::vector<std::pair<std::string, std::string>> all = {
       {"auto", "Automatic"}, {"node", "Node.js"}, {"python", "Python"},
@@ -90,6 +112,7 @@ Result<Vhost> parse_fqdn(const std::string& fqdn) {
   }
   if (vhost.host.find('.') == std::string::npos) return bad("it has no dot");
   if (vhost.path.size() > 255 || vhost.path.find("//") != std::string::npos ||
+      vhost.path.find("/./") != std::string::npos || vhost.path.find("/../") != std::string::npos ||
       vhost.path.find_first_of(" ?#\\") != std::string::npos)
     return bad("the path is malformed");
   return vhost;

@@ -42,8 +42,10 @@ struct Vhost {
   std::string host;
   std::string path = "/";
   bool favourite = false;
-  /// "example.com/" or "example.com/api/": as clients see it.
-  std::string fqdn() const { return host + path; }
+  /// "example.com/" or "example.com/api": as clients see it.
+  std::string fqdn() const {
+    return path == "/" ? host + path : host + path.substr(0, path.size() - 1);
+  }
 };
 
 struct App {
@@ -111,6 +113,10 @@ Result<void> check_app_name(const std::string& name);
 Result<void> check_env_name(const std::string& name);
 Result<void> check_env_value(const std::string& name, const std::string& value);
 Result<void> check_flavor(const std::string& name);
+/// Whether @p a is a smaller size than @p b; both are known.
+bool is_smaller_flavor(const std::string& a, const std::string& b);
+/// A branch name as git-check-ref-format(1) has it.
+Result<void> check_branch(const std::string& name);
 /// The runtimes an owner may choose, with "auto" for: decide by the source.
 const std::vector<std::pair<std::string, std::string>>& variants();
 /// "Example.com/api" -> {example.com, /api/}. Error `invalid` for anything that is no host name
