@@ -12,6 +12,7 @@
 #include "api/git/receiver.hpp"
 #include "api/git/repositories.hpp"
 #include "api/janitor.hpp"
+#include "api/logs/follower.hpp"
 #include "api/stores/users_store.hpp"
 #include "common/async/run.hpp"
 #include "common/db/migrate.hpp"
@@ -55,7 +56,8 @@ Result<void> serve(const api::Settings& settings) {
   asio::io_context io(1);
   asio::thread_pool pool(8);
   asio::thread_pool log_pool(settings.log_readers);
-  const api::Services services{settings, *vault, database, publisher, pool, log_pool};
+  api::ReaderSlots log_slots(settings.log_readers);
+  const api::Services services{settings, *vault, database, publisher, pool, log_pool, log_slots};
   const api::Routes routes = all_routes(services);
   http::Server server(
       io.get_executor(),

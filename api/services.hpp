@@ -10,6 +10,8 @@
 
 namespace karreg::api {
 
+class ReaderSlots;
+
 /// What every part of the API uses. Lives as long as the server.
 struct Services {
   Settings settings;
@@ -18,6 +20,7 @@ struct Services {
   broker::Publisher& publisher;
   asio::thread_pool& pool;      ///< for transactions and libgit2
   asio::thread_pool& log_pool;  ///< one thread for each log that is followed
+  ReaderSlots& log_slots;       ///< as many as log_pool has threads
 };
 
 }  // namespace karreg::api

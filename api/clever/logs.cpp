@@ -18,6 +18,11 @@ namespace {
 /// Clients reconnect after four seconds of silence.
 constexpr auto heartbeat_interval = 1500ms;
 constexpr auto poll_time = 300ms;
+/// A finite stream ends after so many polls without a line: the first message takes its time.
+constexpr int quiet_polls = 4;
+/// Lines of different machines come a little out of order: how far behind the end of a finite
+/// stream is read.
+constexpr std::int64_t disorder_ms = 5000;
 /// What "recent history" means when no beginning is given.
 constexpr std::int64_t recent_ms = 15 * 60 * 1000;
 
@@ -32,6 +37,7 @@ struct Filter {
   bool passes(const FollowedLine& line) const {
     const std::int64_t ms = line.time_ns / 1'000'000;
     if (since_ms && ms < *since_ms) return false;
+    if (until_ms && ms > *until_ms) return false;
     if (!deployment.empty() && line.deployment_id != deployment) return false;
     if (!instances.empty() && std::ranges::find(instances, line.instance_id) == instances.end())
       return false;
@@ -56,7 +62,7 @@ Result<Filter> filter_of(const http::Request& request) {
       filter.text = value;
     } else if (name == "limit") {
       const auto parsed = std::from_chars(value.data(), value.data() + value.size(), filter.limit);
-      if (parsed.ec != std::errc{})
+      if (parsed.ec != std::errc{} || parsed.ptr != value.data() + value.size())
         return Error(ErrorKind::invalid,
                      "the parameter limit must be a number, not \"" + value + "\"");
     }
@@ -99,19 +105,22 @@ std::int64_t now_ms() {
 awaitable<void> follow(LogFollower& follower, const Filter& filter, http::ResponseWriter& writer) {
   std::size_t sent = 0;
   auto last_write = std::chrono::steady_clock::now() - heartbeat_interval;
+  int quiet = 0;
   std::string end;
   while (end.empty()) {
     auto lines = co_await follower.next(poll_time);
+    quiet = lines.empty() && !follower.away() ? quiet + 1 : 0;
     std::string out;
     for (const auto& line : lines) {
-      if (filter.until_ms && line.time_ns / 1'000'000 > *filter.until_ms) end = "UNTIL_REACHED";
+      if (filter.until_ms && line.time_ns / 1'000'000 > *filter.until_ms + disorder_ms)
+        end = "UNTIL_REACHED";
       if (!end.empty()) break;
       if (!filter.passes(line)) continue;
       out += event_of(line);
       if (filter.limit > 0 && ++sent >= filter.limit) end = "LIMIT_REACHED";
     }
     // Nothing more in the stream although the asked-for time is over.
-    if (lines.empty() && !follower.away() && filter.until_ms && now_ms() > *filter.until_ms + 1000)
+    if (quiet >= quiet_polls && filter.until_ms && now_ms() > *filter.until_ms + 1000)
       end = "UNTIL_REACHED";
     const auto now = std::chrono::steady_clock::now();
     if (out.empty() && now - last_write >= heartbeat_interval)
@@ -141,6 +150,11 @@ awaitable<void> stream(const Services& services, http::Request& request,
   auto began = co_await offload(services.pool, look);
   if (!began) {
     co_await writer.send(http::error_response(began.error()));
+    co_return;
+  }
+  if (!services.log_slots.available()) {
+    co_await writer.send(http::error_response(
+        503, "too many logs are being read at this moment; try again in a little while"));
     co_return;
   }
   const std::int64_t from_ms = filter->since_ms.value_or(began->value_or(now_ms() - recent_ms));

@@ -49,6 +49,8 @@ int connect_to_api() {
   const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
+  if (std::strlen(path) >= sizeof address.sun_path)
+    throw std::runtime_error("the path of the platform's hook socket is too long");
   std::strncpy(address.sun_path, path, sizeof address.sun_path - 1);
   if (fd < 0 || ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
     throw std::runtime_error("the platform does not answer; try again in a moment");
@@ -106,13 +108,14 @@ void converse() {
     if (const auto command = parse_command(payload))
       commands.push_back(
           {{"old", command->old_id}, {"new", command->new_id}, {"ref", command->ref}});
-  bool detach = value(env_detach) == "1";
+  json options = json::array();
   if (options_offered)
-    for (const auto& option : read_section(reader)) detach = detach || option.starts_with("detach");
+    for (const auto& option : read_section(reader)) options.push_back(option);
   const int api = connect_to_api();
   const json request = {{"app", value(env_app)},
                         {"user", value(env_user)},
-                        {"detach", detach},
+                        {"polls", value(env_polls) == "1"},
+                        {"options", options},
                         {"commands", commands}};
   write_all(api, request.dump() + "\n");
   relay(api);

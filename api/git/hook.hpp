@@ -9,7 +9,8 @@ namespace karreg::api::git {
 inline constexpr const char* env_socket = "KARREG_HOOK_SOCKET";
 inline constexpr const char* env_app = "KARREG_APP_ID";
 inline constexpr const char* env_user = "KARREG_USER_ID";
-inline constexpr const char* env_detach = "KARREG_PUSH_DETACH";
+/// "1": the client does not read progress, it polls the API by itself.
+inline constexpr const char* env_polls = "KARREG_PUSH_POLLS";
 
 /// Runs the hook on stdin, stdout and stderr; the body of `karreg-api hook proc-receive`. Returns
 /// its exit code.

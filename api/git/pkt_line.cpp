@@ -27,6 +27,16 @@ std::optional<PktReader::Packet> PktReader::next() {
   return packet;
 }
 
+bool holds_packet(std::string_view bytes) {
+  PktReader reader;
+  reader.feed(bytes);
+  try {
+    return reader.next().has_value();
+  } catch (const std::runtime_error&) {
+    return true;
+  }
+}
+
 std::optional<RefCommand> parse_command(std::string_view payload) {
   while (!payload.empty() && (payload.back() == '\n' || payload.back() == '\0'))
     payload.remove_suffix(1);

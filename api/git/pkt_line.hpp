@@ -28,6 +28,9 @@ class PktReader {
   std::string buffer_;
 };
 
+/// Whether @p bytes hold a whole packet, or can never do so.
+bool holds_packet(std::string_view bytes);
+
 /// One ref update that a push asks for.
 struct RefCommand {
   std::string old_id;

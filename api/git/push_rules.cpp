@@ -42,4 +42,17 @@ std::vector<Verdict> judge(const std::vector<RefCommand>& commands,
   return verdicts;
 }
 
+std::string reason_line(const std::string& text) {
+  std::string line = text.substr(0, text.find('\n'));
+  if (line.size() > 500) {
+    // Not in the middle of a letter (UTF-8).
+    std::size_t end = 500;
+    while (end > 0 && (static_cast<unsigned char>(line[end]) & 0xC0U) == 0x80) --end;
+    line.resize(end);
+  }
+  for (char& c : line)
+    if ((c >= 0 && c < 0x20) || c == 0x7f) c = ' ';
+  return line;
+}
+
 }  // namespace karreg::api::git

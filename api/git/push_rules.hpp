@@ -25,4 +25,8 @@ std::string branch_of(const std::string& ref);
 std::vector<Verdict> judge(const std::vector<RefCommand>& commands,
                            const std::optional<std::string>& deploying_branch);
 
+/// @p text as the reason of a refused ref: its first line, without control characters, at most 500
+/// bytes.
+std::string reason_line(const std::string& text);
+
 }  // namespace karreg::api::git

@@ -1,15 +1,17 @@
 #include "api/git/push_server.hpp"
 
 #include <fmt/format.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <boost/asio/read_until.hpp>
-#include <boost/asio/write.hpp>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "api/clever/objects.hpp"
+#include "api/git/push_rules.hpp"
 #include "api/git/repositories.hpp"
+#include "api/logs/follower.hpp"
 #include "api/stores/apps_store.hpp"
 #include "api/stores/users_store.hpp"
 #include "common/async/offload.hpp"
@@ -23,12 +25,16 @@ using nlohmann::json;
 namespace {
 
 constexpr auto poll_time = 300ms;
-const std::string zero_id(40, '0');
+/// How long lines are awaited that were written before the deployment ended.
+constexpr int quiet_polls_after_end = 2;
+constexpr auto longest_after_end = 5s;
+const std::string step = "-----> ";
 
 struct PushRequest {
   std::string app_id;
   std::string user_id;
-  bool detach = false;
+  bool waits = true;  ///< false: the pusher wants the answer as soon as the deployment is recorded
+  std::vector<std::string> unknown_options;
   std::vector<RefCommand> commands;
 };
 
@@ -39,81 +45,57 @@ struct Accepted {
   bool attached = false;                 ///< it had been requested by an earlier push
 };
 
-std::optional<PushRequest> parse(const std::string& line) {
+Result<PushRequest> parse(const std::string& line) {
   const auto j = json::parse(line, nullptr, false);
-  if (!j.is_object()) return std::nullopt;
-  PushRequest request{j.value("app", ""), j.value("user", ""), j.value("detach", false), {}};
-  for (const auto& command : j.value("commands", json::array()))
-    request.commands.push_back(
-        {command.value("old", ""), command.value("new", ""), command.value("ref", "")});
-  return request;
+  try {
+    PushRequest request;
+    request.app_id = j.at("app").get<std::string>();
+    request.user_id = j.at("user").get<std::string>();
+    request.waits = !j.at("polls").get<bool>();
+    for (const auto& option : j.at("options")) {
+      const auto text = option.get<std::string>();
+      if (text == "detach")
+        request.waits = false;
+      else
+        request.unknown_options.push_back(text);
+    }
+    for (const auto& command : j.at("commands"))
+      request.commands.push_back({command.at("old"), command.at("new"), command.at("ref")});
+    return request;
+  } catch (const json::exception& e) {
+    return Error(ErrorKind::invalid,
+                 std::string("the git hook is of another version: ") + e.what());
+  }
 }
 
-std::string branch_of(const std::string& ref) {
-  const std::string prefix = "refs/heads/";
-  return ref.starts_with(prefix) ? ref.substr(prefix.size()) : std::string();
+Result<App> app_of(pqxx::work& work, const PushRequest& request) {
+  auto user = get_user(work, request.user_id);
+  if (!user) return user.error();
+  return get_app(work, {user->id, user->email, user->name, {}, 0, false}, request.app_id);
 }
 
-bool deploys(const App& app, const std::string& branch) {
-  return app.branch ? branch == *app.branch : branch == "master" || branch == "main";
-}
-
-/// A hook's connection: lines for the pusher, verdicts on refs.
-class Pusher {
- public:
-  explicit Pusher(asio::local::stream_protocol::socket& socket) : socket_(socket) {}
-
-  awaitable<void> line(std::string text) {
-    const json message = {{"type", "line"}, {"text", std::move(text)}};
-    co_await put(message);
-  }
-  awaitable<void> result(std::string ref, bool ok, std::string reason) {
-    const json message = {
-        {"type", "result"}, {"ref", std::move(ref)}, {"ok", ok}, {"reason", std::move(reason)}};
-    co_await put(message);
-  }
-  awaitable<void> end() {
-    const json message = {{"type", "end"}};
-    co_await put(message);
-  }
-  /// Whether the pusher has left.
-  bool gone() {
-    if (gone_) return true;
-    char byte = 0;
-    const ssize_t n = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    gone_ = n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
-    return gone_;
-  }
-
- private:
-  awaitable<void> put(const json& message) {
-    if (gone_) co_return;
-    const std::string text = message.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
-    auto [ec, n] = co_await asio::async_write(socket_, asio::buffer(text), as_result);
-    if (ec) gone_ = true;
-  }
-  asio::local::stream_protocol::socket& socket_;
-  bool gone_ = false;
-};
-
+/// Finds or records the deployment of @p command.
 Result<Accepted> accept(const Services& services, const PushRequest& request,
-                        const RefCommand* command) {
+                        const RefCommand& command) {
   return services.database.transact([&](pqxx::work& work) -> Result<Accepted> {
     auto user = get_user(work, request.user_id);
     if (!user) return user.error();
-    auto app = get_app(work, {user->id, user->email, user->name, {}, 0, false}, request.app_id);
+    auto app = app_of(work, request);
     if (!app) return app.error();
     Accepted accepted{*app, std::nullopt, false};
-    if (command == nullptr) return accepted;
     for (const auto& deployment : list_deployments(work, app->id, 5)) {
-      if (deployment.state != "WIP" || deployment.commit != command->new_id) continue;
+      if (deployment.state != "WIP" || deployment.commit != command.new_id) continue;
       accepted.deployment = deployment;
       accepted.attached = true;
       return accepted;
     }
-    if (app->serving_deployment && app->commit == command->new_id) return accepted;
+    if (app->commit == command.new_id) {
+      auto current = serves_as_wanted(work, services.vault, *app);
+      if (!current) return current.error();
+      if (*current) return accepted;
+    }
     auto deployment = request_deployment(work, services.vault, *app,
-                                         {"DEPLOY", "Git push", user->name, command->new_id, true});
+                                         {"DEPLOY", "Git push", user->name, command.new_id, true});
     if (!deployment) return deployment.error();
     accepted.deployment = *deployment;
     return accepted;
@@ -135,29 +117,37 @@ awaitable<Deployment> show(const Services& services, Pusher& pusher, Deployment 
   LogFollower follower(services, deployment.app_id,
                        {broker::StreamStart::At::time, 0, deployment.requested_ms / 1000 - 1});
   bool said_away = false;
-  int quiet_rounds_after_end = 0;
+  int quiet_polls = 0;
+  auto next_look = std::chrono::steady_clock::now();
+  std::optional<SteadyTime> ended;
   while (!pusher.gone()) {
     auto lines = co_await follower.next(poll_time);
     for (auto& line : lines) {
       if (line.deployment_id != deployment.uuid) continue;
-      const std::string prefix = line.service == "karreg" ? "-----> " : "       ";
+      const std::string prefix = line.service == "karreg" ? step : "       ";
       co_await pusher.line(prefix + line.message);
     }
     if (follower.away() && !said_away) {
       said_away = true;
-      co_await pusher.line("-----> The live log is away for the moment; the deployment goes on");
+      co_await pusher.line(step + "The live log is away for the moment; the deployment goes on");
     }
-    if (!lines.empty()) continue;
-    // The state is read between messages, so that the log is shown up to the end.
-    if (deployment.state != "WIP" && ++quiet_rounds_after_end >= 2) break;
+    const auto now = std::chrono::steady_clock::now();
+    if (ended) {
+      // The last lines come a little later than the end itself.
+      quiet_polls = lines.empty() ? quiet_polls + 1 : 0;
+      if (quiet_polls >= quiet_polls_after_end || now > *ended + longest_after_end) break;
+      continue;
+    }
+    if (now < next_look) continue;
+    next_look = now + poll_time;
     auto fresh = co_await look(services, deployment.app_id, deployment.uuid);
-    if (fresh) deployment = *fresh;
+    if (!fresh) continue;  // the database is away: the deployment goes on
+    if (follower.away() && fresh->phase != deployment.phase)
+      co_await pusher.line(step + "Now: " + fresh->phase);
+    deployment = *fresh;
+    if (deployment.state != "WIP") ended = now;
   }
   co_return deployment;
-}
-
-std::string first_line(const std::string& text) {
-  return text.substr(0, text.find('\n'));
 }
 
 /// Moves the branch for a pusher who did not wait for the verdict.
@@ -165,24 +155,36 @@ void move_for_absent(const Services& services, const PushRequest& request,
                      const RefCommand& command) {
   auto moved = move_branch(services.settings, request.app_id, branch_of(command.ref),
                            command.old_id, command.new_id);
-  if (!moved)
+  if (moved)
+    log::info("pusher left, the deployment goes on",
+              {log::field("app", request.app_id), log::field("commit", command.new_id)});
+  else
     log::warn("branch not moved",
               {log::field("app", request.app_id), log::field("why", moved.error().message())});
 }
 
+std::string verdict_text(const Deployment& deployment) {
+  const bool cancelled = deployment.state == "CANCELLED";
+  std::string text =
+      fmt::format("deployment {} {}", deployment.number, cancelled ? "was cancelled" : "failed");
+  if (!deployment.message.empty()) text += ": " + deployment.message;
+  return text;
+}
+
 awaitable<void> deploy(const Services& services, Pusher& pusher, const PushRequest& request,
                        const RefCommand& command) {
-  auto begin = [&] { return accept(services, request, &command); };
+  auto begin = [&] { return accept(services, request, command); };
   auto accepted = co_await offload(services.pool, begin);
   if (!accepted) {
-    co_await pusher.result(command.ref, false, first_line(accepted.error().message()));
+    co_await pusher.refuse(command.ref, accepted.error().message());
     co_return;
   }
   const App& app = accepted->app;
+  const std::string commit = command.new_id.substr(0, 8);
   if (!accepted->deployment) {
-    co_await pusher.line("-----> Commit " + command.new_id.substr(0, 8) + " of " + app.name +
-                         " is in service already");
-    co_await pusher.result(command.ref, true, "");
+    co_await pusher.line(
+        fmt::format("{}Commit {} of {} is in service already", step, commit, app.name));
+    co_await pusher.accept(command.ref);
     co_return;
   }
   Deployment deployment = *accepted->deployment;
@@ -193,13 +195,15 @@ awaitable<void> deploy(const Services& services, Pusher& pusher, const PushReque
   if (!kept)
     log::error("commit not kept",
                {log::field("app", app.id), log::field("why", kept.error().message())});
-  co_await pusher.line(fmt::format("-----> Deployment {} of {} ({})", deployment.number, app.name,
-                                   command.new_id.substr(0, 8)));
-  if (request.detach) {
-    co_await pusher.result(command.ref, true, "");
+  co_await pusher.line(
+      fmt::format("{}Deployment {} of {} ({})", step, deployment.number, app.name, commit));
+  if (!request.waits) {
+    co_await pusher.line(step + "It goes on without this push: see the application's activity");
+    co_await pusher.accept(command.ref);
     co_return;
   }
-  if (accepted->attached) co_await pusher.line("-----> It is on its way already: showing it");
+  if (accepted->attached)
+    co_await pusher.line(step + "It was begun by an earlier push: here is how it goes");
   deployment = co_await show(services, pusher, deployment);
   if (pusher.gone()) {
     auto move = [&] { move_for_absent(services, request, command); };
@@ -208,13 +212,37 @@ awaitable<void> deploy(const Services& services, Pusher& pusher, const PushReque
   }
   if (deployment.state == "OK") {
     if (!app.vhosts.empty())
-      co_await pusher.line("-----> " + clever::visit_url(services.settings, app.vhosts.front()));
-    co_await pusher.result(command.ref, true, "");
+      co_await pusher.line(step + clever::visit_url(services.settings, app.vhosts.front()));
+    co_await pusher.accept(command.ref);
   } else {
-    const std::string verb =
-        deployment.state == "CANCELLED" ? "deployment cancelled: " : "deployment failed: ";
-    co_await pusher.result(command.ref, false, verb + first_line(deployment.message));
+    co_await pusher.refuse(command.ref, verdict_text(deployment));
   }
+}
+
+/// One push, whose app is known to be the pusher's.
+awaitable<void> answer(const Services& services, Pusher& pusher, const PushRequest& request,
+                       const App& app) {
+  for (const auto& option : request.unknown_options)
+    co_await pusher.line(step + "The push option \"" + option +
+                         "\" is not known here and is ignored; there is: detach");
+  const auto verdicts = judge(request.commands, app.branch);
+  const RefCommand* deploying = nullptr;
+  for (std::size_t i = 0; i < verdicts.size(); ++i) {
+    const auto& command = request.commands[i];
+    switch (verdicts[i].kind) {
+      case Verdict::Kind::deploy:
+        deploying = &command;
+        break;
+      case Verdict::Kind::store:
+        co_await pusher.line(step + verdicts[i].text);
+        co_await pusher.accept(command.ref);
+        break;
+      case Verdict::Kind::refuse:
+        co_await pusher.refuse(command.ref, verdicts[i].text);
+        break;
+    }
+  }
+  if (deploying != nullptr) co_await deploy(services, pusher, request, *deploying);
 }
 
 }  // namespace
@@ -247,37 +275,28 @@ awaitable<void> PushServer::listen() {
   }
 }
 
-awaitable<void> PushServer::serve(Socket socket) {
+awaitable<void> PushServer::serve(Pusher::Socket socket) {
   std::string buffer;
   auto [ec, n] = co_await asio::async_read_until(socket, asio::dynamic_buffer(buffer, 1024 * 1024),
                                                  '\n', as_result);
   if (ec) co_return;
   auto request = parse(buffer.substr(0, n));
-  if (!request) co_return;
-  Pusher pusher(socket);
-  auto glance = [&] { return accept(services_, *request, nullptr); };
-  auto known = co_await offload(services_.pool, glance);
-  const RefCommand* deploying = nullptr;
-  for (const auto& command : request->commands) {
-    const std::string branch = branch_of(command.ref);
-    if (!known) {
-      co_await pusher.result(command.ref, false, first_line(known.error().message()));
-    } else if (command.new_id == zero_id) {
-      co_await pusher.result(command.ref, false, "deleting a branch is not offered");
-    } else if (!deploys(known->app, branch)) {
-      co_await pusher.line(
-          fmt::format("-----> Branch {} is stored; pushes to {} deploy. To deploy this one: git "
-                      "push <remote> {}:{}",
-                      branch, known->app.branch.value_or("master or main"), branch,
-                      known->app.branch.value_or("master")));
-      co_await pusher.result(command.ref, true, "");
-    } else if (deploying != nullptr) {
-      co_await pusher.result(command.ref, false, "push one deploying branch at a time");
-    } else {
-      deploying = &command;
-    }
+  if (!request) {
+    log::error("push not understood", {log::field("why", request.error().message())});
+    co_return;
   }
-  if (deploying != nullptr) co_await deploy(services_, pusher, *request, *deploying);
+  Pusher pusher(socket);
+  auto glance = [&] {
+    return services_.database.transact(
+        [&](pqxx::work& work) -> Result<App> { return app_of(work, *request); });
+  };
+  auto app = co_await offload(services_.pool, glance);
+  if (app) {
+    co_await answer(services_, pusher, *request, *app);
+  } else {
+    for (const auto& command : request->commands)
+      co_await pusher.refuse(command.ref, app.error().message());
+  }
   co_await pusher.end();
 }
 

@@ -1,9 +1,6 @@
 #pragma once
 
-#include <boost/asio/local/stream_protocol.hpp>
-
-#include "api/git/pkt_line.hpp"
-#include "api/logs/follower.hpp"
+#include "api/git/pusher.hpp"
 #include "api/services.hpp"
 #include "common/async/task_group.hpp"
 
@@ -23,9 +20,8 @@ class PushServer {
   awaitable<void> stop();
 
  private:
-  using Socket = asio::local::stream_protocol::socket;
   awaitable<void> listen();
-  awaitable<void> serve(Socket socket);
+  awaitable<void> serve(Pusher::Socket socket);
 
   asio::any_io_executor executor_;
   const Services& services_;

@@ -6,9 +6,11 @@
 
 #include "api/git/hook.hpp"
 #include "api/git/pkt_line.hpp"
+#include "api/git/repositories.hpp"
 #include "api/stores/apps_store.hpp"
 #include "common/async/offload.hpp"
 #include "common/async/process.hpp"
+#include "common/async/task_group.hpp"
 #include "common/log.hpp"
 
 namespace karreg::api::git {
@@ -18,6 +20,8 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr std::size_t max_head = 16 * 1024;
+/// For the rest of a body of which git wants no more.
+constexpr auto longest_rest = 60s;
 
 /// git shows the body of a refusal to its user when it is plain text.
 http::Response refusal(int status, const std::string& text) {
@@ -65,22 +69,47 @@ Process::Options backend_options(const Services& services, const http::Request& 
   return options;
 }
 
-/// Feeds the request's body to the child. @p first: bytes read before it was started.
-awaitable<bool> feed(http::Request& request, Process& process, std::string first) {
+/// One run of the backend, shared by the side that feeds it and the side that passes its answer on.
+struct Run {
+  Run(http::Request& request_in, http::ResponseWriter& writer_in, Process& process_in,
+      const asio::any_io_executor& executor)
+      : request(request_in),
+        writer(writer_in),
+        process(process_in),
+        fed_event(executor, SteadyTime::max()) {}
+  http::Request& request;
+  http::ResponseWriter& writer;
+  Process& process;
+  bool fed = false;
+  asio::steady_timer fed_event;  ///< cancelled once fed
+};
+
+/// Gives the request's body to the child. What the child does not take any more (it has heard
+/// enough, its answer says why) is read all the same, so that the client reads the answer instead
+/// of seeing its connection reset. Then watches the client: git must not work for nobody.
+awaitable<void> feed(Run& run, std::string first) {
   std::array<char, 64 * 1024> piece{};
   std::string pending = std::move(first);
+  bool taking = true;
+  bool there = true;
   for (;;) {
-    if (!pending.empty()) {
-      auto written = co_await process.write(pending);
-      if (!written) break;  // it has heard enough: its answer says why
+    if (taking && !pending.empty()) {
+      auto written = co_await run.process.write(pending);
+      taking = written.has_value();
     }
-    auto n = co_await request.read_some(piece);
-    if (!n) co_return false;
-    if (*n == 0) break;
+    auto n = co_await run.request.read_some(piece);
+    there = n.has_value();
+    if (!there || *n == 0) break;
     pending.assign(piece.data(), *n);
   }
-  process.close_stdin();
-  co_return true;
+  if (!there) run.process.kill(SIGTERM);
+  run.process.close_stdin();
+  run.fed = true;
+  run.fed_event.cancel();
+  if (!there) co_return;
+  co_await run.writer.peer_gone();
+  auto state = co_await asio::this_coro::cancellation_state;
+  if (state.cancelled() == asio::cancellation_type::none) run.process.kill(SIGTERM);
 }
 
 /// The CGI head (RFC 3875 §6): status and headers.
@@ -106,32 +135,34 @@ CgiHead parse_head(std::string_view text) {
   return head;
 }
 
-/// Passes the child's answer on. Returns false when the client is gone.
-awaitable<bool> answer(Process& process, http::ResponseWriter& writer) {
+/// Passes the child's answer on.
+awaitable<void> pass_answer(Run& run) {
   std::array<char, 16 * 1024> piece{};
   std::string head;
   std::size_t end = std::string::npos;
-  while (end == std::string::npos && head.size() < max_head) {
-    const std::size_t n = co_await process.read_stdout(piece);
-    if (n == 0) break;
+  // With the first byte of the body: until then the client is let speak.
+  while (end == std::string::npos || head.size() == end + 4) {
+    const std::size_t n = co_await run.process.read_stdout(piece);
+    if (n == 0 || head.size() > max_head) break;
     head.append(piece.data(), n);
     end = head.find("\r\n\r\n");
   }
   if (end == std::string::npos) {
-    co_await writer.send(refusal(500, "git did not answer"));
-    co_return true;
+    co_await run.writer.send(refusal(500, "git did not answer; the log of the API says more"));
+    co_return;
   }
   auto parsed = parse_head(std::string_view(head).substr(0, end + 2));
-  co_await writer.start(parsed.status, std::move(parsed.headers));
-  auto written = co_await writer.write(std::string_view(head).substr(end + 4));
+  co_await run.writer.start(parsed.status, std::move(parsed.headers));
+  auto written = co_await run.writer.write(std::string_view(head).substr(end + 4));
   while (written) {
-    const std::size_t n = co_await process.read_stdout(piece);
+    const std::size_t n = co_await run.process.read_stdout(piece);
     if (n == 0) break;
-    written = co_await writer.write({piece.data(), n});
+    written = co_await run.writer.write({piece.data(), n});
   }
-  if (!written) co_return false;
-  co_await writer.finish();
-  co_return true;
+  if (written)
+    co_await run.writer.finish();
+  else
+    run.process.kill(SIGTERM);
 }
 
 awaitable<void> log_errors(Process& process, std::string app_id) {
@@ -143,10 +174,30 @@ awaitable<void> log_errors(Process& process, std::string app_id) {
   }
 }
 
-awaitable<void> end_when_client_leaves(http::ResponseWriter& writer, Process& process) {
-  co_await writer.peer_gone();
-  auto state = co_await asio::this_coro::cancellation_state;
-  if (state.cancelled() == asio::cancellation_type::none) process.kill(SIGTERM);
+/// The first bytes of the body: at least the first packet when it has one, which names the client.
+awaitable<Result<std::string>> first_bytes(http::Request& request) {
+  std::string first;
+  std::array<char, 4096> piece{};
+  while (first.size() < piece.size()) {
+    auto n = co_await request.read_some(piece);
+    if (!n) co_return n.error();
+    if (*n == 0) break;
+    first.append(piece.data(), *n);
+    if (holds_packet(first)) break;
+  }
+  co_return first;
+}
+
+awaitable<void> converse(Run& run, TaskGroup& feeder, TaskGroup& errors, const std::string& app_id,
+                         std::string first) {
+  errors.spawn("git errors", log_errors(run.process, app_id));
+  feeder.spawn("git input", feed(run, std::move(first)));
+  co_await pass_answer(run);
+  co_await run.process.wait();
+  if (!run.fed) {
+    run.fed_event.expires_after(longest_rest);
+    co_await run.fed_event.async_wait(as_result);
+  }
 }
 
 awaitable<void> run_backend(const Services& services, http::Request& request,
@@ -155,11 +206,10 @@ awaitable<void> run_backend(const Services& services, http::Request& request,
   auto options = backend_options(services, request, app_id, rest, identity);
   std::string first;
   if (rest == "git-receive-pack" && request.method == "POST") {
-    std::array<char, 4096> piece{};
-    auto n = co_await request.read_some(piece);
-    if (!n) co_return;
-    first.assign(piece.data(), *n);
-    if (is_polling_client(first)) options.env[env_detach] = "1";
+    auto bytes = co_await first_bytes(request);
+    if (!bytes) co_return;
+    first = std::move(*bytes);
+    if (is_polling_client(first)) options.env[env_polls] = "1";
   }
   auto executor = co_await asio::this_coro::executor;
   auto started = Process::start(executor, options);
@@ -167,20 +217,22 @@ awaitable<void> run_backend(const Services& services, http::Request& request,
     co_await writer.send(refusal(500, started.error().message()));
     co_return;
   }
-  Process process = std::move(*started);
-  TaskGroup helpers(executor);
-  helpers.spawn("git errors", log_errors(process, app_id));
-  const bool fed = co_await feed(request, process, std::move(first));
-  if (fed) {
-    helpers.spawn("git client", end_when_client_leaves(writer, process));
-    const bool there = co_await answer(process, writer);
-    if (!there) process.kill(SIGTERM);
-  } else {
-    process.kill(SIGTERM);
+  Run run(request, writer, *started, executor);
+  TaskGroup feeder(executor);
+  TaskGroup errors(executor);
+  std::exception_ptr failure;
+  try {
+    co_await converse(run, feeder, errors, app_id, std::move(first));
+  } catch (...) {
+    failure = std::current_exception();
+    run.process.kill(SIGKILL);
   }
-  process.close_stdin();
-  co_await process.wait();
-  co_await helpers.stop(200ms);
+  // The helpers use what lives here: they end first, whatever happens.
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  co_await feeder.stop(0ms);
+  co_await errors.stop(200ms);
+  co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
+  if (failure) std::rethrow_exception(failure);
 }
 
 awaitable<void> serve(const Services& services, http::Request& request,
@@ -204,13 +256,22 @@ awaitable<void> serve(const Services& services, http::Request& request,
     co_return;
   }
   auto look = [&] {
-    return services.database.transact(
-        [&](pqxx::work& work) -> Result<App> { return get_app(work, *identity, app_id); });
+    return services.database.transact([&](pqxx::work& work) -> Result<void> {
+      auto app = get_app(work, *identity, app_id);
+      if (!app) return app.error();
+      if (!known_service)
+        return Error(ErrorKind::not_found, "git repositories have nothing at /" + rest);
+      if (!has_repository(services.settings, app_id))
+        return Error(ErrorKind::internal, "the repository of " + app->name +
+                                              " is missing on this platform: its operator has to "
+                                              "restore " +
+                                              app_id + ".git");
+      return ok();
+    });
   };
-  auto app = co_await offload(services.pool, look);
-  if (!app || !known_service) {
-    const std::string why = app ? "there is nothing at this path" : app.error().message();
-    co_await writer.send(refusal(app ? 404 : http_status(app.error().kind()), why));
+  auto allowed = co_await offload(services.pool, look);
+  if (!allowed) {
+    co_await writer.send(refusal(http_status(allowed.error().kind()), allowed.error().message()));
     co_return;
   }
   co_await run_backend(services, request, writer, app_id, rest, *identity);

@@ -59,6 +59,16 @@ Result<git_oid> parse_oid(const std::string& text) {
 
 }  // namespace
 
+bool has_repository(const Settings& settings, const std::string& app_id) {
+  std::error_code ignored;
+  return std::filesystem::exists(repository_path(settings, app_id) + "/HEAD", ignored);
+}
+
+bool has_commit(const Settings& settings, const std::string& app_id, const std::string& commit) {
+  auto repository = open(settings, app_id);
+  return repository && repository->commit(commit);
+}
+
 std::string repository_path(const Settings& settings, const std::string& app_id) {
   return settings.repositories + "/" + app_id + ".git";
 }
@@ -66,8 +76,12 @@ std::string repository_path(const Settings& settings, const std::string& app_id)
 Result<void> create_repository(const Settings& settings, const std::string& app_id) {
   git_libgit2_init();
   karreg::git::RepositoryHandle repository;
+  git_repository_init_options options;
+  git_repository_init_options_init(&options, GIT_REPOSITORY_INIT_OPTIONS_VERSION);
+  options.flags = GIT_REPOSITORY_INIT_BARE | GIT_REPOSITORY_INIT_MKPATH;
+  options.initial_head = "master";  // whatever the operator's own git is set to
   const int code =
-      git_repository_init(Out(repository), repository_path(settings, app_id).c_str(), 1);
+      git_repository_init_ext(Out(repository), repository_path(settings, app_id).c_str(), &options);
   if (code != 0) return last_error("making the repository of " + app_id, code);
   return configure(settings, repository.get());
 }

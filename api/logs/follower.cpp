@@ -9,6 +9,11 @@
 
 namespace karreg::api {
 
+namespace {
+/// Between two tries to open a stream.
+constexpr std::chrono::milliseconds retry_time{600};
+}  // namespace
+
 std::optional<LogPlace> LogPlace::parse(const std::string& text) {
   LogPlace place;
   const char* end = text.data() + text.size();
@@ -21,28 +26,45 @@ std::optional<LogPlace> LogPlace::parse(const std::string& text) {
 
 LogFollower::LogFollower(const Services& services, std::string app_id, broker::StreamStart start,
                          std::optional<LogPlace> after)
-    : services_(services), stream_(broker::log_stream(app_id)), start_(start), after_(after) {
+    : services_(services),
+      stream_(broker::log_stream(app_id)),
+      start_(start),
+      after_(after),
+      slot_(services.log_slots) {
   if (after_) {
     start_.at = broker::StreamStart::At::offset;
     start_.offset = after_->offset;
   }
 }
 
+awaitable<bool> LogFollower::open() {
+  if (!slot_) slot_ = ReaderSlots::Slot(services_.log_slots);
+  if (!slot_) {
+    away_ = true;
+    co_return false;
+  }
+  const auto now = std::chrono::steady_clock::now();
+  if (now < open_at_) co_return false;
+  open_at_ = now + retry_time;
+  const auto connect = [address = services_.settings.broker, stream = stream_, start = start_] {
+    return broker::StreamReader::open(address, stream, start);
+  };
+  auto opened = co_await offload(services_.log_pool, connect);
+  // An app that never printed anything has no stream yet: that is not "away".
+  away_ = !opened && opened.error().kind() != ErrorKind::not_found;
+  if (!opened) co_return false;
+  reader_ = std::make_shared<broker::StreamReader>(std::move(*opened));
+  co_return true;
+}
+
 awaitable<std::vector<FollowedLine>> LogFollower::next(std::chrono::milliseconds timeout) {
   std::vector<FollowedLine> lines;
   if (!reader_) {
-    const auto open = [address = services_.settings.broker, stream = stream_, start = start_] {
-      return broker::StreamReader::open(address, stream, start);
-    };
-    auto opened = co_await offload(services_.log_pool, open);
+    const bool opened = co_await open();
     if (!opened) {
-      // An app that never printed anything has no stream yet.
-      away_ = opened.error().kind() != ErrorKind::not_found;
       co_await sleep_for(timeout);
       co_return lines;
     }
-    away_ = false;
-    reader_ = std::make_shared<broker::StreamReader>(std::move(*opened));
   }
   const auto read = [reader = reader_, timeout] { return reader->next(timeout); };
   auto delivery = co_await offload(services_.log_pool, read);

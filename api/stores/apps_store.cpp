@@ -253,6 +253,21 @@ Result<Deployment> request_deployment(pqxx::work& work, const crypto::Vault& vau
   return get_deployment(work, app.id, d.uuid);
 }
 
+Result<bool> serves_as_wanted(pqxx::work& work, const crypto::Vault& vault, const App& app) {
+  if (!app.serving_deployment) return false;
+  const auto rows = work.exec_params(
+      "SELECT d.sealed_env, d.flavor, d.instances FROM deployments d WHERE d.uuid = $1 AND NOT "
+      "EXISTS (SELECT 1 FROM deployments w WHERE w.app_id = d.app_id AND w.state = 'WIP')",
+      *app.serving_deployment);
+  if (rows.empty()) return false;
+  auto wanted = get_env(work, vault, app.id);
+  if (!wanted) return wanted.error();
+  auto serving = vault.open(rows[0][0].as<std::string>(), *app.serving_deployment);
+  if (!serving) return serving.error().within("the environment of the version in service");
+  return *serving == wire::to_text(*wanted) && rows[0][1].as<std::string>() == app.min_flavor &&
+         rows[0][2].as<int>() == app.min_instances;
+}
+
 std::vector<Deployment> list_deployments(pqxx::work& work, const std::string& app_id, int limit) {
   std::vector<Deployment> all;
   for (const auto& row : work.exec_params(

@@ -50,6 +50,9 @@ struct DeploymentRequest {
 /// Records a deployment with the app's present environment and size, and wakes the scheduler.
 Result<Deployment> request_deployment(pqxx::work& work, const crypto::Vault& vault, const App& app,
                                       const DeploymentRequest& request);
+/// Whether @p app serves with the environment and the size that its owner wants now, and nothing
+/// else is on its way.
+Result<bool> serves_as_wanted(pqxx::work& work, const crypto::Vault& vault, const App& app);
 /// Newest first; @p limit 0: all.
 std::vector<Deployment> list_deployments(pqxx::work& work, const std::string& app_id, int limit);
 /// By uuid or number. Error `not_found`.

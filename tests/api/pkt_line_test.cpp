@@ -29,6 +29,14 @@ TEST_CASE("a malformed length is an error, not a wait for ever", "[api]") {
   }
 }
 
+TEST_CASE("the first packet is awaited, but not for ever", "[api]") {
+  CHECK_FALSE(holds_packet(""));
+  CHECK_FALSE(holds_packet("0008ab"));
+  CHECK(holds_packet("0008abcd"));
+  CHECK(holds_packet("0000"));
+  CHECK(holds_packet("not a packet"));
+}
+
 TEST_CASE("a ref command is taken apart", "[api]") {
   const std::string zero(40, '0');
   const std::string one(40, '1');

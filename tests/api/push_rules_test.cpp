@@ -52,3 +52,10 @@ TEST_CASE("two deploying branches in one push are both refused", "[api]") {
   CHECK(verdicts[2].kind == Verdict::Kind::refuse);
   CHECK(verdicts[0].text == "main and master both deploy: push one of them at a time");
 }
+
+TEST_CASE("the reason of a refusal is one bounded line", "[api]") {
+  CHECK(reason_line("it failed\nbecause") == "it failed");
+  CHECK(reason_line("a\tb\x1b[31m") == "a b [31m");
+  CHECK(reason_line(std::string(600, 'x')) == std::string(500, 'x'));
+  CHECK(reason_line(std::string(499, 'x') + "\xc3\xa9") == std::string(499, 'x'));
+}
