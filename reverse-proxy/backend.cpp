@@ -33,9 +33,10 @@ void Backend::failed(std::chrono::steady_clock::time_point now) {
 
 Result<std::shared_ptr<Backend>> BackendRegistry::get(const wire::Backend& wire) {
   const Key key{wire.instance_id, wire.address};
-  if (auto it = backends_.find(key); it != backends_.end()) {
-    it->second->retire(false);
-    return it->second;
+  if (auto it = backends_.find(key); it != backends_.end()) return it->second;
+  if (auto left = retired_.extract(key)) {
+    left.mapped()->retire(false);
+    return backends_.insert(std::move(left)).position->second;
   }
   auto endpoint = parse_endpoint(wire.address);
   if (!endpoint) return endpoint.error();
@@ -52,19 +53,19 @@ Result<std::shared_ptr<Backend>> BackendRegistry::get(const wire::Backend& wire)
 }
 
 void BackendRegistry::keep_only(const std::vector<std::shared_ptr<Backend>>& in_table) {
-  const std::set<const Backend*> kept = [&] {
-    std::set<const Backend*> set;
-    for (const auto& backend : in_table) set.insert(backend.get());
-    return set;
-  }();
-  for (auto& [key, backend] : backends_) backend->retire(!kept.contains(backend.get()));
-  (void)draining();
+  std::set<const Backend*> kept;
+  for (const auto& backend : in_table) kept.insert(backend.get());
+  for (auto it = backends_.begin(); it != backends_.end();) {
+    const auto current = it++;
+    if (kept.contains(current->second.get())) continue;
+    current->second->retire(true);
+    retired_.insert(backends_.extract(current));
+  }
 }
 
 std::map<std::string, int> BackendRegistry::draining() {
   std::map<std::string, int> result;
-  std::erase_if(backends_, [&](const auto& entry) {
-    if (!entry.second->retired()) return false;
+  std::erase_if(retired_, [&](const auto& entry) {
     const int in_flight = entry.second->in_flight();
     if (in_flight > 0) result[entry.first.first] += in_flight;
     return in_flight == 0;
@@ -72,7 +73,7 @@ std::map<std::string, int> BackendRegistry::draining() {
   return result;
 }
 
-std::vector<std::shared_ptr<Backend>> BackendRegistry::all() const {
+std::vector<std::shared_ptr<Backend>> BackendRegistry::in_table() const {
   std::vector<std::shared_ptr<Backend>> result;
   result.reserve(backends_.size());
   for (const auto& [key, backend] : backends_) result.push_back(backend);

@@ -87,13 +87,16 @@ class BackendRegistry {
   Result<std::shared_ptr<Backend>> get(const wire::Backend& wire);
   /// Call with all backends of the new table once every worker uses it.
   void keep_only(const std::vector<std::shared_ptr<Backend>>& in_table);
-  /// Requests in flight by instance, of those that left the table and are not done.
+  /// Requests in flight by instance, of those that left the table and are not done; forgets the
+  /// others that left.
   std::map<std::string, int> draining();
-  std::vector<std::shared_ptr<Backend>> all() const;
+  /// Those of the table.
+  std::vector<std::shared_ptr<Backend>> in_table() const;
 
  private:
   using Key = std::pair<std::string, std::string>;
   std::map<Key, std::shared_ptr<Backend>> backends_;
+  std::map<Key, std::shared_ptr<Backend>> retired_;
 };
 
 }  // namespace karreg::proxy

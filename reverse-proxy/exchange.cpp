@@ -389,7 +389,7 @@ awaitable<bool> Exchange::read_head(Connection& up) {
     }
     const auto read = co_await up.read_some(up_in_, steady_clock::now() + limits.answer_time);
     if (read.ok()) continue;
-    if (client_.peer_left())
+    if (client_.peer_left() || !client_.socket().is_open())
       fail(Step::client_gone);
     else if (up.expired())
       fail(Step::late);

@@ -37,6 +37,14 @@ const LiveRoute* LiveRoutes::find(std::string_view host, std::string_view path) 
   return nullptr;
 }
 
+std::vector<const std::string*> LiveRoutes::hosts() const {
+  std::vector<const std::string*> result;
+  result.reserve(by_host_.size());
+  for (const auto& [host, routes] : by_host_) result.push_back(&host);
+  std::ranges::sort(result, [](const auto* a, const auto* b) { return *a < *b; });
+  return result;
+}
+
 std::vector<std::shared_ptr<Backend>> LiveRoutes::backends() const {
   std::vector<std::shared_ptr<Backend>> result;
   for (const auto& [host, routes] : by_host_)

@@ -30,6 +30,10 @@ class LiveRoutes {
   /// As RouteTable::find().
   const LiveRoute* find(std::string_view host, std::string_view path) const;
   std::uint64_t version() const { return version_; }
+  /// In alphabetical order.
+  std::vector<const std::string*> hosts() const;
+  /// Longest path first; the host must be there.
+  const std::vector<LiveRoute>& of_host(const std::string& host) const { return by_host_.at(host); }
   /// All backends, some more than once.
   std::vector<std::shared_ptr<Backend>> backends() const;
 

@@ -108,14 +108,12 @@ std::string render_metrics(std::span<const WorkerMetrics* const> workers, std::u
   text.line("routes_version", "", version);
   text.head("backend_in_flight", "gauge", "requests at an instance now");
   for (const auto& backend : backends)
-    if (!backend->retired())
-      text.line("backend_in_flight", fmt::format("{{instance=\"{}\"}}", backend->instance_id),
-                backend->in_flight());
+    text.line("backend_in_flight", fmt::format("{{instance=\"{}\"}}", backend->instance_id),
+              backend->in_flight());
   text.head("backend_requests_total", "counter", "requests sent to an instance");
   for (const auto& backend : backends)
-    if (!backend->retired())
-      text.line("backend_requests_total", fmt::format("{{instance=\"{}\"}}", backend->instance_id),
-                backend->requests());
+    text.line("backend_requests_total", fmt::format("{{instance=\"{}\"}}", backend->instance_id),
+              backend->requests());
   text.head("draining_in_flight", "gauge", "requests at an instance that left the table");
   for (const auto& [instance, in_flight] : draining)
     text.line("draining_in_flight", fmt::format("{{instance=\"{}\"}}", instance), in_flight);

@@ -63,7 +63,7 @@ Result<void> Proxy::use(const RouteTable& table) {
   for (auto& worker : workers_) worker->use(live, [countdown] { countdown->one_less(); });
   if (!countdown->wait())
     return Error(ErrorKind::timeout, "a worker did not take over the new routes");
-  version_ = table.version();
+  live_ = live;
   registry_.keep_only(live->backends());
   return ok();
 }
@@ -73,13 +73,18 @@ std::map<std::string, int> Proxy::draining() {
   return registry_.draining();
 }
 
+std::shared_ptr<const LiveRoutes> Proxy::live_routes() {
+  const std::lock_guard lock(mutex_);
+  return live_;
+}
+
 std::string Proxy::metrics() {
   std::vector<const WorkerMetrics*> counted;
   counted.reserve(workers_.size());
   for (const auto& worker : workers_) counted.push_back(&worker->metrics());
   const std::lock_guard lock(mutex_);
-  const auto backends = registry_.all();
-  return render_metrics(counted, version_, backends, registry_.draining());
+  const auto backends = registry_.in_table();
+  return render_metrics(counted, live_ ? live_->version() : 0, backends, registry_.draining());
 }
 
 std::size_t Proxy::open_connections() const {
@@ -90,6 +95,10 @@ std::size_t Proxy::open_connections() const {
 
 void Proxy::drain() {
   for (auto& worker : workers_) worker->drain();
+}
+
+void Proxy::cut() {
+  for (auto& worker : workers_) worker->cut();
 }
 
 void Proxy::stop(std::chrono::milliseconds grace) {

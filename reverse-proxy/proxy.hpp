@@ -26,6 +26,8 @@ class Proxy {
   Result<void> use(const RouteTable& table);
   /// Requests in flight by instance, of instances that left the table.
   std::map<std::string, int> draining();
+  /// What all workers use; nullptr before the first use().
+  std::shared_ptr<const LiveRoutes> live_routes();
   /// Prometheus text.
   std::string metrics();
   std::size_t open_connections() const;
@@ -34,13 +36,15 @@ class Proxy {
   void drain();
   /// drain(), waits up to @p grace for the requests, cuts the rest. Blocks.
   void stop(std::chrono::milliseconds grace);
+  /// Cuts all requests now: for a stop() under way in another thread.
+  void cut();
 
  private:
   const ProxyOptions options_;
   AccessLog& access_log_;
-  std::mutex mutex_;  ///< registry_, version_, and one use() at a time
+  std::mutex mutex_;  ///< registry_, live_, and one use() at a time
   BackendRegistry registry_;
-  std::uint64_t version_ = 0;
+  std::shared_ptr<const LiveRoutes> live_;
   std::vector<std::unique_ptr<Worker>> workers_;
 };
 

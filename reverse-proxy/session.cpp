@@ -167,8 +167,7 @@ awaitable<bool> Session::serve_request() {
     return answer(std::move(what), no_body, error);
   };
   const auto routes = worker_.routes();
-  if (!routes || routes->version() == 0)
-    co_return co_await local(no_routes_yet(), "no table of routes yet");
+  if (!routes) co_return co_await local(no_routes_yet(), "no table of routes yet");
   const auto* route = routes->find(target_.host, target_.path);
   if (route == nullptr) {
     worker_.count().unknown_host.add();

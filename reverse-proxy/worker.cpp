@@ -134,6 +134,12 @@ void Worker::drain() {
   asio::post(io_, [this] { start_draining(); });
 }
 
+void Worker::cut() {
+  asio::post(io_, [this] {
+    for (auto& connection : swept_) connection.close();
+  });
+}
+
 awaitable<void> Worker::stop_tasks(std::chrono::milliseconds grace) {
   start_draining();
   co_await sessions_group_.stop(grace);

@@ -48,6 +48,8 @@ class Worker {
   void drain();
   /// Waits up to @p grace for the sessions, cuts them, ends the thread. Blocks.
   void stop(std::chrono::milliseconds grace);
+  /// Any thread: closes all connections, so that a stop() that waits for them ends.
+  void cut();
   /// Any thread; may be old by a moment.
   std::size_t open_sessions() const { return metrics_.connections_open.get(); }
   const WorkerMetrics& metrics() const { return metrics_; }

@@ -1,0 +1,37 @@
+#pragma once
+/// What an operator can ask a proxy: GET /healthz, /metrics, /routes on proxy.admin_listen.
+
+#include <atomic>
+
+#include "common/http/router.hpp"
+#include "common/http/server.hpp"
+#include "reverse-proxy/control.hpp"
+
+namespace karreg::proxy {
+
+class Admin {
+ public:
+  Admin(asio::any_io_executor executor, Proxy& proxy, const Control& control);
+  /// Error `unavailable` when the address is taken.
+  Result<void> start(const Endpoint& endpoint);
+  std::uint16_t port() const { return server_.port(); }
+  /// /healthz answers 503 from now on.
+  void say_stopping() { stopping_ = true; }
+  awaitable<void> stop(std::chrono::milliseconds grace);
+
+ private:
+  awaitable<void> handle(http::Request& request, http::ResponseWriter& response);
+  http::Response answer(const std::string& method, const std::string& path);
+  http::Response health() const;
+
+  Proxy& proxy_;
+  const Control& control_;
+  bool stopping_ = false;
+  http::Router router_;
+  http::Server server_;
+};
+
+/// The table in use as JSON text, with what is known of each backend.
+std::string describe_routes(Proxy& proxy);
+
+}  // namespace karreg::proxy

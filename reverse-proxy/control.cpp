@@ -1,0 +1,192 @@
+#include "reverse-proxy/control.hpp"
+
+#include "common/ids.hpp"
+#include "common/log.hpp"
+#include "common/wire/json.hpp"
+#include "reverse-proxy/saved_routes.hpp"
+
+namespace karreg::proxy {
+
+using namespace std::chrono_literals;
+using std::chrono::steady_clock;
+
+namespace {
+/// docs/contracts.md §2: who has not reported for longer does not count.
+constexpr auto report_every = 2s;
+/// How soon the end of a drain is seen.
+constexpr auto look_every = 50ms;
+/// Tables that follow one another quickly are written once.
+constexpr auto save_every = 500ms;
+constexpr auto goodbye_time = 2s;
+}  // namespace
+
+Control::Control(std::string proxy_id, std::filesystem::path saved, broker::Address broker,
+                 Proxy& proxy)
+    : proxy_id_(std::move(proxy_id)),
+      saved_(std::move(saved)),
+      broker_(std::move(broker)),
+      proxy_(proxy) {}
+
+Control::~Control() {
+  stop();
+}
+
+void Control::restore() {
+  auto table = load_routes(saved_);
+  if (!table) {
+    if (table.error().kind() != ErrorKind::not_found)
+      log::warn("saved routes are not used", {log::field("why", table.error().message())});
+    return;
+  }
+  auto used = proxy_.use(*table);
+  if (!used)
+    return log::error("saved routes are not used", {log::field("why", used.error().message())});
+  const std::lock_guard lock(mutex_);
+  follower_.restore(std::move(*table));
+  used_version_ = follower_.table().version();
+  has_table_ = true;
+  log::info("serving by the routes of the last run",
+            {log::field("version", used_version_), log::field("routes", follower_.table().size())});
+}
+
+void Control::start() {
+  publisher_ = std::make_unique<broker::Publisher>(broker_);
+  reporter_ = std::thread([this] { report_loop(); });
+  auto connected = [this] {
+    const std::lock_guard lock(mutex_);
+    follower_.connected();
+    news_ = true;
+    wake_.notify_all();
+  };
+  consumer_ = std::make_unique<broker::Consumer>(
+      broker_, broker::proxy_queue(proxy_id_, ids::random_token(9)),
+      [this](const broker::Delivery& delivery) { return take(delivery); }, connected);
+}
+
+broker::Disposition Control::take(const broker::Delivery& delivery) {
+  if (delivery.routing_key == broker::key::proxy_routes)
+    return follow<wire::RouteUpdate>(delivery, "RouteUpdate");
+  return follow<wire::RouteSnapshot>(delivery, "RouteSnapshot");
+}
+
+template <class Message>
+broker::Disposition Control::follow(const broker::Delivery& delivery, std::string_view what) {
+  const auto message = wire::from_text<Message>(delivery.body, what);
+  if (!message) {
+    log::error(
+        "message from the scheduler not understood",
+        {log::field("key", delivery.routing_key), log::field("why", message.error().message())});
+    return broker::Disposition::reject;
+  }
+  std::unique_lock lock(mutex_);
+  const auto decision = follower_.take(*message);
+  for (const auto& why : decision.left_out) log::error("route left out", {log::field("why", why)});
+  news_ = true;
+  if (decision.use_table) {
+    // Only this thread changes the table: it may be read without the lock, which the workers'
+    // pace must not hold.
+    lock.unlock();
+    const auto used = proxy_.use(follower_.table());
+    lock.lock();
+    if (used) {
+      used_version_ = follower_.table().version();
+      has_table_ = true;
+      unsaved_ = true;
+      log::info("routes in use", {log::field("version", used_version_),
+                                  log::field("routes", follower_.table().size())});
+    } else {
+      follower_.not_used();
+      log::error("routes not used", {log::field("why", used.error().message())});
+    }
+  }
+  wake_.notify_all();
+  return broker::Disposition::ack;
+}
+
+void Control::report_if_due(std::unique_lock<std::mutex>& lock) {
+  if (reporting_ || goodbye_) return;
+  lock.unlock();
+  auto draining = proxy_.draining();
+  lock.lock();
+  const auto now = steady_clock::now();
+  const bool due = news_ || draining != reported_draining_ || now - reported_at_ >= report_every;
+  if (!due || goodbye_) return;
+  wire::ProxyReport report;
+  report.proxy_id = proxy_id_;
+  report.version = used_version_;
+  report.wants_snapshot = follower_.wants_snapshot();
+  report.draining = draining;
+  news_ = false;
+  reported_draining_ = std::move(draining);
+  reported_at_ = now;
+  // One at a time: while the broker is away they would pile up, and only the newest matters.
+  reporting_ = true;
+  auto done = [this](const Result<void>&) {
+    const std::lock_guard locked(mutex_);
+    reporting_ = false;
+    wake_.notify_all();
+  };
+  lock.unlock();
+  const auto queued =
+      publisher_->publish(broker::key::scheduler_proxy, wire::to_text(report), done);
+  lock.lock();
+  if (!queued) reporting_ = false;
+}
+
+void Control::save_if_due(std::unique_lock<std::mutex>& lock) {
+  const auto now = steady_clock::now();
+  if (!unsaved_ || (now - saved_at_ < save_every && !stopping_)) return;
+  unsaved_ = false;
+  saved_at_ = now;
+  const auto table = follower_.table();
+  lock.unlock();
+  const auto saved = save_routes(saved_, table);
+  if (!saved) log::error("routes not saved", {log::field("why", saved.error().message())});
+  lock.lock();
+}
+
+void Control::report_loop() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    report_if_due(lock);
+    save_if_due(lock);
+    if (!stopping_ && (!news_ || reporting_)) wake_.wait_for(lock, look_every);
+  }
+  save_if_due(lock);
+}
+
+void Control::say_goodbye() {
+  if (!publisher_) return;
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(goodbye_, true)) return;
+  }
+  wire::ProxyReport report;
+  report.proxy_id = proxy_id_;
+  report.stopping = true;
+  const auto told = publisher_->publish_and_wait(broker::key::scheduler_proxy,
+                                                 wire::to_text(report), goodbye_time);
+  if (!told)
+    log::warn("the scheduler does not know that this proxy stops",
+              {log::field("why", told.error().message())});
+}
+
+void Control::stop() {
+  if (consumer_) consumer_->stop();
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  if (reporter_.joinable()) reporter_.join();
+  if (publisher_) publisher_->stop(100ms);
+  consumer_.reset();
+  publisher_.reset();
+}
+
+Control::Status Control::status() const {
+  const std::lock_guard lock(mutex_);
+  return {used_version_, follower_.wants_snapshot(), has_table_};
+}
+
+}  // namespace karreg::proxy

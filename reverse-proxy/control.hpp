@@ -1,0 +1,72 @@
+#pragma once
+/// The proxy's conversation with the scheduler: follows the table, reports what is used and what
+/// still drains, keeps the last table in a file and serves from it while the broker is away.
+
+#include <condition_variable>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "common/broker/consumer.hpp"
+#include "common/broker/publisher.hpp"
+#include "reverse-proxy/follower.hpp"
+#include "reverse-proxy/proxy.hpp"
+
+namespace karreg::proxy {
+
+class Control {
+ public:
+  Control(std::string proxy_id, std::filesystem::path saved, broker::Address broker, Proxy& proxy);
+  ~Control();
+  Control(const Control&) = delete;
+  Control& operator=(const Control&) = delete;
+
+  /// Lets the proxy serve by the table of the last run, if there is one. Before start().
+  void restore();
+  /// Connects, for ever.
+  void start();
+  /// Tells the scheduler that this proxy goes away on purpose, so that nobody waits for it.
+  void say_goodbye();
+  void stop();
+
+  struct Status {
+    std::uint64_t version = 0;
+    bool wants_snapshot = true;
+    bool has_table = false;
+  };
+  Status status() const;
+
+ private:
+  broker::Disposition take(const broker::Delivery& delivery);
+  template <class Message>
+  broker::Disposition follow(const broker::Delivery& delivery, std::string_view what);
+  void report_loop();
+  void report_if_due(std::unique_lock<std::mutex>& lock);
+  void save_if_due(std::unique_lock<std::mutex>& lock);
+
+  const std::string proxy_id_;
+  const std::filesystem::path saved_;
+  const broker::Address broker_;
+  Proxy& proxy_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  Follower follower_;
+  std::uint64_t used_version_ = 0;  ///< that all workers use
+  bool has_table_ = false;
+  bool news_ = false;       ///< something to report at once
+  bool reporting_ = false;  ///< the last report is not confirmed yet
+  bool unsaved_ = false;
+  bool goodbye_ = false;
+  bool stopping_ = false;
+  std::map<std::string, int> reported_draining_;
+  std::chrono::steady_clock::time_point reported_at_{};
+  std::chrono::steady_clock::time_point saved_at_{};
+
+  std::unique_ptr<broker::Publisher> publisher_;
+  std::unique_ptr<broker::Consumer> consumer_;
+  std::thread reporter_;
+};
+
+}  // namespace karreg::proxy

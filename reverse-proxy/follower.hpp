@@ -1,0 +1,41 @@
+#pragma once
+/// How a proxy follows the desired table. Pure: messages in, decisions out.
+///
+/// A delta applies only to the version it was made for; anything else asks for the whole table. A
+/// snapshot always wins, also over a higher version: the database says what is true, and it may
+/// have been restored. A route that breaks a rule is left out and named, so that one bad row stops
+/// nobody else's deployment.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "reverse-proxy/route_table.hpp"
+
+namespace karreg::proxy {
+
+class Follower {
+ public:
+  struct Decision {
+    bool use_table = false;             ///< table() has changed: let all workers use it
+    std::vector<std::string> left_out;  ///< why routes are not in it
+  };
+
+  /// The broker is (again) there: what was said meanwhile is lost.
+  void connected() { wants_snapshot_ = true; }
+  Decision take(const wire::RouteUpdate& update);
+  Decision take(const wire::RouteSnapshot& snapshot);
+  /// The workers did not take the table over: start again from the whole.
+  void not_used() { wants_snapshot_ = true; }
+  /// A table saved before the start; serves until the scheduler speaks.
+  void restore(RouteTable table) { table_ = std::move(table); }
+
+  const RouteTable& table() const { return table_; }
+  bool wants_snapshot() const { return wants_snapshot_; }
+
+ private:
+  RouteTable table_;
+  bool wants_snapshot_ = true;
+};
+
+}  // namespace karreg::proxy

@@ -1,0 +1,117 @@
+#include "reverse-proxy/settings.hpp"
+
+#include <algorithm>
+#include <thread>
+
+namespace karreg::proxy {
+
+std::vector<Setting> declared_settings() {
+  std::vector<Setting> all = {
+      {"data.dir", "the platform's data folder", "", true},
+      {"proxy.id", "name of this proxy, unique in the platform", "proxy-1", false},
+      {"proxy.listen", "address and port that visitors connect to", "127.0.0.1:8080", false},
+      {"proxy.admin_listen", "address and port of /healthz, /metrics and /routes; not for visitors",
+       "127.0.0.1:8101", false},
+      {"proxy.workers", "threads, each with its own connections; 0: one per core", "0", false},
+      {"proxy.access_log", "one JSON line per request: stdout, off, or a file's path", "stdout",
+       false},
+      {"proxy.max_connections", "connections of visitors, 1 to 1000000; further ones get 503",
+       "20000", false},
+      {"proxy.header_timeout", "for the whole header of a request; then 408", "30s", false},
+      {"proxy.idle_timeout", "connection of a visitor without a request; then closed", "75s",
+       false},
+      {"proxy.client_timeout", "visitor neither sends nor takes a byte; then closed", "60s", false},
+      {"proxy.connect_timeout", "instance does not accept; then another one, or 502", "3s", false},
+      {"proxy.answer_timeout",
+       "instance sends nothing, before its answer (then 504) or within it (then cut)", "180s",
+       false},
+      {"proxy.tunnel_timeout", "WebSocket without a byte in either direction; then closed", "1h",
+       false},
+      {"proxy.backend_idle_timeout",
+       "connection to an instance kept for the next request; less than the application's own", "4s",
+       false},
+      {"proxy.drain_timeout", "for requests in hand when the proxy stops; then cut", "30s", false},
+      {"proxy.trust_forwarded",
+       "true when visitors come through a proxy of yours whose X-Forwarded-* are to be believed",
+       "false", false},
+      {"proxy.https_port",
+       "port at which https reaches this proxy, for applications that force https; 0: none, they "
+       "are served by http",
+       "0", false},
+      {"log.level", "debug, info, warn or error", "info", false},
+  };
+  for (auto& s : broker::settings()) all.push_back(std::move(s));
+  return all;
+}
+
+namespace {
+
+/// Reads settings one after the other and keeps the first error.
+class Reader {
+ public:
+  explicit Reader(const Config& config) : config_(config) {}
+  template <class T>
+  void take(Result<T> value, auto set) {
+    if (value)
+      set(*value);
+    else if (!error_)
+      error_ = value.error();
+  }
+  void duration(const std::string& name, std::chrono::milliseconds& into) {
+    take(config_.duration(name), [&](std::chrono::milliseconds value) {
+      into = value;
+      if (value.count() == 0 && !error_)
+        error_ = Error(ErrorKind::invalid, "setting " + name + " must be longer than 0");
+    });
+  }
+  void endpoint(const std::string& name, Endpoint& into) {
+    auto parsed = parse_endpoint(config_.text(name));
+    if (!parsed) parsed = parsed.error().within("setting " + name);
+    take(std::move(parsed), [&](const Endpoint& value) { into = value; });
+  }
+  const std::optional<Error>& error() const { return error_; }
+
+ private:
+  const Config& config_;
+  std::optional<Error> error_;
+};
+
+}  // namespace
+
+Result<Settings> read_settings(const Config& config) {
+  Settings s;
+  s.id = config.text("proxy.id");
+  if (s.id.empty() ||
+      s.id.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") != std::string::npos)
+    return Error(ErrorKind::invalid, "setting proxy.id = \"" + s.id +
+                                         "\" must be lower-case letters, digits and dashes");
+  s.saved_routes = std::filesystem::path(config.text("data.dir")) / "proxy" / (s.id + ".json");
+  s.access_log = config.text("proxy.access_log");
+  Reader read(config);
+  auto& limits = s.options.limits;
+  read.endpoint("proxy.listen", s.options.listen);
+  read.endpoint("proxy.admin_listen", s.admin_listen);
+  read.take(config.number("proxy.workers", 0, 256), [&](std::int64_t n) {
+    const auto cores = std::max(1U, std::thread::hardware_concurrency());
+    s.options.workers = n > 0 ? static_cast<int>(n) : static_cast<int>(cores);
+  });
+  read.take(config.number("proxy.max_connections", 1, 1'000'000),
+            [&](std::int64_t n) { limits.connections = static_cast<std::size_t>(n); });
+  read.take(config.number("proxy.https_port", 0, 65'535),
+            [&](std::int64_t n) { s.options.https_port = static_cast<std::uint16_t>(n); });
+  read.take(config.flag("proxy.trust_forwarded"),
+            [&](bool trust) { s.options.trust_forwarded = trust; });
+  read.duration("proxy.header_timeout", limits.header_time);
+  read.duration("proxy.idle_timeout", limits.idle_time);
+  read.duration("proxy.client_timeout", limits.client_time);
+  read.duration("proxy.connect_timeout", limits.connect_time);
+  read.duration("proxy.answer_timeout", limits.answer_time);
+  read.duration("proxy.tunnel_timeout", limits.tunnel_time);
+  read.duration("proxy.backend_idle_timeout", limits.backend_idle_time);
+  read.duration("proxy.drain_timeout", s.drain_time);
+  read.take(broker::address(config), [&](const broker::Address& address) { s.broker = address; });
+  if (read.error()) return *read.error();
+  return s;
+}
+
+}  // namespace karreg::proxy

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "common/broker/settings.hpp"
+#include "common/config.hpp"
+#include "reverse-proxy/worker.hpp"
+
+namespace karreg::proxy {
+
+/// Validated settings of one proxy.
+struct Settings {
+  std::string id;
+  ProxyOptions options;
+  Endpoint admin_listen;
+  std::string access_log;
+  std::chrono::milliseconds drain_time{};
+  std::filesystem::path saved_routes;  ///< <data>/proxy/<id>.json
+  broker::Address broker;
+};
+
+std::vector<Setting> declared_settings();
+/// Error `invalid` names the setting.
+Result<Settings> read_settings(const Config& config);
+
+}  // namespace karreg::proxy

@@ -1,0 +1,193 @@
+// What operators see: settings, the access log, the saved table, the admin pages.
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include "reverse-proxy/admin.hpp"
+#include "reverse-proxy/loopback.hpp"
+#include "reverse-proxy/saved_routes.hpp"
+#include "reverse-proxy/settings.hpp"
+#include "support/scratch.hpp"
+
+using namespace karreg;
+using namespace karreg::proxy;
+using namespace karreg::proxy::testing;
+using nlohmann::json;
+
+namespace {
+std::string settings_error(std::map<std::string, std::string> environment) {
+  environment.emplace("KARREG_DATA_DIR", "/data");
+  const auto config = Config::load(declared_settings(), "", environment);
+  if (!config) return config.error().message();
+  const auto settings = read_settings(*config);
+  return settings ? "" : settings.error().message();
+}
+}  // namespace
+
+TEST_CASE("a wrong setting is named") {
+  CHECK(settings_error({}).empty());
+  CHECK(settings_error({{"KARREG_PROXY_ID", "Proxy 1"}}) ==
+        "setting proxy.id = \"Proxy 1\" must be lower-case letters, digits and dashes");
+  CHECK(settings_error({{"KARREG_PROXY_LISTEN", "8080"}}) ==
+        "setting proxy.listen: \"8080\" must be an address and a port, such as 127.0.0.1:8080");
+  CHECK(settings_error({{"KARREG_PROXY_WORKERS", "-1"}}) ==
+        "setting proxy.workers = \"-1\" must be a whole number from 0 to 256");
+  CHECK(settings_error({{"KARREG_PROXY_DRAIN_TIMEOUT", "soon"}}) ==
+        "setting proxy.drain_timeout = \"soon\" must be a duration such as 500ms, 30s, 10m or 2h");
+  CHECK(settings_error({{"KARREG_PROXY_IDLE_TIMEOUT", "0s"}}) ==
+        "setting proxy.idle_timeout must be longer than 0");
+  CHECK(settings_error({{"KARREG_PROXY_TRUST_FORWARDED", "yes"}}) ==
+        "setting proxy.trust_forwarded = \"yes\" must be true or false");
+}
+
+TEST_CASE("settings reach the proxy") {
+  const auto config = Config::load(declared_settings(), "",
+                                   {{"KARREG_DATA_DIR", "/data"},
+                                    {"KARREG_PROXY_ID", "edge-2"},
+                                    {"KARREG_PROXY_WORKERS", "3"},
+                                    {"KARREG_PROXY_LISTEN", "[::1]:81"},
+                                    {"KARREG_PROXY_ANSWER_TIMEOUT", "7s"}});
+  REQUIRE(config);
+  const auto settings = read_settings(*config);
+  REQUIRE(settings);
+  CHECK(settings->saved_routes == "/data/proxy/edge-2.json");
+  CHECK(settings->options.workers == 3);
+  CHECK(settings->options.listen.host == "::1");
+  CHECK(settings->options.listen.port == 81);
+  CHECK(settings->options.limits.answer_time == 7s);
+  CHECK(settings->options.limits.connections == 20'000);
+}
+
+TEST_CASE("an access line is JSON whatever a client sends") {
+  AccessRecord record;
+  record.begun =
+      std::chrono::system_clock::time_point(std::chrono::milliseconds(1'700'000'000'007));
+  record.took = std::chrono::microseconds(1500);
+  record.to_first_byte = std::chrono::microseconds(900);
+  record.request_id = "id";
+  record.client = "192.0.2.7";
+  record.method = "GET";
+  record.host = "a.test";
+  const std::string hostile = "/\"\\\n\x01\xff\xc3\xa9\xed\xa0\x80";
+  record.target = hostile;
+  record.user_agent = "agent \"x\"";
+  record.app = "app_1";
+  record.instance = "vm-1";
+  record.status = 200;
+  record.attempts = 2;
+  record.bytes_in = 10;
+  record.bytes_out = 20;
+  std::string line;
+  append_access_line(line, record);
+  REQUIRE(line.ends_with("}\n"));
+  CHECK(line.find('\n') == line.size() - 1);
+  const auto j = json::parse(line);
+  CHECK(j["time"] == "2023-11-14T22:13:20.007Z");
+  CHECK(j["ms"] == 1.5);
+  CHECK(j["first_byte_ms"] == 0.9);
+  CHECK(j["target"] == "/\"\\\n\x01\xef\xbf\xbd\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+  CHECK(j["user_agent"] == "agent \"x\"");
+  CHECK(j["status"] == 200);
+  CHECK(j["attempts"] == 2);
+  CHECK(j["instance"] == "vm-1");
+  CHECK_FALSE(j.contains("error"));
+}
+
+TEST_CASE("every request has its line in the access log") {
+  const test::ScratchFolder folder;
+  const auto file = folder / "access.log";
+  {
+    auto log = AccessLog::open(file.string());
+    REQUIRE(log);
+    Proxy proxy({}, **log);
+    REQUIRE(proxy.start());
+    App app(App::hello("hi"));
+    const auto table = RouteTable::from({1, {Loopback::a_route("a.test", {&app})}});
+    REQUIRE(proxy.use(*table));
+    auto client = Peer::connect(proxy.port());
+    client.send("GET /x HTTP/1.1\r\nHost: a.test\r\nUser-Agent: test\r\n\r\n");
+    CHECK(body_of(client.read_message()) == "hi");
+    client.send("GET /y HTTP/1.1\r\nHost: b.test\r\n\r\n");
+    CHECK(status_of(client.read_message()) == "404");
+    client.send("nonsense\r\n\r\n");
+    CHECK(status_of(client.read_message()) == "400");
+    proxy.stop(1s);
+  }
+  std::vector<json> lines;
+  std::istringstream text(test::read_file(file));
+  for (std::string line; std::getline(text, line);) lines.push_back(json::parse(line));
+  REQUIRE(lines.size() == 3);
+  CHECK(lines[0]["target"] == "/x");
+  CHECK(lines[0]["status"] == 200);
+  CHECK(lines[0]["app"] == "app_a.test");
+  CHECK(lines[0]["user_agent"] == "test");
+  CHECK(lines[0]["bytes_in"] == 51);
+  CHECK(lines[1]["status"] == 404);
+  CHECK(lines[1]["error"] == "unknown host");
+  CHECK(lines[2]["status"] == 400);
+  CHECK(lines[2]["error"] == "the request line is not \"method target version\"");
+}
+
+TEST_CASE("an access log that cannot be opened names the setting and the file") {
+  const auto log = AccessLog::open("/no/such/folder/access.log");
+  REQUIRE_FALSE(log);
+  CHECK(log.error().message() ==
+        "setting proxy.access_log: cannot open /no/such/folder/access.log: No such file or "
+        "directory");
+}
+
+TEST_CASE("a table is found again as it was saved") {
+  const test::ScratchFolder folder;
+  const auto file = folder / "proxy/one.json";
+  const auto missing = load_routes(file);
+  REQUIRE_FALSE(missing);
+  CHECK(missing.error().kind() == ErrorKind::not_found);
+  wire::Route route;
+  route.host = "a.test";
+  route.backends.push_back({"vm-1", "127.0.0.1:80"});
+  const auto table = RouteTable::from({5, {route}});
+  REQUIRE(table);
+  for (int i = 0; i < 2; ++i) {
+    REQUIRE(save_routes(file, *table));
+    const auto loaded = load_routes(file);
+    REQUIRE(loaded);
+    CHECK(*loaded == *table);
+  }
+  test::write_file(file, "{\"version\": 5, \"routes\": [");
+  const auto broken = load_routes(file);
+  REQUIRE_FALSE(broken);
+  CHECK(broken.error().message() == file.string() + " is not valid JSON");
+}
+
+TEST_CASE("the admin pages tell health, figures and routes") {
+  Loopback loop;
+  App app(App::hello("hi"));
+  loop.serve({&app});
+  CHECK(body_of(loop.get()) == "hi");
+  const Control control("proxy-1", "/nowhere", {}, loop.proxy);
+  asio::io_context io;
+  Admin admin(io.get_executor(), loop.proxy, control);
+  REQUIRE(admin.start({"127.0.0.1", 0}));
+  std::thread thread([&] { io.run_for(10s); });
+  auto ask = [&](const std::string& path, const std::string& method = "GET") {
+    auto peer = Peer::connect(admin.port());
+    peer.send(method + " " + path + " HTTP/1.1\r\nHost: x\r\n\r\n");
+    return peer.read_message();
+  };
+  const auto health = ask("/healthz");
+  CHECK(status_of(health) == "200");
+  CHECK(json::parse(body_of(health))["status"] == "ok");
+  CHECK_THAT(body_of(ask("/metrics")),
+             Catch::Contains("karreg_proxy_answers_total{class=\"2xx\"} 1\n") &&
+                 Catch::Contains("karreg_proxy_request_seconds_count 1\n"));
+  const auto routes = json::parse(body_of(ask("/routes")));
+  CHECK(routes["version"] == 1);
+  CHECK(routes["routes"][0]["host"] == "a.test");
+  CHECK(routes["routes"][0]["backends"][0]["address"] == app.address());
+  CHECK(routes["routes"][0]["backends"][0]["requests"] == 1);
+  CHECK(status_of(ask("/other")) == "404");
+  CHECK(status_of(ask("/routes", "POST")) == "405");
+  asio::post(io, [&] { admin.say_stopping(); });
+  CHECK(eventually([&] { return status_of(ask("/healthz")) == "503"; }));
+  io.stop();
+  thread.join();
+}
