@@ -6,13 +6,14 @@ namespace karreg::scheduler {
 
 namespace {
 
-/// Instances of @p app that get requests: of those in service the healthy ones on hosts that
-/// answer; if there is none the healthy ones; if there is none, all, since a doubtful answer beats
-/// none.
+/// Instances of @p app that get requests: of those in service the healthy ones, without those on
+/// hosts that fell silent while others surely live; if none is healthy, all: a doubtful answer
+/// beats none.
 std::vector<wire::Backend> backends_of(const Round& round, const std::string& app) {
-  std::vector<wire::Backend> sure;
+  std::vector<wire::Backend> heard;
   std::vector<wire::Backend> healthy;
   std::vector<wire::Backend> all;
+  bool sure = false;
   for (const auto& [id, instance] : round.world.instances) {
     if (instance.app_id != app || instance.routed != Routed::yes || instance.address.empty())
       continue;
@@ -20,10 +21,13 @@ std::vector<wire::Backend> backends_of(const Round& round, const std::string& ap
     all.push_back(backend);
     if (!instance.healthy) continue;
     healthy.push_back(backend);
-    if (!host_silent(round.world, instance, round.policy().host_fresh, round.now))
-      sure.push_back(backend);
+    const auto silent = [&](milliseconds limit) {
+      return host_silent(round.world, instance, limit, round.now);
+    };
+    if (!silent(round.policy().host_fresh)) heard.push_back(backend);
+    sure = sure || !silent(round.policy().host_sure);
   }
-  return !sure.empty() ? sure : !healthy.empty() ? healthy : all;
+  return sure ? heard : !healthy.empty() ? healthy : all;
 }
 
 }  // namespace

@@ -131,6 +131,7 @@ struct Proxy {
 struct Policy {
   milliseconds drain_timeout{30'000};     ///< an old instance's open requests are cut after it
   milliseconds host_lost_after{30'000};   ///< a silent host's instances are replaced after it
+  milliseconds host_sure{6'000};          ///< three reports; one silent for longer may be gone
   milliseconds host_fresh{15'000};        ///< nothing is placed on a host silent for longer
   milliseconds proxy_live{10'000};        ///< a proxy silent for longer is not waited for
   milliseconds proxy_forgotten{900'000};  ///< ... even when the scheduler itself was away meanwhile

@@ -202,6 +202,11 @@ TEST_CASE("a silent host's instances get no request while others can") {
   p.silent = {"host-1"};
   p.pass(16s);
   CHECK(p.backends() == Backends{p.vm(d, 1).id});
+  p.silent.insert("host-2");
+  p.pass(6s);
+  CHECK(p.backends() == Backends{p.vm(d, 1).id});
+  p.pass(1ms);  // nobody is sure any more
+  CHECK(p.backends().size() == 2);
   p.silent.clear();
   p.pass(1s);
   CHECK(p.backends().size() == 2);

@@ -1,0 +1,141 @@
+#include "base.hpp"
+
+#include <chrono>
+
+namespace karreg::simulation {
+
+using namespace std::chrono_literals;
+using scheduler::DeploymentState;
+using scheduler::Instance;
+
+bool Base::saw(const wire::HostReport& report, Time now) {
+  world.hosts[report.host_id] = {report.host_id, report.memory_mb, now};
+  auto& sent = sent_[report.host_id];
+  if (report.generation > sent.generation) {
+    sent.generation = report.generation;
+    sent.again = true;
+  }
+  std::set<std::string> listed;
+  for (const auto& vm : report.vms) {
+    listed.insert(vm.instance_id);
+    const auto it = world.instances.find(vm.instance_id);
+    if (it == world.instances.end() || it->second.host_id != report.host_id || it->second.ended_at)
+      continue;
+    Instance& i = it->second;
+    i.phase = vm.phase;
+    i.healthy = vm.healthy && i.wanted;
+    i.address = vm.address;
+    i.detail = vm.detail;
+    i.reached_guest = vm.stages.pid1_ms >= 0;
+    if (vm.phase == "built") i.result = vm.build;
+    if (vm.healthy && !i.healthy_at) i.healthy_at = now;
+    if (!vm.healthy && (vm.phase == "creating" || vm.phase == "booting")) i.healthy_at.reset();
+  }
+  if (report.generation == sent.generation)
+    for (auto& [id, i] : world.instances)
+      if (i.host_id == report.host_id && !i.wanted && !i.ended_at && !listed.contains(id))
+        i.ended_at = now;
+  const bool behind = report.generation < sent.generation;
+  if (behind && now - sent.resent > 1s) {
+    sent.again = true;
+    sent.resent = now;
+  }
+  return behind;
+}
+
+std::optional<wire::RouteSnapshot> Base::saw(const wire::ProxyReport& report, Time now) {
+  if (report.stopping) {
+    world.proxies.erase(report.proxy_id);
+    return std::nullopt;
+  }
+  world.proxies[report.proxy_id] = {report.proxy_id,
+                                    report.version > world.route_version ? 0 : report.version,
+                                    report.draining, now};
+  const bool settled = !routes_changed_ || now - *routes_changed_ > 2s;
+  if (!report.wants_snapshot && (report.version == world.route_version || !settled))
+    return std::nullopt;
+  wire::RouteSnapshot snapshot{world.route_version, {}};
+  for (const auto& [key, route] : world.routes) snapshot.routes.push_back(route);
+  return snapshot;
+}
+
+std::optional<wire::RouteUpdate> Base::save(World after, Time now) {
+  // What found no host is not kept.
+  std::erase_if(after.instances, [](const auto& entry) { return entry.second.host_id.empty(); });
+  std::optional<wire::RouteUpdate> update;
+  if (after.route_version != world.route_version) {
+    update = wire::RouteUpdate{world.route_version, after.route_version, {}, {}};
+    for (const auto& [key, route] : after.routes) {
+      const auto old = world.routes.find(key);
+      if (old == world.routes.end() || old->second != route) update->upserts.push_back(route);
+    }
+    for (const auto& [key, route] : world.routes)
+      if (!after.routes.contains(key)) update->removes.push_back(key);
+    routes_changed_ = now;
+  }
+  world = std::move(after);
+  forget(now);
+  return update;
+}
+
+/// Drops what load_world() would not load.
+void Base::forget(Time now) {
+  std::erase_if(world.apps, [](const auto& entry) { return entry.second.torn_down; });
+  std::erase_if(world.deployments, [&](const auto& entry) {
+    const auto& d = entry.second;
+    const auto app = world.apps.find(d.app_id);
+    if (app != world.apps.end() &&
+        (d.state == DeploymentState::wip || app->second.serving_deployment == d.uuid))
+      return false;
+    past[d.uuid] = d;
+    return true;
+  });
+  std::erase_if(world.builds, [&](const auto& entry) {
+    const auto d = world.deployments.find(entry.second.deployment);
+    return d == world.deployments.end() || d->second.state != DeploymentState::wip;
+  });
+  std::erase_if(world.instances, [&](const auto& entry) {
+    const auto& i = entry.second;
+    if (!world.apps.contains(i.app_id)) return true;
+    const auto d = world.deployments.find(i.deployment);
+    const bool open = d != world.deployments.end() && d->second.state == DeploymentState::wip;
+    return i.ended_at && now - *i.ended_at > 10min && !open;
+  });
+}
+
+std::set<std::string> Base::wanted_on(const std::string& host) const {
+  std::set<std::string> ids;
+  for (const auto& [id, i] : world.instances)
+    if (i.host_id == host && i.wanted && !i.ended_at) ids.insert(id);
+  return ids;
+}
+
+std::vector<wire::HostDesired> Base::desired_to_send() {
+  std::vector<wire::HostDesired> all;
+  for (const auto& [host, row] : world.hosts) {
+    auto& sent = sent_[host];
+    auto ids = wanted_on(host);
+    if (!sent.again && ids == sent.ids) continue;
+    wire::HostDesired desired;
+    desired.host_id = host;
+    desired.generation = ++sent.generation;
+    for (const auto& id : ids) {
+      const Instance& i = world.instances.at(id);
+      wire::VmSpec spec;
+      spec.instance_id = id;
+      spec.kind = i.build ? "build" : "run";
+      spec.app_id = i.app_id;
+      spec.deployment_id = i.deployment;
+      spec.number = i.number;
+      const auto d = world.deployments.find(i.deployment);
+      spec.env["COMMIT_ID"] = d == world.deployments.end() ? "" : d->second.commit;
+      desired.vms.push_back(std::move(spec));
+    }
+    sent.ids = std::move(ids);
+    sent.again = false;
+    all.push_back(std::move(desired));
+  }
+  return all;
+}
+
+}  // namespace karreg::simulation

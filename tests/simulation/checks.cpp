@@ -1,0 +1,177 @@
+// What must hold at every step, seen from where requests are: the tables that proxies really have,
+// and the VMs that really run.
+#include <fmt/format.h>
+
+#include "city.hpp"
+#include "common/flavors.hpp"
+
+namespace karreg::simulation {
+
+using scheduler::App;
+using scheduler::Instance;
+
+const Vm* City::find_vm(const std::string& id) const {
+  for (const auto& machine : machines_)
+    if (auto it = machine->vms().find(id); it != machine->vms().end()) return &it->second;
+  return nullptr;
+}
+
+/// A proxy that the scheduler rightly takes for gone, or waits for no longer, may have an old
+/// table.
+bool City::excused(const Front& front) const {
+  const auto row = base_.world.proxies.find(front.id());
+  if (row == base_.world.proxies.end()) return true;
+  const auto& policy = base_.world.policy;
+  return now_ - row->second.last_seen > policy.proxy_live - 500ms ||
+         now_ - front.in_time > policy.drain_timeout + policy.switch_timeout - 5s;
+}
+
+std::int64_t City::room_on(const std::string& host) const {
+  auto room = base_.world.hosts.at(host).memory_mb;
+  for (const auto& [id, i] : base_.world.instances)
+    if (i.host_id == host && !i.ended_at) room -= find_flavor(i.flavor)->memory_mb;
+  return room;
+}
+
+void City::check() {
+  for (const auto& front : fronts_) {
+    const bool current = front->table().version() == base_.world.route_version;
+    if (current) front->in_time = now_;
+    const auto row = base_.world.proxies.find(front->id());
+    const bool known =
+        row != base_.world.proxies.end() && row->second.version == base_.world.route_version;
+    if (excused(*front))
+      front->excused = true;
+    else if (current && known)
+      front->excused = false;
+  }
+  check_proxies();
+  for (const auto& [id, host] : base_.world.hosts)
+    if (room_on(id) < 0) broken(id + " is given more memory than it has");
+  for (const auto& [id, app] : base_.world.apps) {
+    auto& before = served_[id];
+    if (before == app.serving_deployment) continue;
+    if (!app.serving_deployment.empty()) {
+      const auto& d = base_.world.deployments.at(app.serving_deployment);
+      if (d.commit.starts_with("exits") || d.commit.starts_with("never") ||
+          d.commit.starts_with("nobuild") || d.commit.starts_with("refused"))
+        broken(d.uuid + " is in service though its version " + d.commit + " does not work");
+    }
+    before = app.serving_deployment;
+  }
+}
+
+void City::check_proxies() {
+  for (const auto& machine : machines_)
+    for (const auto& [id, vm] : machine->vms())
+      if (vm.broken) broke_.emplace(id, now_);
+  for (const auto& front : fronts_) {
+    if (!front->up() || front->excused) continue;
+    for (const auto& [key, route] : front->table().routes())
+      for (const auto& backend : route.backends) {
+        const Vm* vm = find_vm(backend.instance_id);
+        if (broke_.contains(backend.instance_id)) continue;
+        if (vm == nullptr || vm->life == agent::Life::stopping)
+          broken(fmt::format("{} (table {}) sends requests to {}, which was stopped on purpose",
+                             front->id(), front->table().version(), backend.instance_id));
+        if (!vm->ready)
+          broken(fmt::format("{} (table {}) sends requests to {}, which was never ready",
+                             front->id(), front->table().version(), backend.instance_id));
+      }
+    check_served(*front);
+  }
+}
+
+/// An app with a healthy instance that the scheduler has known for a while answers.
+void City::check_served(const Front& front) {
+  if (now_ < trouble_until_ + 20s || now_ - front.in_time > 20s) return;
+  for (const auto& [id, i] : base_.world.instances) {
+    const auto app = base_.world.apps.find(i.app_id);
+    if (app == base_.world.apps.end() || app->second.deleted ||
+        app->second.serving_deployment != i.deployment || i.build || !i.alive() || !i.healthy ||
+        !i.healthy_at || now_ - *i.healthy_at < 20s)
+      continue;
+    const auto since = base_.world.deployments.at(i.deployment).phase_since;
+    const Vm* vm = find_vm(id);
+    if (vm == nullptr || !vm->ready || now_ - since < 20s ||
+        i.routed == scheduler::Routed::draining)
+      continue;
+    const auto* route = front.table().find(i.app_id + ".localhost", "/");
+    bool answers = false;
+    if (route != nullptr)
+      for (const auto& backend : route->backends) {
+        const Vm* behind = find_vm(backend.instance_id);
+        const auto broke = broke_.find(backend.instance_id);
+        // One that broke a moment ago could not be known to.
+        answers = answers || (behind != nullptr && behind->ready) ||
+                  (broke != broke_.end() && now_ - broke->second < 20s);
+      }
+    if (!answers)
+      broken(fmt::format("{} has nothing that answers for {}, though {} is well", front.id(),
+                         i.app_id, id));
+  }
+}
+
+/// No request is cut by a stop before the drain's deadline.
+void City::check_stops(const Machine& machine, const std::map<std::string, Vm>& before) {
+  for (const auto& [id, vm] : machine.vms()) {
+    const auto old = before.find(id);
+    if (vm.life != agent::Life::stopping || old == before.end() ||
+        old->second.life == agent::Life::stopping)
+      continue;
+    happened("stop " + id);
+    const auto row = base_.world.instances.find(id);
+    if (row == base_.world.instances.end() || !row->second.unwanted_at) continue;
+    if (now_ - *row->second.unwanted_at >= base_.world.policy.drain_timeout) continue;
+    for (const auto& front : fronts_) {
+      if (!front->up() || front->excused) continue;
+      const auto flight = front->flights().find(id);
+      if (flight != front->flights().end() && now_ < flight->second &&
+          row->second.routed_version != 0 && !broke_.contains(id))
+        broken(fmt::format("{} is stopped while {} has requests in flight to it", id, front->id()));
+    }
+  }
+}
+
+std::string City::unrest_of(const App& app) const {
+  if (app.deleted) return app.id + " is not torn down";
+  if (app.state == "WANTS_TO_BE_UP") return app.id + " wants to be up";
+  if (app.serving_deployment.empty()) return {};
+  const auto& serving = base_.world.deployments.at(app.serving_deployment);
+  int well = 0;
+  for (const auto& [id, i] : base_.world.instances) {
+    if (i.app_id != app.id || !i.alive()) continue;
+    const Vm* vm = find_vm(id);
+    if (i.deployment != serving.uuid || i.build) return id + " still runs";
+    if (!i.healthy || i.routed != scheduler::Routed::yes || vm == nullptr || !vm->ready)
+      return id + " is not well in service";
+    ++well;
+  }
+  bool full = true;
+  for (const auto& [id, host] : base_.world.hosts)
+    full = full && room_on(id) < find_flavor(serving.flavor)->memory_mb;
+  if (well != serving.instances && !full)
+    return fmt::format("{} has {} instances instead of {}", app.id, well, serving.instances);
+  return {};
+}
+
+std::string City::unrest() const {
+  for (const auto& [uuid, d] : base_.world.deployments)
+    if (d.state == scheduler::DeploymentState::wip)
+      return fmt::format("{} is in phase {} ({})", uuid, static_cast<int>(d.phase), d.message);
+  for (const auto& [id, app] : base_.world.apps)
+    if (auto why = unrest_of(app); !why.empty()) return why;
+  for (const auto& machine : machines_) {
+    std::set<std::string> has;
+    for (const auto& [id, vm] : machine->vms()) has.insert(id);
+    if (has != base_.wanted_on(machine->id()))
+      return machine->id() + " has other VMs than it should";
+  }
+  for (const auto& front : fronts_)
+    if (front->table().routes() != base_.world.routes ||
+        front->table().version() != base_.world.route_version)
+      return front->id() + " has another table";
+  return {};
+}
+
+}  // namespace karreg::simulation

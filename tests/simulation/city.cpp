@@ -1,0 +1,275 @@
+#include "city.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace karreg::simulation {
+
+using scheduler::Action;
+using scheduler::App;
+using scheduler::Deployment;
+using scheduler::DeploymentState;
+using scheduler::Phase;
+
+City::City(std::uint64_t seed) : seed_(seed), dice_(seed * 0x9E3779B97F4A7C15 + 1) {
+  const auto hosts = 1 + dice_.below(3);
+  for (std::uint64_t i = 1; i <= hosts; ++i)
+    machines_.push_back(
+        std::make_unique<Machine>("host-" + std::to_string(i),
+                                  2048 + static_cast<std::int64_t>(dice_.below(4)) * 2048, dice_));
+  const auto proxies = 1 + dice_.below(2);
+  for (std::uint64_t i = 1; i <= proxies; ++i)
+    fronts_.push_back(std::make_unique<Front>("proxy-" + std::to_string(i), dice_));
+  const auto apps = 1 + dice_.below(3);
+  for (std::uint64_t i = 1; i <= apps; ++i) {
+    App app;
+    app.id = "app-" + std::to_string(i);
+    app.vhosts = {{app.id + ".localhost", "/"}};
+    app.homogeneous = dice_.chance(150);
+    app.cancel_on_push = dice_.chance(200);
+    app.build_flavor = "XS";
+    base_.world.apps[app.id] = app;
+  }
+}
+
+std::string City::instance() {
+  return fmt::format("vm-{:05}", ++ids_);
+}
+
+void City::happened(const std::string& what) {
+  for (const char c : what) trace_ = (trace_ ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  trace_ = (trace_ ^ static_cast<std::uint64_t>(now_.time_since_epoch().count())) * 0x100000001b3;
+  last_.push_back(fmt::format(
+      "{:9.3f} {}", static_cast<double>((now_ - Time{std::chrono::hours(1000)}).count()) / 1000.0,
+      what));
+  if (std::getenv("SIM_TRACE") != nullptr) std::fprintf(stderr, "%s\n", last_.back().c_str());
+  if (last_.size() > 60) last_.pop_front();
+}
+
+void City::broken(const std::string& why) const {
+  std::string text = fmt::format("seed {} step {}: {}\nreplay: SIM_SEED={}\nbefore that:", seed_,
+                                 step_, why, seed_);
+  for (const auto& line : last_) text += "\n  " + line;
+  throw Broken(text);
+}
+
+void City::request(App& app, Action action, const std::string& commit, int instances) {
+  Deployment d;
+  d.number = ++numbers_[app.id];
+  d.uuid = fmt::format("{}/{}", app.id, d.number);
+  d.app_id = app.id;
+  d.action = action;
+  d.commit = commit;
+  d.use_cache = !dice_.chance(100);
+  d.instances = instances;
+  d.flavor = dice_.chance(300) ? "nano" : "pico";
+  d.requested_at = now_;
+  d.phase_since = now_;
+  happened(
+      fmt::format("request {} {} {} x{}", d.uuid, static_cast<int>(action), commit, instances));
+  base_.world.deployments[d.uuid] = d;
+  news_ = true;
+}
+
+void City::push(App& app) {
+  static constexpr const char* characters[] = {"good",  "good",    "good",  "good",  "good",
+                                               "flaky", "nobuild", "exits", "never", "refused"};
+  const std::string commit = fmt::format("{}-{}", characters[dice_.below(10)], ++commits_);
+  request(app, Action::deploy, commit, 1 + static_cast<int>(dice_.below(3)));
+}
+
+void City::owners() {
+  for (auto& [id, app] : base_.world.apps) {
+    if (app.deleted || !dice_.chance(3)) continue;
+    const auto what = dice_.below(100);
+    if (what < 60) {
+      push(app);
+    } else if (what < 70 && !app.commit.empty()) {
+      request(app, Action::deploy, app.commit, 1 + static_cast<int>(dice_.below(2)));
+    } else if (what < 78 && !app.serving_deployment.empty()) {
+      request(app, Action::upscale, app.commit, 1 + static_cast<int>(dice_.below(3)));
+    } else if (what < 90) {
+      for (auto& [uuid, d] : base_.world.deployments)
+        if (d.app_id == id && d.state == DeploymentState::wip) {
+          d.cancel_requested = true;
+          happened("cancel " + uuid);
+          break;
+        }
+    } else if (what < 97) {
+      request(app, Action::undeploy, "", 1);
+    } else if (numbers_[id] > 3) {
+      app.deleted = true;
+      happened("delete " + id);
+    }
+    news_ = true;
+  }
+}
+
+void City::faults() {
+  if (!dice_.chance(8)) return;
+  ++count_.faults;
+  auto& machine = *machines_[dice_.below(machines_.size())];
+  auto& front = *fronts_[dice_.below(fronts_.size())];
+  const auto what = dice_.below(100);
+  if (what < 25) {
+    if (const auto id = machine.kill_a_vm(now_); !id.empty()) happened("VM dies: " + id);
+  } else if (what < 40) {
+    machine.kill_agent();
+    agent_back_[machine.id()] = now_ + dice_.between(500ms, 90s);
+    happened("agent dies: " + machine.id());
+  } else if (what < 45) {
+    machine.fail(now_);
+    agent_back_[machine.id()] = now_ + dice_.between(5s, 120s);
+    happened("host fails: " + machine.id());
+  } else if (what < 60) {
+    machine.make_one_sick(now_);
+    happened("sickness on " + machine.id());
+  } else if (what < 75) {
+    front.kill();
+    front_back_[front.id()] = now_ + dice_.between(200ms, 40s);
+    happened("proxy dies: " + front.id());
+  } else if (what < 87) {
+    scheduler_back_ = now_ + dice_.between(100ms, 60s);
+    hearing_ = {};
+    trouble_until_ = std::max(trouble_until_, scheduler_back_);
+    happened("scheduler dies");
+  } else if (what < 95) {
+    network_.down_until = now_ + dice_.between(500ms, 60s);
+    trouble_until_ = std::max(trouble_until_, network_.down_until);
+    happened("broker dies");
+  } else {
+    builder_back_ = now_ + dice_.between(1s, 30s);
+    happened("builder dies");
+  }
+}
+
+void City::deliver() {
+  const auto receiver = [&](const std::string& to) {
+    if (to == "scheduler") return now_ < scheduler_back_ ? Receiver::keeps : Receiver::takes;
+    for (const auto& machine : machines_)
+      if (machine->id() == to) return machine->agent_up() ? Receiver::takes : Receiver::keeps;
+    for (const auto& front : fronts_)
+      if (front->id() == to) return front->up() ? Receiver::takes : Receiver::loses;
+    return Receiver::loses;
+  };
+  network_.deliver(now_, receiver, [&](const Message& message) {
+    if (const auto* host = std::get_if<wire::HostReport>(&message.payload)) {
+      static_cast<void>(base_.saw(*host, now_));
+      news_ = true;
+    } else if (const auto* proxy = std::get_if<wire::ProxyReport>(&message.payload)) {
+      if (auto snapshot = base_.saw(*proxy, now_)) network_.send(now_, proxy->proxy_id, *snapshot);
+      news_ = true;
+    } else if (const auto* desired = std::get_if<wire::HostDesired>(&message.payload)) {
+      for (const auto& machine : machines_)
+        if (machine->id() == message.to) machine->accept(*desired);
+    } else {
+      for (const auto& front : fronts_) {
+        if (front->id() != message.to) continue;
+        if (const auto* update = std::get_if<wire::RouteUpdate>(&message.payload))
+          front->take(*update, now_);
+        else
+          front->take(std::get<wire::RouteSnapshot>(message.payload), now_);
+      }
+    }
+  });
+}
+
+void City::note_ends(const World& before) {
+  for (const auto& [uuid, d] : base_.past) {
+    const auto old = before.deployments.find(uuid);
+    if (old == before.deployments.end() || old->second.state != DeploymentState::wip) continue;
+    happened(fmt::format("{} ends {} {}", uuid, static_cast<int>(d.state), d.message));
+    count_.failed += d.state == DeploymentState::fail;
+    count_.cancelled += d.state == DeploymentState::cancelled;
+  }
+  for (const auto& [uuid, d] : base_.world.deployments) {
+    const auto old = before.deployments.find(uuid);
+    if (d.state == DeploymentState::ok && old != before.deployments.end() &&
+        old->second.state == DeploymentState::wip) {
+      happened(uuid + " is in service");
+      ++count_.deployed;
+    }
+  }
+}
+
+void City::decide(bool calm) {
+  if (now_ < scheduler_back_ || (!news_ && now_ < next_round_)) return;
+  next_round_ = now_ + 500ms;
+  news_ = false;
+  World before = base_.world;
+  before.hearing_since = hearing_.since(before, now_);
+  auto [after, notes] = scheduler::advance(before, now_, *this);
+  if (!calm && dice_.chance(50)) {  // the transaction did not commit
+    news_ = true;
+    return;
+  }
+  for (const auto& note : notes) {
+    happened(note.deployment + ": " + note.text);
+    count_.healed += note.text.find("starting another") != std::string::npos ||
+                     note.text.find(" ended: ") != std::string::npos;
+  }
+  const auto update = base_.save(std::move(after), now_);
+  if (const auto why = scheduler::broken_invariant(base_.world); !why.empty()) broken(why);
+  note_ends(before);
+  if (update) {
+    happened(fmt::format("routes {}", update->version));
+    for (const auto& front : fronts_) network_.send(now_, front->id(), *update);
+  }
+  for (const auto& desired : base_.desired_to_send()) network_.send(now_, desired.host_id, desired);
+}
+
+void City::step(bool calm) {
+  ++step_;
+  now_ += dice_.between(20ms, calm ? 600ms : 250ms);
+  if (!calm) {
+    owners();
+    faults();
+  }
+  for (const auto& machine : machines_)
+    if (auto it = agent_back_.find(machine->id()); it != agent_back_.end() && now_ >= it->second) {
+      machine->start_agent();
+      happened("agent starts: " + machine->id());
+      agent_back_.erase(it);
+    }
+  for (const auto& front : fronts_)
+    if (auto it = front_back_.find(front->id()); it != front_back_.end() && now_ >= it->second) {
+      front->start();
+      happened("proxy starts: " + front->id());
+      front_back_.erase(it);
+    }
+  deliver();
+  for (const auto& machine : machines_) {
+    const auto before = machine->vms();
+    machine->step(now_, calm);
+    check_stops(*machine, before);
+    if (auto report = machine->report(now_)) network_.send(now_, "scheduler", *report);
+  }
+  for (const auto& front : fronts_)
+    if (auto report = front->report(now_)) network_.send(now_, "scheduler", *report);
+  if (now_ >= builder_back_ && workshop_.step(base_, now_)) news_ = true;
+  decide(calm);
+  check();
+}
+
+void City::run(int steps) {
+  for (int i = 0; i < steps; ++i) step(false);
+  happened("peace");
+  network_.faulty = false;
+  const Time peace = now_;
+  std::string why = "not looked yet";
+  for (Time at_rest{};;) {
+    step(true);
+    why = unrest();
+    if (!why.empty())
+      at_rest = Time{};
+    else if (at_rest == Time{})
+      at_rest = now_;
+    else if (now_ - at_rest > 15s)
+      return;
+    if (now_ - peace > 45min) broken("not at rest after 45 minutes of peace: " + why);
+  }
+}
+
+}  // namespace karreg::simulation

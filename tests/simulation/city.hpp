@@ -1,0 +1,102 @@
+#pragma once
+/// The whole platform in one process, under one seed: the scheduler's decisions as they are in
+/// production, around them a database, a broker, hosts, proxies, a builder and owners that do what
+/// such things do. Chance breaks them for a while; then all must come to rest.
+
+#include <deque>
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+#include "base.hpp"
+#include "front.hpp"
+#include "machine.hpp"
+#include "network.hpp"
+#include "scheduler/core/advance.hpp"
+#include "scheduler/core/hearing.hpp"
+#include "workshop.hpp"
+
+namespace karreg::simulation {
+
+/// Something that must hold did not.
+struct Broken : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+class City final : scheduler::IdSource {
+ public:
+  explicit City(std::uint64_t seed);
+
+  /// @p steps of chaos, then peace until all is at rest. Throws Broken with seed, step, reason and
+  /// the last events.
+  void run(int steps);
+  /// A digest of all that happened.
+  std::uint64_t trace() const { return trace_; }
+  /// How much happened, so that a test can see that it did.
+  struct Count {
+    int deployed = 0;
+    int failed = 0;
+    int cancelled = 0;
+    int healed = 0;
+    int faults = 0;
+  };
+  const Count& count() const { return count_; }
+
+ private:
+  std::string build() override { return "build-" + std::to_string(++ids_); }
+  std::string instance() override;
+
+  void step(bool calm);
+  void owners();
+  void push(scheduler::App& app);
+  void request(scheduler::App& app, scheduler::Action action, const std::string& commit,
+               int instances);
+  void faults();
+  void deliver();
+  void decide(bool calm);
+  void note_ends(const World& before);
+
+  // checks.cpp
+  void check();
+  void check_proxies();
+  void check_stops(const Machine& machine, const std::map<std::string, Vm>& before);
+  void check_served(const Front& front);
+  bool excused(const Front& front) const;
+  const Vm* find_vm(const std::string& id) const;
+  /// Why not all is at rest; empty when it is.
+  std::string unrest() const;
+  /// Memory that a host has left, MiB.
+  std::int64_t room_on(const std::string& host) const;
+  std::string unrest_of(const scheduler::App& app) const;
+
+  void happened(const std::string& what);
+  [[noreturn]] void broken(const std::string& why) const;
+
+  std::uint64_t seed_;
+  Dice dice_;
+  Time now_{std::chrono::hours(1000)};
+  int step_ = 0;
+  int ids_ = 0;
+  int commits_ = 0;
+  Network network_{dice_};
+  Base base_;
+  scheduler::Hearing hearing_;
+  Workshop workshop_{dice_};
+  std::vector<std::unique_ptr<Machine>> machines_;
+  std::vector<std::unique_ptr<Front>> fronts_;
+  std::map<std::string, int> numbers_;         ///< app -> last deployment
+  std::map<std::string, Time> agent_back_;     ///< machines whose agent is down
+  std::map<std::string, Time> front_back_;     ///< proxies that are down
+  std::map<std::string, std::string> served_;  ///< app -> deployment, as last seen
+  std::map<std::string, Time> broke_;          ///< VMs that ended other than by being stopped
+  Time scheduler_back_{};
+  Time builder_back_{};
+  Time trouble_until_{};  ///< of the scheduler or the broker
+  Time next_round_{};
+  bool news_ = true;
+  std::uint64_t trace_ = 0xcbf29ce484222325;
+  std::deque<std::string> last_;
+  Count count_;
+};
+
+}  // namespace karreg::simulation

@@ -1,0 +1,59 @@
+// Seeded runs of the whole platform in one process. To look at one: SIM_SEED=17
+// tests/platform_simulation; more of them: SIM_SEEDS=5000; longer ones: SIM_STEPS=20000.
+// SIM_TRACE=1 prints all events.
+#include <catch2/catch.hpp>
+#include <cstdlib>
+
+#include "city.hpp"
+
+using namespace karreg::simulation;
+
+namespace {
+std::uint64_t number(const char* variable, std::uint64_t otherwise) {
+  const char* text = std::getenv(variable);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+int steps() {
+  return static_cast<int>(number("SIM_STEPS", 4000));
+}
+}  // namespace
+
+TEST_CASE("whatever breaks, what serves keeps serving, and all comes to rest") {
+  const auto only = number("SIM_SEED", 0);
+  const auto first = only != 0 ? only : 1;
+  const auto last = only != 0 ? only : number("SIM_SEEDS", 200);
+  City::Count sum;
+  for (auto seed = first; seed <= last; ++seed) {
+    City city(seed);
+    try {
+      city.run(steps());
+    } catch (const Broken& e) {
+      FAIL(e.what());
+    }
+    sum.deployed += city.count().deployed;
+    sum.failed += city.count().failed;
+    sum.cancelled += city.count().cancelled;
+    sum.healed += city.count().healed;
+    sum.faults += city.count().faults;
+  }
+  WARN(last - first + 1 << " seeds: " << sum.deployed << " deployed, " << sum.failed << " failed, "
+                        << sum.cancelled << " cancelled, " << sum.healed << " healed, "
+                        << sum.faults << " faults");
+  if (only == 0 && last >= 20) {
+    CHECK(sum.deployed > static_cast<int>(last));
+    CHECK(sum.failed > 0);
+    CHECK(sum.cancelled > 0);
+    CHECK(sum.healed > static_cast<int>(last));
+  }
+}
+
+TEST_CASE("the same seed gives the same run") {
+  City one(7);
+  City two(7);
+  City other(8);
+  one.run(1000);
+  two.run(1000);
+  other.run(1000);
+  CHECK(one.trace() == two.trace());
+  CHECK(one.trace() != other.trace());
+}
