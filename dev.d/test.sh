@@ -70,6 +70,8 @@ _prepare_e2e() {
   make_images "$1"
   build_console
   ensure_node 20.19
+  # Limits that a test can reach in its time.
+  export KARREG_SCHEDULER_BUILD_TIME=60s KARREG_SCHEDULER_START_TIMEOUT=60s KARREG_API_MAX_PUSH_BYTES=20971520
   _start_platform whole --preset "$1" --throw-away
   export KARREG_TEST_DATA=$PLATFORM KARREG_TEST_BIN KARREG_TEST_API KARREG_TEST_PROXY_PORT KARREG_TEST_PROXY_ADMIN
   KARREG_TEST_BIN=$(bin_dir "$1")
