@@ -10,14 +10,19 @@ packages_of() {
   for list in "$@"; do sed 's/#.*//' "dev.d/packages/$list.txt"; done | tr -s ' \t' '\n' | sed '/^$/d' | sort -u
 }
 
-# missing_packages LIST...: those of them that are not installed. "a|b" is satisfied by either.
+# missing_packages LIST...: those of them that are not installed. "a|b" is satisfied by either, "a|/path" by the file too
+# (a program that came from elsewhere than Debian).
 missing_packages() {
   local installed wanted one
   installed=$(dpkg-query -W -f='${db:Status-Abbrev}${binary:Package}\n' 2>/dev/null |
     sed -n 's/^ii  *//p' | sed 's/:.*//' | sort -u)
   packages_of "$@" | while read -r wanted; do
     for one in ${wanted//|/ }; do
-      grep -qxF "$one" <<<"$installed" && continue 2
+      if [ "${one#/}" != "$one" ]; then
+        [ ! -e "$one" ] || continue 2
+      elif grep -qxF "$one" <<<"$installed"; then
+        continue 2
+      fi
     done
     echo "${wanted%%|*}"
   done
