@@ -66,6 +66,11 @@ Result<void> Api::ready() const {
   if (!profile_.logged_in())
     return Error(ErrorKind::unauthorized,
                  "You are not logged in: run `karreg login`, or set KARREG_TOKEN.");
+  if (!profile_.secret.empty() && profile_.consumer_secret.empty())
+    return Error(ErrorKind::unauthorized,
+                 "A token with a secret also needs the consumer that it was issued for: give "
+                 "--consumer-key and --consumer-secret to `karreg login` (KARREG_CONSUMER_KEY, "
+                 "KARREG_CONSUMER_SECRET), or use an API token, which stands alone.");
   return ok();
 }
 

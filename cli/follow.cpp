@@ -135,15 +135,15 @@ Result<int> conclude(Session& session, const Target& target, const Deployment& e
   if (session.print_json(to_output(ended))) return code;
   if (code != 0) {
     terminal.fail("Deployment " + std::to_string(ended.number) + " of " + target.name + " " +
-                  deployment_state(ended) +
-                  ". The version before it, if there is one, still serves. See `karreg logs "
+                  deployment_state(ended) + (ended.message.empty() ? "" : ": " + ended.message) +
+                  (ended.message.ends_with('.') ? "" : ".") +
+                  "\nThe version before it, if there is one, still serves. See `karreg logs "
                   "--deployment-id " +
                   ended.uuid + "`.");
     return code;
   }
   std::string where;
-  if (auto app = session.app(target); app && !app->domains.empty())
-    where = " at " + app->domains.front();
+  if (auto app = session.app(target); app && !address(*app).empty()) where = " at " + address(*app);
   terminal.note(terminal.styled_note("Deployed: ", Style::green) + target.name + where + ".");
   return code;
 }

@@ -59,6 +59,7 @@ App read_app(const Json& j) {
   app.build_flavor = text(part(j, "buildFlavor"), "name");
   app.git_url = text(part(j, "deployment"), "httpUrl");
   for (const Json& vhost : part(j, "vhosts")) app.domains.push_back(vhost.at("fqdn"));
+  for (const Json& url : part(j, "visitUrls")) app.urls.push_back(url.get<std::string>());
   return app;
 }
 
@@ -67,7 +68,8 @@ Deployment read_deployment(const Json& j) {
           text(j, "action"), text(j, "commit"), text(j, "cause"),
           // an object in some answers, a name in others
           j.contains("author") && j["author"].is_object() ? text(j["author"], "name")
-                                                          : text(j, "author")};
+                                                          : text(j, "author"),
+          text(j, "message")};
 }
 
 template <class T, class Read>
@@ -131,6 +133,11 @@ Result<Summary> parse_summary(const Json& answer) {
   });
 }
 
+std::string address(const App& app) {
+  if (!app.urls.empty()) return app.urls.front();
+  return app.domains.empty() ? "" : app.domains.front();
+}
+
 std::string deployment_state(const Deployment& deployment) {
   if (deployment.state == "WIP") return "in progress";
   if (deployment.state == "OK") return "succeeded";
@@ -159,6 +166,7 @@ Json to_output(const App& app) {
           {"state", app.state},
           {"commit", app.commit},
           {"domains", app.domains},
+          {"urls", app.urls},
           {"git_url", app.git_url},
           {"created_ms", app.created_ms},
           {"min_instances", app.min_instances},
@@ -169,10 +177,10 @@ Json to_output(const App& app) {
 }
 
 Json to_output(const Deployment& deployment) {
-  return {{"id", deployment.uuid},         {"number", deployment.number},
-          {"date_ms", deployment.date_ms}, {"state", deployment.state},
-          {"action", deployment.action},   {"commit", deployment.commit},
-          {"cause", deployment.cause},     {"author", deployment.author}};
+  return {
+      {"id", deployment.uuid},     {"number", deployment.number}, {"date_ms", deployment.date_ms},
+      {"state", deployment.state}, {"action", deployment.action}, {"commit", deployment.commit},
+      {"cause", deployment.cause}, {"author", deployment.author}, {"message", deployment.message}};
 }
 
 Json to_output(const Instance& instance) {

@@ -22,6 +22,7 @@ struct App {
   std::string branch;  ///< that deploys; empty: master or main
   std::string git_url;
   std::vector<std::string> domains;
+  std::vector<std::string> urls;  ///< where they answer; empty on platforms that do not tell
   std::int64_t created_ms = 0;
   int min_instances = 0;
   int max_instances = 0;
@@ -39,6 +40,7 @@ struct Deployment {
   std::string commit;
   std::string cause;
   std::string author;
+  std::string message;  ///< why it failed
 };
 
 struct Instance {
@@ -77,6 +79,8 @@ Result<std::vector<Instance>> parse_instances(const Json& answer);
 Result<std::vector<Variable>> parse_variables(const Json& answer);
 Result<Summary> parse_summary(const Json& answer);
 
+/// Where @p app answers: its first URL, else its first domain, else "".
+std::string address(const App& app);
 /// "OK" in words: deployed, failed, ...
 std::string deployment_state(const Deployment& deployment);
 /// "running", "stopped", "deploying" from the app's state, its last deployment and its instances.

@@ -14,7 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-// The consumer that every platform knows: it names the program, it is no secret.
+// The consumer that a platform's own token pairs are issued for.
 constexpr const char* default_consumer = "karreg-cli";
 
 struct Field {
@@ -94,7 +94,6 @@ Result<Profile> load_profile(const Environment& environment) {
     if (field.variable != nullptr && !variable(environment, field.variable).empty())
       profile.*field.member = variable(environment, field.variable);
   if (profile.consumer_key.empty()) profile.consumer_key = default_consumer;
-  if (profile.consumer_secret.empty()) profile.consumer_secret = default_consumer;
   if (!profile.api_host.empty()) {
     auto clean = clean_host(profile.api_host);
     if (!clean) return clean.error();
@@ -125,13 +124,10 @@ Result<bool> forget_login(const Environment& environment) {
   auto profile = stored(*file);
   if (!profile) return profile.error();
   if (!profile->logged_in()) return false;
-  const Profile left{.api_host = profile->api_host,
-                     .token = {},
-                     .secret = {},
-                     .consumer_key = profile->consumer_key,
-                     .consumer_secret = profile->consumer_secret,
-                     .user_id = {},
-                     .email = {}};
+  Profile left;
+  left.api_host = profile->api_host;
+  left.consumer_key = profile->consumer_key;
+  left.consumer_secret = profile->consumer_secret;
   auto saved = save_profile(environment, left);
   if (!saved) return saved.error();
   return true;

@@ -143,7 +143,11 @@ json instance_type_json(const std::string& slug_name, const std::string& label) 
 
 json app_json(const App& app, const Settings& settings) {
   json vhosts = json::array();
-  for (const auto& vhost : app.vhosts) vhosts.push_back({{"fqdn", vhost.fqdn()}});
+  json urls = json::array();  // ours: where each of them answers, port included
+  for (const auto& vhost : app.vhosts) {
+    vhosts.push_back({{"fqdn", vhost.fqdn()}});
+    urls.push_back(visit_url(settings, vhost));
+  }
   const std::string url = settings.public_url + "/git/" + app.id + ".git";
   return {
       {"id", app.id},
@@ -170,6 +174,7 @@ json app_json(const App& app, const Settings& settings) {
         {"defaultEnv", json::object()}}},
       {"deployment", {{"type", "GIT"}, {"shutdownable", false}, {"url", url}, {"httpUrl", url}}},
       {"vhosts", vhosts},
+      {"visitUrls", urls},
       {"buildFlavor", flavor_json(app.build_flavor)},
       {"separateBuild", app.separate_build},
       {"homogeneous", app.homogeneous},

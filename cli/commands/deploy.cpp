@@ -23,12 +23,12 @@ Result<std::vector<Deployment>> newest(Session& session, const Target& target) {
   return parse_deployments(*answer);
 }
 
-/// The deployment of @p commit that was not there before the push.
+/// The deployment that a push of @p commit made, or joined: it was not over @p before the push.
 std::optional<Deployment> made_by_push(const std::vector<Deployment>& now,
-                                       const std::set<std::string>& before,
+                                       const std::set<std::string>& over_before,
                                        const std::string& commit) {
   for (const Deployment& each : now)
-    if (!before.contains(each.uuid) && each.commit == commit) return each;
+    if (!over_before.contains(each.uuid) && each.commit == commit) return each;
   return std::nullopt;
 }
 
@@ -56,6 +56,13 @@ Error without_deployment(const PushEnd& end, const std::string& branch, const st
   return {ErrorKind::invalid, "The platform refused the push: " + end.reason + "."};
 }
 
+Result<int> already_there(Session& session, const Target& target, const std::string& commit) {
+  if (session.print_json({{"commit", commit}, {"state", "OK"}})) return 0;
+  session.terminal().note("Commit " + commit.substr(0, 8) + " of " + target.name +
+                          " is in service already.");
+  return 0;
+}
+
 Result<int> deploy(Session& session, const Options& options) {
   auto target = session.target(options.choice);
   if (!target) return target.error();
@@ -67,8 +74,9 @@ Result<int> deploy(Session& session, const Options& options) {
   if (!commit) return commit.error();
   auto known = newest(session, *target);
   if (!known) return known.error();
-  std::set<std::string> before;
-  for (const Deployment& each : *known) before.insert(each.uuid);
+  std::set<std::string> over_before;
+  for (const Deployment& each : *known)
+    if (each.state != "WIP") over_before.insert(each.uuid);
 
   const std::string branch = app->branch.empty() ? "master" : app->branch;
   session.terminal().note("Pushing " + commit->substr(0, 8) + " to " + target->name + "...");
@@ -76,7 +84,7 @@ Result<int> deploy(Session& session, const Options& options) {
   if (options.detach)
     pushing.on_tick = [&] {
       const auto now = newest(session, *target);
-      return !now || !made_by_push(*now, before, *commit);
+      return !now || !made_by_push(*now, over_before, *commit);
     };
   detach_on_interrupt(detach_note);
   auto pushed = push(pushing, (*api)->profile(), session.environment());
@@ -84,7 +92,9 @@ Result<int> deploy(Session& session, const Options& options) {
 
   auto now = newest(session, *target);
   if (!now) return now.error();
-  const auto deployment = made_by_push(*now, before, *commit);
+  const auto deployment = made_by_push(*now, over_before, *commit);
+  if (!deployment && pushed->result == PushEnd::Result::pushed && app->commit == *commit)
+    return already_there(session, *target, *commit);
   if (!deployment) return without_deployment(*pushed, branch, *commit);
   if (deployment->state != "WIP") return conclude(session, *target, *deployment);
   if (!options.detach) return follow_deployment(session, *target, deployment->uuid);

@@ -21,7 +21,7 @@ Result<int> list(Session& session) {
     for (const App& each : *apps) {
       all.push_back(to_output(each));
       table.row({each.name, each.type, each.state == "SHOULD_BE_DOWN" ? "stopped" : "started",
-                 each.domains.empty() ? "-" : each.domains.front(), organisation.name, each.id});
+                 address(each).empty() ? "-" : address(each), organisation.name, each.id});
     }
   }
   if (session.print_json(all)) return 0;

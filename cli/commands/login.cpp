@@ -46,6 +46,8 @@ Result<void> by_browser(Session& session, Profile& profile) {
                      "The platform at " + profile.api_host + " gave no token for the login.");
       profile.token = parsed["token"].get<std::string>();
       profile.secret = parsed["secret"].get<std::string>();
+      profile.consumer_key = parsed.value("consumerKey", profile.consumer_key);
+      profile.consumer_secret = parsed.value("consumerSecret", profile.consumer_secret);
       return ok();
     }
     if (answer->status != 404) return refused(profile, *answer);

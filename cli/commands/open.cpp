@@ -11,14 +11,13 @@ Result<int> open(Session& session, const AppChoice& choice) {
   if (!app) return app.error();
   auto api = session.api();
   if (!api) return api.error();
-  std::string domain = app->domains.empty() ? "" : app->domains.front();
-  if (auto best = (*api)->get(target->path() + "/vhosts/favourite"); best && best->is_object())
-    domain = best->value("fqdn", domain);
-  if (domain.empty())
+  auto best = (*api)->get(target->path() + "/vhosts/favourite");
+  if (!best && best.error().kind() != ErrorKind::not_found) return best.error();
+  const std::string url = url_of(*app, best && best->is_object() ? best->value("fqdn", "") : "");
+  if (url.empty())
     return Error(ErrorKind::not_found, target->name +
                                            " has no domain. Give it one with `karreg "
                                            "domain add DOMAIN`.");
-  const std::string url = url_of(domain);
   if (session.print_json({{"url", url}})) return 0;
   session.terminal().print(url);
   if (session.terminal().interactive() && !open_browser(url, session.environment()))

@@ -56,7 +56,8 @@ Result<int> status(Session& session, const AppChoice& choice) {
   terminal.print("  type       " + app.type);
   terminal.print("  id         " + app.id);
   if (!app.commit.empty()) terminal.print("  commit     " + app.commit.substr(0, 8));
-  for (const std::string& domain : app.domains) terminal.print("  address    " + domain);
+  for (const std::string& each : app.urls.empty() ? app.domains : app.urls)
+    terminal.print("  address    " + each);
   terminal.print("  scale      " +
                  range(std::to_string(app.min_instances), std::to_string(app.max_instances)) +
                  " x " + range(app.min_flavor, app.max_flavor));

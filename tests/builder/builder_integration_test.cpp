@@ -153,10 +153,7 @@ TEST_CASE("news from the broker wakes the builder") {
   Platform platform;
   platform.settings()["KARREG_BUILDER_POLL"] = "24h";
   platform.start_builder();
-  eventually("the builder is ready", [&] {
-    return fs::exists(platform.data() / "builder.log") &&
-           read_file(platform.data() / "builder.log").find("ready") != std::string::npos;
-  });
+  platform.builder().await_log("karreg-builder is ready");
   const std::string build = platform.ask_for_build(platform.app(node_app));
   broker::Publisher publisher(platform.broker());
   REQUIRE(publisher.publish_and_wait(broker::key::builder_wake, "{}", std::chrono::seconds(10)));

@@ -2,62 +2,26 @@
 // A platform for one test: a database of its own, a broker, a data folder with images and
 // repositories, and karreg-builder as a real process. The test plays the scheduler and the agent.
 
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <catch2/catch.hpp>
-#include <chrono>
-#include <cstdlib>
-#include <functional>
 #include <map>
-#include <pqxx/pqxx>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include "common/broker/settings.hpp"
 #include "common/broker/stream_reader.hpp"
 #include "common/broker/topology.hpp"
 #include "common/crypto/vault.hpp"
-#include "common/db/migrate.hpp"
-#include "common/ids.hpp"
 #include "common/wire/json.hpp"
 #include "common/wire/logs.hpp"
-#include "support/scratch.hpp"
+#include "support/services.hpp"
 
 namespace karreg::test {
 
-inline std::string required_variable(const char* name) {
-  const char* value = std::getenv(name);
-  if (value == nullptr) FAIL(name << " is not set: run this test through `./dev test integration`");
-  return value;
-}
-
-/// Reads until @p holds or the deadline; a failed test then, with @p what.
-inline void eventually(const std::string& what, const std::function<bool()>& holds,
-                       std::chrono::seconds at_most = std::chrono::seconds(30)) {
-  const auto deadline = std::chrono::steady_clock::now() + at_most;
-  while (!holds()) {
-    if (std::chrono::steady_clock::now() > deadline) FAIL("not within the deadline: " << what);
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
-}
-
 class Platform {
  public:
-  Platform() : name_("karreg_builder_" + ids::uuid().substr(0, 8)) {
-    const std::string url = required_variable("KARREG_TEST_DATABASE_URL");
-    admin_ = std::make_unique<pqxx::connection>(url);
-    pqxx::nontransaction(*admin_).exec("CREATE DATABASE " + name_);
-    // A later keyword of a connection string wins over an earlier one.
-    url_ = url.find("://") == std::string::npos ? url + " dbname=" + name_
-                                                : url.substr(0, url.rfind('/') + 1) + name_;
-    REQUIRE(db::migrate(url_, std::chrono::seconds(30)));
-    db_ = std::make_unique<pqxx::connection>(url_);
-    auto address = broker::parse_address(required_variable("KARREG_TEST_BROKER"));
-    REQUIRE(address);
-    broker_ = *address;
+  Platform()
+      : database_("builder"),
+        broker_(test_broker()),
+        env_(broker_settings(broker_)),
+        builder_(KARREG_BUILDER_PROGRAM, data() / "builder.log") {
     auto vault = crypto::Vault::open_or_create((data() / "secret.key").string());
     REQUIRE(vault);
     vault_ = std::make_unique<crypto::Vault>(std::move(*vault));
@@ -69,12 +33,7 @@ class Platform {
                    "node":{"build":{"digest":"node-build"}},"static":{"build":{"digest":"static-build"}}}})");
     query("INSERT INTO organisations (id, name) VALUES ('orga_1', 'o')");
     env_["KARREG_DATA_DIR"] = data().string();
-    env_["KARREG_DATABASE_URL"] = url_;
-    env_["KARREG_BROKER_HOST"] = broker_.host;
-    env_["KARREG_BROKER_PORT"] = std::to_string(broker_.port);
-    env_["KARREG_BROKER_USER"] = broker_.user;
-    env_["KARREG_BROKER_PASSWORD"] = broker_.password;
-    env_["KARREG_BROKER_VHOST"] = broker_.vhost;
+    env_["KARREG_DATABASE_URL"] = database_.url();
     env_["KARREG_BUILDER_LEASE"] = "1s";
     env_["KARREG_BUILDER_POLL"] = "100ms";
     env_["KARREG_BUILDER_OUTPUT_MAX_BYTES"] = "16777216";
@@ -82,56 +41,23 @@ class Platform {
   }
   ~Platform() {
     kill_builder();
-    db_.reset();
-    try {
-      pqxx::nontransaction(*admin_).exec("DROP DATABASE " + name_ + " WITH (FORCE)");
-      auto connection = broker::Connection::open(broker_, std::chrono::seconds(5));
-      for (const std::string& app : apps_)
-        if (connection) static_cast<void>(connection->delete_queue(broker::log_stream(app)));
-    } catch (const std::exception&) {  // the test's own failure matters more
-    }
+    auto connection = broker::Connection::open(broker_, std::chrono::seconds(5));
+    for (const std::string& app : apps_)
+      if (connection) static_cast<void>(connection->delete_queue(broker::log_stream(app)));
   }
   Platform(const Platform&) = delete;
   Platform& operator=(const Platform&) = delete;
 
   const broker::Address& broker() const { return broker_; }
   std::filesystem::path data() const { return scratch_.path(); }
-  std::map<std::string, std::string>& settings() { return env_; }
+  Environment& settings() { return env_; }
 
-  void start_builder() {
-    std::vector<std::string> variables;
-    for (const auto& [name, value] : env_) variables.push_back(name + "=" + value);
-    std::vector<char*> environment;
-    for (std::string& variable : variables) environment.push_back(variable.data());
-    environment.push_back(nullptr);
-    std::string program = KARREG_BUILDER_PROGRAM;
-    std::vector<char*> argv = {program.data(), nullptr};
-    const std::string log = (data() / "builder.log").string();
-    builder_ = fork();
-    REQUIRE(builder_ >= 0);
-    if (builder_ == 0) {
-      if (std::freopen(log.c_str(), "a", stderr) == nullptr) _exit(126);
-      execve(program.c_str(), argv.data(), environment.data());
-      _exit(127);
-    }
-  }
-  void kill_builder(int signal_number = SIGKILL) {
-    if (builder_ <= 0) return;
-    kill(builder_, signal_number);
-    waitpid(builder_, nullptr, 0);
-    builder_ = 0;
-  }
+  void start_builder() { builder_.start(env_); }
+  void kill_builder() { builder_.stop(SIGKILL); }
+  const Daemon& builder() const { return builder_; }
 
-  pqxx::result query(const std::string& sql) {
-    pqxx::work work(*db_);
-    auto result = work.exec(sql);
-    work.commit();
-    return result;
-  }
-  std::string value(const std::string& sql) {
-    const auto rows = query(sql);
-    return rows.empty() || rows[0][0].is_null() ? "" : rows[0][0].as<std::string>();
-  }
+  pqxx::result query(const std::string& sql) { return database_.query(sql); }
+  std::string value(const std::string& sql) { return database_.value(sql); }
 
   /// An app whose repository holds @p files; gives its id.
   std::string app(const std::map<std::string, std::string>& files,
@@ -230,15 +156,12 @@ class Platform {
 
  private:
   ScratchFolder scratch_;
-  std::string name_;
-  std::string url_;
+  TestDatabase database_;
   broker::Address broker_;
-  std::unique_ptr<pqxx::connection> admin_;
-  std::unique_ptr<pqxx::connection> db_;
   std::unique_ptr<crypto::Vault> vault_;
-  std::map<std::string, std::string> env_;
+  Environment env_;
   std::vector<std::string> apps_;
-  pid_t builder_ = 0;
+  Daemon builder_;
 };
 
 }  // namespace karreg::test

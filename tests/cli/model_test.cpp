@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "cli/browser.hpp"
 #include "cli/session.hpp"
 
 using namespace karreg;
@@ -93,4 +94,15 @@ TEST_CASE("errors of the server keep its words") {
   CHECK(kind_of_status(404) == ErrorKind::not_found);
   CHECK(kind_of_status(422) == ErrorKind::invalid);
   CHECK(kind_of_status(503) == ErrorKind::unavailable);
+}
+
+TEST_CASE("an app is opened where the platform says, else at its domain") {
+  App app;
+  CHECK(url_of(app, "").empty());
+  app.domains = {"a.localhost/", "b.example.org/x"};
+  CHECK(url_of(app, "") == "http://a.localhost/");
+  CHECK(url_of(app, "b.example.org/x") == "https://b.example.org/x");
+  app.urls = {"http://a.localhost:8080/", "http://b.example.org:8080/x"};
+  CHECK(url_of(app, "b.example.org/x") == "http://b.example.org:8080/x");
+  CHECK(address(app) == "http://a.localhost:8080/");
 }

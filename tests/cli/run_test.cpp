@@ -67,6 +67,11 @@ TEST_CASE("each kind of failure has its exit code") {
   CHECK(logged_out.err() ==
         "karreg: You are not logged in: run `karreg login`, or set KARREG_TOKEN.\n");
 
+  SessionFixture half(
+      {{"KARREG_API_HOST", "http://127.0.0.1:1"}, {"KARREG_TOKEN", "t"}, {"KARREG_SECRET", "s"}});
+  CHECK(half.run({"list"}) == 3);
+  CHECK(half.err().starts_with("karreg: A token with a secret also needs the consumer"));
+
   SessionFixture away({{"KARREG_API_HOST", "http://127.0.0.1:1"}, {"KARREG_TOKEN", "t"}});
   CHECK(away.run({"list"}) == 9);
   CHECK(away.err().starts_with("karreg: The platform at http://127.0.0.1:1 cannot be reached: "));

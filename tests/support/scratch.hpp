@@ -56,7 +56,7 @@ struct Ran {
 };
 inline Ran run(const std::string& line) {
   Ran ran;
-  FILE* pipe = popen((line + " 2>&1").c_str(), "r");
+  FILE* pipe = popen(("(" + line + "\n) 2>&1").c_str(), "r");
   REQUIRE(pipe != nullptr);
   std::array<char, 4096> buffer;
   for (std::size_t n = 0; (n = fread(buffer.data(), 1, buffer.size(), pipe)) > 0;)
