@@ -39,7 +39,7 @@ build_console() {
   fi
   ensure_node 20.19
   [ -e webui/node_modules/.package-lock.json ] && [ webui/node_modules/.package-lock.json -nt webui/package-lock.json ] ||
-    run_logged webui-install "installing what builds the web console" npm --prefix webui ci --no-audit --no-fund ||
+    run_logged webui-install "installing what builds the web console" npm --prefix webui install --no-save --no-audit --no-fund ||
     die "npm could not install the console's packages"
   run_logged webui "building the web console" npm --prefix webui run build || die "the web console does not build"
 }

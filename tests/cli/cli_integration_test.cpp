@@ -39,6 +39,7 @@ class PlayedScheduler {
       : connection_(url), publisher_(std::move(broker)), thread_([this] { run(); }) {}
   ~PlayedScheduler() {
     stopping_ = true;
+    stop_.notify_all();
     thread_.join();
   }
   /// OK, FAIL, or WIP to leave them open.
@@ -49,9 +50,11 @@ class PlayedScheduler {
 
  private:
   void run() {
-    while (!stopping_) {
+    for (;;) {
       round();
-      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      std::unique_lock lock(mutex_);
+      if (stop_.wait_for(lock, std::chrono::milliseconds(100), [this] { return stopping_.load(); }))
+        return;
     }
   }
   void round() {
@@ -96,6 +99,7 @@ class PlayedScheduler {
   pqxx::connection connection_;
   broker::Publisher publisher_;
   std::mutex mutex_;
+  std::condition_variable stop_;
   std::string verdict_ = "OK";
   std::atomic<bool> stopping_{false};
   std::thread thread_;
