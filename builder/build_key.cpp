@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "builder/digest.hpp"
+#include "common/crypto/digest.hpp"
 #include "common/wire/json.hpp"
 
 namespace karreg::builder {
@@ -34,9 +34,7 @@ std::string build_key(const std::string& tree_id, const wire::BuildPlan& plan,
                               {"plan", nlohmann::json(what)},
                               {"image", image_digest},
                               {"env", relevant}};
-  Sha256 digest;
-  digest.add(wire::to_text(all));
-  return digest.hex();
+  return crypto::sha256_hex(wire::to_text(all));
 }
 
 }  // namespace karreg::builder

@@ -12,7 +12,7 @@
 #include <system_error>
 #include <utility>
 
-#include "builder/digest.hpp"
+#include "common/crypto/digest.hpp"
 #include "common/ids.hpp"
 
 namespace karreg::builder {
@@ -155,7 +155,7 @@ Result<std::string> seal(const fs::path& path, std::int64_t bytes, const KeepAli
     return system_error("cutting", path);
   if (::fchmod(file.get(), 0644) != 0) return system_error("changing the mode of", path);
 
-  Sha256 digest;
+  crypto::Sha256 digest;
   std::string piece(piece_bytes, '\0');
   for (off_t at = 0; at < bytes;) {
     const ssize_t n = ::pread(file.get(), piece.data(), piece.size(), at);

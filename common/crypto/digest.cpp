@@ -1,7 +1,6 @@
 #include "common/crypto/digest.hpp"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <openssl/hmac.h>
 
 #include <array>
@@ -11,13 +10,9 @@
 #include <stdexcept>
 #include <vector>
 
-#include "common/handle.hpp"
-
 namespace karreg::crypto {
 
 namespace {
-using DigestContext = Handle<EVP_MD_CTX, EVP_MD_CTX_free>;
-
 const unsigned char* bytes_of(std::string_view text) {
   return reinterpret_cast<const unsigned char*>(text.data());
 }
@@ -30,19 +25,22 @@ void require(bool succeeded, const char* what) {
   if (!succeeded) throw std::runtime_error(std::string("OpenSSL failed: ") + what);
 }
 
-std::string finish_hex(EVP_MD_CTX* context) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned size = 0;
-  require(EVP_DigestFinal_ex(context, digest.data(), &size) == 1, "digest");
-  return to_hex(text_of(digest.data(), size));
+}  // namespace
+
+Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
+  require(context_ && EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) == 1, "sha256");
 }
 
-DigestContext start_sha256() {
-  DigestContext context(EVP_MD_CTX_new());
-  require(context && EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) == 1, "sha256");
-  return context;
+void Sha256::add(std::string_view bytes) {
+  require(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()) == 1, "sha256");
 }
-}  // namespace
+
+std::string Sha256::hex() {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned size = 0;
+  require(EVP_DigestFinal_ex(context_.get(), digest.data(), &size) == 1, "sha256");
+  return to_hex(text_of(digest.data(), size));
+}
 
 std::string to_hex(std::string_view bytes) {
   static constexpr std::string_view digits = "0123456789abcdef";
@@ -69,9 +67,9 @@ Result<std::string> from_hex(std::string_view text) {
 }
 
 std::string sha256_hex(std::string_view bytes) {
-  auto context = start_sha256();
-  require(EVP_DigestUpdate(context.get(), bytes.data(), bytes.size()) == 1, "sha256");
-  return finish_hex(context.get());
+  Sha256 digest;
+  digest.add(bytes);
+  return digest.hex();
 }
 
 Result<std::string> sha256_file(const std::string& path) {
@@ -79,16 +77,14 @@ Result<std::string> sha256_file(const std::string& path) {
   if (!file)
     return Error(errno == ENOENT ? ErrorKind::not_found : ErrorKind::internal,
                  "cannot read " + path + ": " + std::strerror(errno));
-  auto context = start_sha256();
+  Sha256 digest;
   std::vector<char> buffer(1 << 20U);
   while (file) {
     file.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
-    require(EVP_DigestUpdate(context.get(), buffer.data(),
-                             static_cast<std::size_t>(file.gcount())) == 1,
-            "sha256");
+    digest.add({buffer.data(), static_cast<std::size_t>(file.gcount())});
   }
   if (!file.eof()) return Error(ErrorKind::internal, "cannot read all of " + path);
-  return finish_hex(context.get());
+  return digest.hex();
 }
 
 std::string hmac_sha512(std::string_view key, std::string_view message) {

@@ -1,13 +1,27 @@
 #pragma once
 /// Digests and encodings over OpenSSL.
 
-#include <cstdint>
+#include <openssl/evp.h>
+
 #include <string>
 #include <string_view>
 
 #include "common/error.hpp"
+#include "common/handle.hpp"
 
 namespace karreg::crypto {
+
+/// SHA-256 (FIPS 180-4) of bytes that come in pieces.
+class Sha256 {
+ public:
+  Sha256();
+  void add(std::string_view bytes);
+  /// Lower-case hexadecimal; nothing may be added after it.
+  std::string hex();
+
+ private:
+  Handle<EVP_MD_CTX, EVP_MD_CTX_free> context_;
+};
 
 /// SHA-256 of @p bytes, lower-case hexadecimal.
 std::string sha256_hex(std::string_view bytes);

@@ -2,7 +2,7 @@
 
 #include <sys/stat.h>
 
-#include "builder/digest.hpp"
+#include "common/crypto/digest.hpp"
 #include "support/scratch.hpp"
 
 using namespace karreg;
@@ -27,7 +27,7 @@ TEST_CASE("digests are those of sha256sum, in whatever pieces") {
   const ScratchFolder scratch;
   const std::string bytes(3'000'000, 'k');
   write_file(scratch / "f", bytes);
-  Sha256 digest;
+  crypto::Sha256 digest;
   digest.add(bytes.substr(0, 17));
   digest.add(bytes.substr(17));
   const std::string expected = must_run("sha256sum " + (scratch / "f").string()).substr(0, 64);
