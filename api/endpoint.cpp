@@ -2,7 +2,6 @@
 
 #include "api/stores/users_store.hpp"
 #include "common/async/offload.hpp"
-#include "common/log.hpp"
 
 namespace karreg::api {
 
@@ -22,8 +21,7 @@ Proof proof_of(const Services& services, const http::Request& request) {
   proof.authorization = request.headers.get("Authorization").value_or("");
   proof.cookies = request.headers.get("Cookie").value_or("");
   proof.from_console = request.headers.get("X-Karreg-Console").has_value();
-  const std::string& url = services.settings.public_url;
-  proof.request = {request.method, url.substr(0, url.find("://")),
+  proof.request = {request.method, scheme_of(services.settings.public_url),
                    std::string(request.headers.get("Host").value_or("")), request.path,
                    request.query};
   return proof;
@@ -46,22 +44,14 @@ Result<Identity> identify(pqxx::work& work, const crypto::Vault& vault, const Pr
   return identify_session(work, *session);
 }
 
-http::Response to_response(const Answer& answer) {
-  http::Response response{answer.status, answer.headers, {}};
-  if (answer.body.is_null()) {
-    if (response.status == 200) response.status = 204;
-    return response;
-  }
-  response.headers.set("Content-Type", "application/json");
-  response.headers.set("Cache-Control", "no-store");
-  response.body = answer.body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  return response;
-}
-
-http::Response refusal(const Error& error) {
-  if (error.kind() == ErrorKind::internal)
-    log::error("request failed", {log::field("why", error.message())});
-  return http::error_response(error);
+awaitable<Result<Identity>> authenticate_proof(const Services& services, Proof proof) {
+  auto work = [&]() -> Result<Identity> {
+    return services.database.transact([&](pqxx::work& transaction) -> Result<Identity> {
+      return identify(transaction, services.vault, proof);
+    });
+  };
+  auto identity = co_await offload(services.pool, work);
+  co_return identity;
 }
 
 awaitable<void> run_endpoint(const Services& services, const Routes::Route& route,
@@ -69,7 +59,7 @@ awaitable<void> run_endpoint(const Services& services, const Routes::Route& rout
                              const http::PathParameters& path) {
   auto body = co_await request.read_body(max_body);
   if (!body) {
-    co_await writer.send(refusal(body.error()));
+    co_await writer.send(http::error_response(body.error()));
     co_return;
   }
   const Proof proof = proof_of(services, request);
@@ -86,11 +76,27 @@ awaitable<void> run_endpoint(const Services& services, const Routes::Route& rout
     });
   };
   auto answer = co_await offload(services.pool, work);
-  auto response = answer ? to_response(*answer) : refusal(answer.error());
+  auto response = answer ? to_response(*answer) : http::error_response(answer.error());
   co_await writer.send(std::move(response));
 }
 
 }  // namespace
+
+http::Response to_response(const Answer& answer) {
+  http::Response response{answer.status, answer.headers, {}};
+  if (answer.body.is_null()) {
+    if (response.status == 200) response.status = 204;
+    return response;
+  }
+  response.headers.set("Content-Type", "application/json");
+  response.headers.set("Cache-Control", "no-store");
+  response.body = answer.body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return response;
+}
+
+std::string scheme_of(const std::string& url) {
+  return url.substr(0, url.find("://"));
+}
 
 Answer done(const std::string& message) {
   return {200, {{"id", 200}, {"message", message}, {"type", "success"}}, {}};
@@ -134,13 +140,14 @@ Result<nlohmann::json> json_object(const std::string& body) {
 }
 
 awaitable<Result<Identity>> authenticate(const Services& services, const http::Request& request) {
-  const Proof proof = proof_of(services, request);
-  auto work = [&]() -> Result<Identity> {
-    return services.database.transact([&](pqxx::work& transaction) -> Result<Identity> {
-      return identify(transaction, services.vault, proof);
-    });
-  };
-  auto identity = co_await offload(services.pool, work);
+  auto identity = co_await authenticate_proof(services, proof_of(services, request));
+  co_return identity;
+}
+
+awaitable<Result<Identity>> authenticate(const Services& services, std::string authorization,
+                                         SignedRequest request) {
+  Proof proof{std::move(authorization), {}, false, std::move(request)};
+  auto identity = co_await authenticate_proof(services, std::move(proof));
   co_return identity;
 }
 

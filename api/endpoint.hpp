@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "api/auth/credentials.hpp"
 #include "api/core/model.hpp"
 #include "api/services.hpp"
 #include "common/http/router.hpp"
@@ -95,6 +96,15 @@ Result<T> field(const nlohmann::json& object, const char* name, T fallback) {
 /// Who sends @p request. Error `unauthorized`, or `forbidden` for a browser session without the
 /// console's proof.
 awaitable<Result<Identity>> authenticate(const Services& services, const http::Request& request);
+
+/// The same for credentials that came otherwise than in a header, with what they sign.
+awaitable<Result<Identity>> authenticate(const Services& services, std::string authorization,
+                                         SignedRequest request);
+
+/// The scheme of @p url: "https".
+std::string scheme_of(const std::string& url);
+
+http::Response to_response(const Answer& answer);
 
 /// The handler of the HTTP server: routes, authenticates, runs, answers.
 http::Handler make_handler(const Services& services, const Routes& routes, StreamEndpoint fallback);

@@ -33,11 +33,26 @@ void sweep_deleted_apps(const Services& services) {
   }
 }
 
-awaitable<void> sweep_for_ever(const Services& services) {
+namespace {
+
+/// The database may be away; the next round is soon.
+void look_after_pushes(Presence& presence, git::Orphans& orphans) {
+  auto done = presence.hold();
+  if (done) done = orphans.adopt_forsaken();
+  if (!done) log::warn("open pushes not looked at", {log::field("why", done.error().message())});
+}
+
+}  // namespace
+
+awaitable<void> sweep_for_ever(const Services& services, Presence& presence,
+                               git::Orphans& orphans) {
   for (;;) {
     const bool slept = co_await sleep_for(std::chrono::seconds(3));
     if (!slept) co_return;
-    auto sweep = [&] { sweep_deleted_apps(services); };
+    auto sweep = [&] {
+      look_after_pushes(presence, orphans);
+      sweep_deleted_apps(services);
+    };
     co_await offload(services.pool, sweep);
   }
 }

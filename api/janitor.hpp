@@ -1,5 +1,7 @@
 #pragma once
 
+#include "api/git/orphans.hpp"
+#include "api/presence.hpp"
 #include "api/services.hpp"
 
 namespace karreg::api {
@@ -8,7 +10,8 @@ namespace karreg::api {
 /// any more. One round; errors are logged and tried again later.
 void sweep_deleted_apps(const Services& services);
 
-/// Runs sweep_deleted_apps every few seconds until cancelled.
-awaitable<void> sweep_for_ever(const Services& services);
+/// Every few seconds until cancelled: sweep_deleted_apps, this process shown to be alive, and the
+/// pushes of those that are not adopted.
+awaitable<void> sweep_for_ever(const Services& services, Presence& presence, git::Orphans& orphans);
 
 }  // namespace karreg::api

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 
 #include "api/settings.hpp"
@@ -18,9 +19,11 @@ struct Services {
   crypto::Vault vault;
   db::Database& database;
   broker::Publisher& publisher;
-  asio::thread_pool& pool;      ///< for transactions and libgit2
-  asio::thread_pool& log_pool;  ///< one thread for each log that is followed
-  ReaderSlots& log_slots;       ///< as many as log_pool has threads
+  asio::thread_pool& pool;           ///< for transactions and libgit2
+  asio::thread_pool& log_pool;       ///< one thread for each log that is followed
+  asio::thread_pool& password_pool;  ///< for what takes its time and memory on purpose
+  ReaderSlots& log_slots;            ///< as many as log_pool has threads
+  std::int64_t process;              ///< Presence::id of this run
 };
 
 }  // namespace karreg::api

@@ -1,6 +1,9 @@
 #include "api/settings.hpp"
 
+#include <algorithm>
+
 #include "common/db/database.hpp"
+#include "common/http/message.hpp"
 
 namespace karreg::api {
 
@@ -11,6 +14,10 @@ std::vector<Setting> declared_settings() {
        false},
       {"api.public_url", "how clients reach the API, without a slash at the end",
        "http://127.0.0.1:8080", false},
+      {"api.allow_plain_http",
+       "true: api.listen may be reachable from other machines with an http api.public_url; tokens "
+       "and passwords then cross the network readable",
+       "false", false},
       {"api.webui_dir", "folder of the built web console; empty: none", "", false},
       {"api.apps_domain", "applications get <name>.<this>", "localhost", false},
       {"api.apps_scheme", "http or https: how visitors reach applications", "http", false},
@@ -19,6 +26,7 @@ std::vector<Setting> declared_settings() {
        false},
       {"api.max_push_bytes", "largest pack that a push may send, bytes", "268435456", false},
       {"api.log_readers", "how many log streams may be read at once", "128", false},
+      {"api.log_readers_per_user", "how many of them one user may read", "16", false},
       {"secrets.key_file", "file with the key that seals secrets", "", true},
       {"log.level", "debug, info, warn or error", "info", false},
   };
@@ -27,17 +35,44 @@ std::vector<Setting> declared_settings() {
   return all;
 }
 
-Result<Settings> read_settings(const Config& config) {
-  Settings s;
-  s.data_dir = config.text("data.dir");
-  s.repositories = s.data_dir + "/repos";
+namespace {
+
+/// Where clients reach the API, and that what they send stays secret on its way.
+Result<void> read_address(const Config& config, Settings& s) {
   auto listen = parse_endpoint(config.text("api.listen"));
   if (!listen) return listen.error().within("setting api.listen");
   s.listen = *listen;
   s.public_url = config.text("api.public_url");
-  if (s.public_url.ends_with('/') || s.public_url.find("://") == std::string::npos)
+  if (s.public_url.ends_with('/'))
     return Error(ErrorKind::invalid, "setting api.public_url = \"" + s.public_url +
                                          "\" must be a URL without a slash at the end");
+  auto url = http::parse_url(s.public_url);
+  if (!url) return url.error().within("setting api.public_url");
+  s.public_host = url->host;
+  std::ranges::transform(s.public_host, s.public_host.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  auto plain = config.flag("api.allow_plain_http");
+  if (!plain) return plain.error();
+  const bool loopback = s.listen.host.starts_with("127.") || s.listen.host == "::1";
+  if (!loopback && url->scheme == "http" && !*plain)
+    return Error(ErrorKind::invalid,
+                 "setting api.listen = \"" + config.text("api.listen") +
+                     "\" is reachable from other machines while api.public_url is http: tokens and "
+                     "passwords would cross the network readable. Listen on 127.0.0.1 behind a "
+                     "TLS server and give its https address as api.public_url, or set "
+                     "api.allow_plain_http = true in a network that you trust");
+  return ok();
+}
+
+}  // namespace
+
+Result<Settings> read_settings(const Config& config) {
+  Settings s;
+  s.data_dir = config.text("data.dir");
+  s.repositories = s.data_dir + "/repos";
+  auto address_read = read_address(config, s);
+  if (!address_read) return address_read.error();
   s.webui_dir = config.text("api.webui_dir");
   s.apps_domain = config.text("api.apps_domain");
   s.apps_scheme = config.text("api.apps_scheme");
@@ -54,6 +89,9 @@ Result<Settings> read_settings(const Config& config) {
   auto readers = config.number("api.log_readers", 1, 4096);
   if (!readers) return readers.error();
   s.log_readers = static_cast<std::size_t>(*readers);
+  auto per_user = config.number("api.log_readers_per_user", 1, 4096);
+  if (!per_user) return per_user.error();
+  s.log_readers_per_user = static_cast<std::size_t>(*per_user);
   s.database_url = config.text("database.url");
   s.key_file = config.text("secrets.key_file");
   auto address = broker::address(config);

@@ -7,10 +7,13 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
+#include "builder/disk_space.hpp"
 #include "common/error.hpp"
 #include "common/wire/plan.hpp"
 
@@ -31,6 +34,8 @@ struct ClaimedBuild {
   std::string variant;     ///< of the app
   std::string sealed_env;  ///< of the deployment; may be empty
   std::string lease;       ///< when it ends, as the database writes it
+  int attempts = 0;        ///< how often this stage was taken up, this time included
+  std::optional<std::chrono::milliseconds> waited;  ///< for disk space; nothing: it did not yet
   // From `prepared` on:
   wire::BuildPlan plan;
   std::string build_key;
@@ -43,9 +48,16 @@ struct Artifact {
   std::int64_t bytes = 0;
 };
 
+/// Disk space that other builds may take.
+struct Promised {
+  std::int64_t bytes = 0;
+  int builds = 0;
+};
+
 /// Where a build stands once it is planned.
 struct Planned {
   wire::BuildPlan plan;
+  std::string run_image;  ///< digest of the image that goes with the artifact
   std::string build_key;
 };
 
@@ -58,15 +70,27 @@ class BuildsStore {
   /// Prolongs the lease of @p build. Error `conflict` when it is no longer ours.
   Result<void> renew(ClaimedBuild& build, std::chrono::milliseconds lease);
 
-  /// The artifact that an equal build made.
+  /// The artifact of the newest build, of whatever app, that had this key.
   Result<std::optional<Artifact>> artifact_of(const std::string& build_key);
 
-  /// planning -> prepared: the scheduler may start the VM.
-  Result<void> prepared(const ClaimedBuild& build, const Planned& planned);
-  /// planning -> succeeded without a VM.
-  Result<void> reused(const ClaimedBuild& build, const Planned& planned, const Artifact& artifact);
-  /// built -> succeeded.
-  Result<void> succeeded(const ClaimedBuild& build, const Artifact& artifact);
+  /// Asks @p decide whether @p build finds room beside what is promised to others, and promises it
+  /// @p bytes when it does. One at a time in the whole platform; @p decide may be called again.
+  Result<Room> reserve(const ClaimedBuild& build, std::int64_t bytes,
+                       const std::function<Result<Room>(const Promised&)>& decide);
+  /// Gives @p build back: it may be claimed again after @p pause, as if it had not been now.
+  Result<void> postponed(const ClaimedBuild& build, std::chrono::milliseconds pause);
+
+  /// planning -> prepared: the scheduler may start the VM. @p publish gives the disks their names
+  /// while nobody else can take the build; it may be called again.
+  Result<void> prepared(const ClaimedBuild& build, const Planned& planned,
+                        const std::function<Result<void>()>& publish);
+  /// planning -> succeeded without a VM. False, and nothing is changed, when the artifact was
+  /// removed meanwhile.
+  Result<bool> reused(const ClaimedBuild& build, const Planned& planned, const Artifact& artifact);
+  /// built -> succeeded. @p keep puts the artifact's file in its place while no sweep looks at it;
+  /// it may be called again.
+  Result<void> succeeded(const ClaimedBuild& build, const Artifact& artifact,
+                         const std::function<Result<void>()>& keep);
   /// -> failed, with the reason for the app's owner.
   Result<void> failed(const ClaimedBuild& build, const std::string& message);
 
@@ -74,6 +98,14 @@ class BuildsStore {
   Result<std::set<std::string>> open_builds();
   /// Ids of the apps that are not torn down.
   Result<std::set<std::string>> live_apps();
+
+  /// Removes the rows of the artifacts that nothing needs; gives their digests.
+  Result<std::vector<std::string>> drop_unneeded_artifacts();
+  /// Digests of all artifacts.
+  Result<std::set<std::string>> artifacts();
+  /// Calls @p remove when the artifact @p digest has no row, while no build can give it one. Gives
+  /// whether it was called.
+  Result<bool> without_row(const std::string& digest, const std::function<void()>& remove);
 
  private:
   db::Database& database_;

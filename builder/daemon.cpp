@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 #include <system_error>
 
 #include "builder/worker.hpp"
@@ -15,11 +16,19 @@ using namespace std::chrono_literals;
 
 namespace {
 
+constexpr auto sweep_interval = 10s;
+/// Looking for artifacts reads all of them, and none is in a hurry to go.
+constexpr auto artifacts_interval = 10min;
+
+bool is_old(const fs::path& file) {
+  std::error_code failed;
+  const auto changed = fs::last_write_time(file, failed);
+  return !failed && fs::file_time_type::clock::now() - changed > 1h;
+}
+
 /// A copy of the cache template that its builder did not live to finish.
 bool is_abandoned_copy(const fs::path& cache) {
-  std::error_code failed;
-  const auto changed = fs::last_write_time(cache, failed);
-  return cache.extension() != ".img" && !failed && fs::file_time_type::clock::now() - changed > 1h;
+  return cache.extension() != ".img" && is_old(cache);
 }
 
 }  // namespace
@@ -33,8 +42,8 @@ Result<std::unique_ptr<Daemon>> Daemon::start(Options options) {
       return Error(ErrorKind::internal,
                    "setting data.dir: creating " + folder.string() + ": " + failed.message());
   }
-  auto vault = crypto::Vault::open_or_create(options.key_file);
-  if (!vault) return vault.error().within("setting secrets.key_file");
+  auto vault = crypto::Vault::open_existing(options.key_file);
+  if (!vault) return vault.error();
   if (auto migrated = db::migrate(options.database_url, 60s); !migrated)
     return migrated.error().within("setting database.url");
   return std::unique_ptr<Daemon>(new Daemon(std::move(options), std::move(*vault)));
@@ -109,11 +118,17 @@ void Daemon::work() {
 }
 
 void Daemon::sweep() {
+  auto artifacts_due = std::chrono::steady_clock::now();
   for (bool more = true; more;) {
-    if (auto swept = sweep_once(); !swept)
+    auto swept = sweep_once();
+    if (swept && std::chrono::steady_clock::now() >= artifacts_due) {
+      swept = sweep_artifacts();
+      artifacts_due = std::chrono::steady_clock::now() + artifacts_interval;
+    }
+    if (!swept)
       log::warn("old files were not removed", {log::field("why", swept.error().message())});
     std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, 10s, [&] { return stopping_; });
+    changed_.wait_for(lock, sweep_interval, [&] { return stopping_; });
     more = !stopping_;
   }
 }
@@ -137,10 +152,10 @@ Result<void> Daemon::sweep_once() {
   auto live = store_.live_apps();
   if (!live) return live.error();
   for (const fs::path& folder : folders)
-    if (!open->contains(folder.filename().string())) {
+    if (const std::string build = DataFolder::build_of(folder.filename().string());
+        !open->contains(build)) {
       fs::remove_all(folder, failed);
-      log::info("removed the files of a build that is over",
-                {log::field("build", folder.filename().string())});
+      log::info("removed the files of a build that is over", {log::field("build", build)});
     }
   for (const fs::path& cache : caches) {
     // "app_x.img", or "app_x.img.<uuid>" that a builder is growing.
@@ -152,6 +167,33 @@ Result<void> Daemon::sweep_once() {
     } else if (is_abandoned_copy(cache)) {
       fs::remove(cache, failed);
     }
+  }
+  return ok();
+}
+
+Result<void> Daemon::sweep_artifacts() {
+  auto dropped = store_.drop_unneeded_artifacts();
+  if (!dropped) return dropped.error();
+  std::set<std::string> orphans(dropped->begin(), dropped->end());
+  // Those too whose row was removed by a builder that ended before it removed the file.
+  auto kept = store_.artifacts();
+  if (!kept) return kept.error();
+  std::error_code failed;
+  for (fs::directory_iterator it(data_.artifacts(), failed), end; !failed && it != end;
+       it.increment(failed))
+    if (const std::string digest = it->path().filename().string();
+        !kept->contains(digest) && is_old(it->path()))
+      orphans.insert(digest);
+  if (failed) return Error(ErrorKind::internal, "listing artifacts: " + failed.message());
+  for (const std::string& digest : orphans) {
+    // A build may just now have made it again.
+    auto removed = store_.without_row(digest, [&] {
+      std::error_code ignored;  // the next sweep takes what is left
+      fs::remove(data_.artifact(digest), ignored);
+    });
+    if (!removed) return removed.error();
+    if (*removed)
+      log::info("removed an artifact that nothing needs", {log::field("artifact", digest)});
   }
   return ok();
 }

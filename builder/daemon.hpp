@@ -35,6 +35,8 @@ class Daemon {
   void sweep();
   /// Removes the folders of builds that are over, and the caches of apps that are gone.
   Result<void> sweep_once();
+  /// Removes the artifacts that nothing needs, and files that are none.
+  Result<void> sweep_artifacts();
   void wake();
   /// Waits for news or @p at_most; false when the daemon stops.
   bool wait(std::uint64_t& seen, std::chrono::milliseconds at_most);

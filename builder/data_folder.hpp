@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <string>
 
+#include "common/ids.hpp"
+
 namespace karreg::builder {
 
 class DataFolder {
@@ -15,11 +17,18 @@ class DataFolder {
   }
   std::filesystem::path builds() const { return root_ / "builds"; }
   std::filesystem::path build(const std::string& build_id) const { return builds() / build_id; }
-  std::filesystem::path source(const std::string& build_id) const {
-    return build(build_id) / "source.tar";
+  /// Where a builder makes the folder of a build before it gets its name: of its own, so that a
+  /// builder which lost the build without knowing cannot touch what its VM uses.
+  std::filesystem::path fresh_build(const std::string& build_id) const {
+    return builds() / (build_id + "." + ids::uuid());
   }
-  std::filesystem::path output(const std::string& build_id) const {
-    return build(build_id) / "output.img";
+  /// The build that the folder @p name, of either kind, belongs to.
+  static std::string build_of(const std::string& name) { return name.substr(0, name.find('.')); }
+  static std::filesystem::path source_in(const std::filesystem::path& build) {
+    return build / "source.tar";
+  }
+  static std::filesystem::path output_in(const std::filesystem::path& build) {
+    return build / "output.img";
   }
   std::filesystem::path caches() const { return root_ / "cache"; }
   std::filesystem::path cache(const std::string& app_id) const {

@@ -100,8 +100,12 @@ Result<void> FileWriter::flush() {
 }
 
 Result<void> FileWriter::write(std::string_view bytes) {
-  buffer_.append(bytes);
-  return buffer_.size() < piece_bytes ? ok() : flush();
+  if (bytes.size() < piece_bytes) {
+    buffer_.append(bytes);
+    return buffer_.size() < piece_bytes ? ok() : flush();
+  }
+  if (auto done = flush(); !done) return done.error();
+  return write_all(fd_, bytes, path_);  // as large as the buffer: a copy gains nothing
 }
 
 Result<void> FileWriter::resize(std::int64_t bytes) {
@@ -122,9 +126,18 @@ Result<void> sync_folder(const fs::path& folder) {
   return ok();
 }
 
-Result<void> copy_template(const fs::path& from, const fs::path& to) {
+Result<void> publish_folder(const fs::path& fresh, const fs::path& name, const fs::path& aside) {
   struct stat status{};
-  if (::lstat(to.c_str(), &status) == 0) return ok();
+  if (::lstat(fresh.c_str(), &status) != 0 && errno == ENOENT) return ok();
+  if (::rename(name.c_str(), aside.c_str()) != 0 && errno != ENOENT)
+    return system_error("putting aside", name);
+  if (::rename(fresh.c_str(), name.c_str()) != 0) return system_error("naming", name);
+  return sync_folder(name.parent_path());
+}
+
+Result<void> copy_template(const fs::path& from, const fs::path& to, Existing existing) {
+  struct stat status{};
+  if (existing == Existing::keep && ::lstat(to.c_str(), &status) == 0) return ok();
   const Descriptor source(::open(from.c_str(), O_RDONLY | O_CLOEXEC));
   if (!source) return system_error("opening", from);
 
@@ -136,11 +149,19 @@ Result<void> copy_template(const fs::path& from, const fs::path& to) {
   if (::ioctl(target.get(), FICLONE, source.get()) != 0)
     done = copy_data(source.get(), target.get(), from, growing);
   if (done && ::fsync(target.get()) != 0) done = system_error("writing", growing);
-  if (done && ::link(growing.c_str(), to.c_str()) != 0 && errno != EEXIST)
-    done = system_error("creating", to);
+  // Whoever has the replaced one open goes on with it.
+  const int named = !done                           ? 0
+                    : existing == Existing::replace ? ::rename(growing.c_str(), to.c_str())
+                                                    : ::link(growing.c_str(), to.c_str());
+  if (named != 0 && errno != EEXIST) done = system_error("creating", to);
   ::unlink(growing.c_str());
   if (done) done = sync_folder(to.parent_path());
   return done;
+}
+
+Result<void> link_file(const fs::path& from, const fs::path& to) {
+  if (::link(from.c_str(), to.c_str()) != 0 && errno != EEXIST) return system_error("creating", to);
+  return sync_folder(to.parent_path());
 }
 
 Result<std::string> seal(const fs::path& path, std::int64_t bytes, const KeepAlive& alive) {
@@ -167,6 +188,12 @@ Result<std::string> seal(const fs::path& path, std::int64_t bytes, const KeepAli
   }
   if (::fsync(file.get()) != 0) return system_error("writing", path);
   return digest.hex();
+}
+
+std::int64_t taken_bytes(const fs::path& path) {
+  struct stat status{};
+  constexpr std::int64_t unit = 512;  // of st_blocks, whatever the file system's blocks are
+  return ::stat(path.c_str(), &status) == 0 ? std::int64_t{status.st_blocks} * unit : 0;
 }
 
 Result<std::int64_t> free_bytes(const fs::path& folder) {

@@ -11,6 +11,12 @@
 
 namespace karreg::builder {
 
+/// What an archive may cost.
+struct ArchiveLimits {
+  std::int64_t all_bytes = 0;   ///< of the archive
+  std::int64_t file_bytes = 0;  ///< of one file, which is in memory while it is written
+};
+
 class GitTree : public SourceTree {
  public:
   /// @p repository must outlive it.
@@ -26,11 +32,14 @@ class GitTree : public SourceTree {
 
   /// Writes the files under @p folder as an uncompressed tar to @p sink: modes and links kept,
   /// every time is the commit's, owner 0, names in git's order. Error `invalid` at a submodule,
-  /// `too_large` above @p max_bytes, or what the sink returned.
-  Result<void> archive(const std::string& folder, std::int64_t max_bytes,
+  /// `too_large` above @p limits (asked before a file is read) or where folders are nested beyond
+  /// reason, or what the sink returned.
+  Result<void> archive(const std::string& folder, const ArchiveLimits& limits,
                        const std::function<Result<void>(std::string_view)>& sink) const;
 
  private:
+  /// Null when nothing stands there, or when a tree on the way is too large to be read.
+  git::TreeEntryHandle entry_at(std::string_view path) const;
   Result<git::TreeHandle> subtree(std::string_view folder) const;
 
   const git::Repository& repository_;

@@ -25,7 +25,14 @@ std::vector<Setting> settings() {
        "900000", false},
       {"builder.output_max_bytes", "largest artifact, a multiple of 4096", "2147483648", false},
       {"builder.source_max_bytes", "largest source of a commit", "2147483648", false},
-      {"builder.min_free_bytes", "free disk space below which no build is prepared", "1073741824",
+      {"builder.file_max_bytes",
+       "largest file of a commit; each build that is planned may hold one in memory", "268435456",
+       false},
+      {"builder.min_free_bytes", "free disk space that builds leave alone", "1073741824", false},
+      {"builder.build_disk_bytes",
+       "disk space that is set aside for each build under way; 0: all that its disks can hold", "0",
+       false},
+      {"builder.space_wait", "how long a build waits for disk space that others may take", "10m",
        false},
   };
   all.insert(all.end(), own.begin(), own.end());
@@ -73,9 +80,18 @@ Result<Options> options(const Config& config) {
   auto source = config.number("builder.source_max_bytes", 1 << 10, tebibyte);
   if (!source) return source.error();
   read.source_max_bytes = *source;
+  auto file = config.number("builder.file_max_bytes", 1 << 10, tebibyte);
+  if (!file) return file.error();
+  read.file_max_bytes = *file;
   auto free = config.number("builder.min_free_bytes", 0, tebibyte);
   if (!free) return free.error();
   read.min_free_bytes = *free;
+  auto build_disk = config.number("builder.build_disk_bytes", 0, tebibyte);
+  if (!build_disk) return build_disk.error();
+  read.build_disk_bytes = *build_disk;
+  auto space_wait = config.duration("builder.space_wait");
+  if (!space_wait) return space_wait.error();
+  read.space_wait = *space_wait;
   return read;
 }
 

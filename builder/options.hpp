@@ -25,7 +25,10 @@ struct Options {
   std::int64_t wall_ms = 0;
   std::int64_t output_max_bytes = 0;
   std::int64_t source_max_bytes = 0;
+  std::int64_t file_max_bytes = 0;
   std::int64_t min_free_bytes = 0;
+  std::int64_t build_disk_bytes = 0;  ///< 0: what its disks can hold
+  std::chrono::milliseconds space_wait{};
 };
 
 /// Every setting that karreg-builder reads.

@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::size_t block_bytes = 512;
 constexpr std::size_t name_bytes = 100;
+constexpr std::size_t piece_bytes = std::size_t{1} << 20;
 constexpr std::uint64_t largest_octal_size = 077777777777;  // 11 octal digits
 
 /// A ustar header block. Field offsets are those of POSIX.
@@ -37,8 +38,12 @@ std::string pax_record(const std::string& key, const std::string& value) {
 }  // namespace
 
 Result<void> TarWriter::put(std::string_view bytes) {
-  written_ += static_cast<std::int64_t>(bytes.size());
-  return sink_(bytes);
+  for (; !bytes.empty(); bytes.remove_prefix(std::min(bytes.size(), piece_bytes))) {
+    const std::string_view piece = bytes.substr(0, piece_bytes);
+    written_ += static_cast<std::int64_t>(piece.size());
+    if (auto done = sink_(piece); !done) return done.error();
+  }
+  return ok();
 }
 
 Result<void> TarWriter::padded(std::string_view bytes) {

@@ -14,6 +14,7 @@ namespace karreg::builder {
 
 class TarWriter {
  public:
+  /// Gets the archive in pieces of at most 1 MiB.
   using Sink = std::function<Result<void>(std::string_view)>;
 
   /// @p mtime: seconds since the epoch, the same for every member, so that equal trees give equal

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <fstream>
 #include <iterator>
@@ -20,6 +21,8 @@ namespace karreg::builder {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr int max_attempts = 3;
 
 Error file_error(const std::string& doing, const fs::path& path, const std::error_code& code) {
   return {ErrorKind::internal, doing + " " + path.string() + ": " + code.message()};
@@ -57,19 +60,38 @@ Result<bool> Worker::work_once() {
             {log::field("app", build.app_id), log::field("deployment", build.deployment),
              log::field("build", build.id)});
 
-  auto done = build.built ? keep_output(build) : plan_and_prepare(build);
+  auto done = carry(build);
   if (done) return true;
   log::warn("a build did not get further",
             {log::field("app", build.app_id), log::field("deployment", build.deployment),
              log::field("build", build.id), log::field("why", done.error().message())});
   if (done.error().kind() == ErrorKind::unavailable) return done.error();
   if (!fails_the_build(done.error())) return true;
-  say(build, {"Build failed: " + done.error().message()});
-  auto failed = store_.failed(build, done.error().message());
-  if (!failed && failed.error().kind() != ErrorKind::conflict) return failed.error();
-  std::error_code ignored;
-  fs::remove_all(data_.build(build.id), ignored);
+  auto failed = fail(build, done.error().message());
+  if (!failed && fails_the_build(failed.error())) return failed.error();
   return true;
+}
+
+Result<void> Worker::fail(ClaimedBuild& build, const std::string& message) {
+  // Asked first, for the line must stand before what follows from the failure: a build that was
+  // cancelled, or that another builder has, fails here for reasons that tell its owner nothing.
+  if (auto ours = store_.renew(build, options_.lease); !ours) return ours.error();
+  say(build, {"Build failed: " + message});
+  if (auto failed = store_.failed(build, message); !failed) return failed.error();
+  std::error_code ignored;  // the next sweep takes what is left
+  fs::remove_all(data_.build(build.id), ignored);
+  return ok();
+}
+
+Result<void> Worker::carry(ClaimedBuild& build) {
+  // What ended its builders may end the next one too, and other builds wait meanwhile.
+  if (build.attempts > max_attempts)
+    return Error(ErrorKind::internal,
+                 fmt::format("A builder took this build up {} times and ended each time before it "
+                             "was done. Push again; if it happens again, tell the platform's "
+                             "operator.",
+                             max_attempts));
+  return build.built ? keep_output(build) : plan_and_prepare(build);
 }
 
 KeepAlive Worker::keeping(ClaimedBuild& build) const {
@@ -91,16 +113,46 @@ Result<std::map<std::string, std::string>> Worker::environment(const ClaimedBuil
   return wire::from_text<Env>(*text, "the environment of the deployment");
 }
 
-Result<void> Worker::enough_space() const {
-  auto free = free_bytes(data_.builds());
-  if (!free) return free.error();
-  if (*free >= options_.min_free_bytes) return ok();
-  return Error(
-      ErrorKind::internal,
-      fmt::format("The build host has {} MiB of free disk space, less than the {} MiB that "
-                  "it keeps. Tell the platform's operator, then push again or restart the "
-                  "app.",
-                  *free >> 20, options_.min_free_bytes >> 20));
+std::int64_t Worker::disk_need(const ClaimedBuild& build, const wire::Catalogue& catalogue) const {
+  if (options_.build_disk_bytes > 0) return options_.build_disk_bytes;
+  const std::int64_t cached = taken_bytes(data_.cache(build.app_id));
+  return options_.source_max_bytes + options_.output_max_bytes + catalogue.scratch_build.bytes +
+         std::max<std::int64_t>(0, catalogue.cache_template.bytes - cached);
+}
+
+Result<bool> Worker::set_space_aside(ClaimedBuild& build, const wire::Catalogue& catalogue) {
+  DiskSpace space;
+  space.kept = options_.min_free_bytes;
+  space.wanted = disk_need(build, catalogue);
+  auto room = store_.reserve(build, space.wanted, [&](const Promised& others) -> Result<Room> {
+    auto free = free_bytes(data_.builds());
+    if (!free) return free.error();
+    space.free = *free;
+    space.promised = others.bytes;
+    space.others = others.builds;
+    return room_for(space);
+  });
+  if (!room) return room.error();
+  if (*room == Room::enough) return true;
+  const std::string figures = fmt::format(
+      "The build host has {} MiB of free disk space and keeps {} MiB of them; this build may take "
+      "{} MiB",
+      space.free >> 20, space.kept >> 20, space.wanted >> 20);
+  if (*room == Room::never)
+    return Error(ErrorKind::internal,
+                 figures +
+                     ". Tell the platform's operator (builder.min_free_bytes, "
+                     "builder.build_disk_bytes), then push again or restart the app.");
+  const std::string others = fmt::format("{}, and the builds under way ({}) may take {} MiB",
+                                         figures, space.others, space.promised >> 20);
+  if (build.waited && *build.waited >= options_.space_wait)
+    return Error(ErrorKind::internal,
+                 fmt::format("{}. They did not end within {} s: push again later, or restart the "
+                             "app.",
+                             others, build.waited->count() / 1000));
+  if (!build.waited) say(build, {others + ". Waiting for them."});
+  if (auto postponed = store_.postponed(build, options_.poll); !postponed) return postponed.error();
+  return false;
 }
 
 Result<std::optional<Artifact>> Worker::reusable(const ClaimedBuild& build,
@@ -140,7 +192,7 @@ Result<void> Worker::plan_and_prepare(ClaimedBuild& build) {
     return Error(ErrorKind::internal, "The platform has no image for " + plan->runtime +
                                           ". Its operator has to make one (karreg-images).");
 
-  const Planned planned{*plan,
+  const Planned planned{*plan, runtime->second.run.digest,
                         build_key(*tree_id, *plan, runtime->second.build.digest, settings.env)};
   std::vector<std::string> lines = plan->reasons;
   auto artifact = reusable(build, planned.build_key);
@@ -149,13 +201,26 @@ Result<void> Worker::plan_and_prepare(ClaimedBuild& build) {
     lines.push_back("Nothing to build: the artifact " + (*artifact)->digest.substr(0, 12) +
                     " of an equal build is used again.");
     say(build, lines);
-    return store_.reused(build, planned, **artifact);
+    auto reused = store_.reused(build, planned, **artifact);
+    if (!reused) return reused.error();
+    if (*reused) return ok();
+    lines = {"That artifact was removed just now: building."};
   }
 
-  if (auto space = enough_space(); !space) return space.error();
+  auto space = set_space_aside(build, *catalogue);
+  if (!space) return space.error();
+  if (!*space) return ok();
+  if (!build.use_cache) lines.emplace_back("Without the cache: dependencies are fetched anew.");
   say(build, lines);
-  if (auto made = make_disks(build, tree, *folder, *catalogue); !made) return made.error();
-  auto done = store_.prepared(build, planned);
+  const FolderGuard fresh(data_.fresh_build(build.id));
+  const FolderGuard aside(data_.fresh_build(build.id));
+  if (auto made = make_disks(build, tree, *folder, *catalogue, fresh.path()); !made)
+    return made.error();
+  // Under its name stands, if anything, what a builder left that ended just before it told the
+  // database: the build is not prepared, so no VM uses it.
+  auto done = store_.prepared(build, planned, [&] {
+    return publish_folder(fresh.path(), data_.build(build.id), aside.path());
+  });
   if (done)
     log::info("prepared a build", {log::field("app", build.app_id), log::field("build", build.id),
                                    log::field("commit", short_id(build.commit_id)),
@@ -164,37 +229,37 @@ Result<void> Worker::plan_and_prepare(ClaimedBuild& build) {
 }
 
 Result<void> Worker::make_disks(ClaimedBuild& build, const GitTree& tree, const std::string& folder,
-                                const wire::Catalogue& catalogue) {
+                                const wire::Catalogue& catalogue, const fs::path& fresh) {
   const KeepAlive alive = keeping(build);
   std::error_code failed;
-  fs::remove_all(data_.build(build.id), failed);  // what an earlier builder left half done
-  fs::create_directories(data_.build(build.id), failed);
-  if (failed) return file_error("creating", data_.build(build.id), failed);
+  fs::create_directories(fresh, failed);
+  if (failed) return file_error("creating", fresh, failed);
 
-  auto source = FileWriter::create(data_.source(build.id));
+  auto source = FileWriter::create(DataFolder::source_in(fresh));
   if (!source) return source.error();
-  auto archived =
-      tree.archive(folder, options_.source_max_bytes, [&](std::string_view piece) -> Result<void> {
-        if (auto still = alive(); !still) return still.error();
-        return source->write(piece);
-      });
+  const ArchiveLimits limits{options_.source_max_bytes, options_.file_max_bytes};
+  auto archived = tree.archive(folder, limits, [&](std::string_view piece) -> Result<void> {
+    if (auto still = alive(); !still) return still.error();
+    return source->write(piece);
+  });
   if (!archived) return archived.error();
   if (auto synced = source->sync(); !synced) return synced.error();
 
-  auto output = FileWriter::create(data_.output(build.id));
+  auto output = FileWriter::create(DataFolder::output_in(fresh));
   if (!output) return output.error();
   if (auto sized = output->resize(options_.output_max_bytes); !sized) return sized.error();
   if (auto synced = output->sync(); !synced) return synced.error();
-  if (auto cached = copy_template(options_.images / "blobs" / catalogue.cache_template.digest,
-                                  data_.cache(build.app_id));
-      !cached)
-    return cached.error();
-  if (auto synced = sync_folder(data_.build(build.id)); !synced) return synced.error();
-  return sync_folder(data_.builds());
+  // A cache that is full or damaged fails every build that gets it: one without the cache ends
+  // that.
+  auto cached = copy_template(options_.images / "blobs" / catalogue.cache_template.digest,
+                              data_.cache(build.app_id),
+                              build.use_cache ? Existing::keep : Existing::replace);
+  if (!cached) return cached.error();
+  return sync_folder(fresh);
 }
 
 Result<void> Worker::keep_output(ClaimedBuild& build) {
-  const fs::path output = data_.output(build.id);
+  const fs::path output = DataFolder::output_in(data_.build(build.id));
   if (build.output_bytes <= 0 || build.output_bytes % 4096 != 0 ||
       build.output_bytes > options_.output_max_bytes)
     return Error(ErrorKind::internal,
@@ -204,19 +269,15 @@ Result<void> Worker::keep_output(ClaimedBuild& build) {
   auto digest = seal(output, build.output_bytes, keeping(build));
   if (!digest) return digest.error();
 
-  // A second name instead of a move: whatever happens before the commit, the output is still here
-  // for the next try.
-  const fs::path kept = data_.artifact(*digest);
-  if (::link(output.c_str(), kept.c_str()) != 0 && errno != EEXIST)
-    return file_error("creating", kept, std::error_code(errno, std::generic_category()));
-  if (auto synced = sync_folder(data_.artifacts()); !synced) return synced.error();
-
   say(build, {fmt::format("Build succeeded in {:.1f} s: {:.1f} MiB, artifact {}.",
                           static_cast<double>(build.age_ms) / 1000.0,
                           static_cast<double>(build.output_bytes) / (1024.0 * 1024.0),
                           digest->substr(0, 12))});
-  if (auto done = store_.succeeded(build, {*digest, build.output_bytes}); !done)
-    return done.error();
+  // A second name instead of a move: whatever happens before the commit, the output is still here
+  // for the next try.
+  auto done = store_.succeeded(build, {*digest, build.output_bytes},
+                               [&] { return link_file(output, data_.artifact(*digest)); });
+  if (!done) return done.error();
   std::error_code ignored;  // the next sweep takes what is left
   fs::remove_all(data_.build(build.id), ignored);
   log::info("kept an artifact",

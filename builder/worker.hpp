@@ -29,11 +29,18 @@ class Worker {
   Result<bool> work_once();
 
  private:
+  Result<void> carry(ClaimedBuild& build);
   Result<void> plan_and_prepare(ClaimedBuild& build);
+  /// Makes the folder @p fresh of @p build, from the files in @p folder of the tree.
   Result<void> make_disks(ClaimedBuild& build, const GitTree& tree, const std::string& folder,
-                          const wire::Catalogue& catalogue);
+                          const wire::Catalogue& catalogue, const std::filesystem::path& fresh);
   Result<void> keep_output(ClaimedBuild& build);
-  Result<void> enough_space() const;
+  /// Tells the owner and the database, when the build is still ours.
+  Result<void> fail(ClaimedBuild& build, const std::string& message);
+  /// Disk space that @p build may take at most.
+  std::int64_t disk_need(const ClaimedBuild& build, const wire::Catalogue& catalogue) const;
+  /// Sets the space aside; false when the build was postponed until there may be some.
+  Result<bool> set_space_aside(ClaimedBuild& build, const wire::Catalogue& catalogue);
   Result<std::map<std::string, std::string>> environment(const ClaimedBuild& build) const;
   /// The artifact of an equal build, when its file is here.
   Result<std::optional<Artifact>> reusable(const ClaimedBuild& build, const std::string& key);

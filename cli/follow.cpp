@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "cli/child.hpp"
+#include "cli/retry.hpp"
 #include "cli/times.hpp"
 #include "common/http/message.hpp"
 
@@ -19,15 +20,6 @@ std::string with_query(const std::string& path, const http::Query& query) {
   for (const auto& [name, value] : query)
     url += (url == path ? "?" : "&") + name + "=" + http::percent_encode(value);
   return url;
-}
-
-/// A pause that grows: 0.5 s, 1 s, ... at most 5 s.
-void pause_before_retry(int attempt) {
-  std::this_thread::sleep_for(std::min(500ms * (1 << std::min(attempt, 4)), 5000ms));
-}
-
-bool worth_a_retry(const Error& error) {
-  return error.kind() == ErrorKind::unavailable || error.kind() == ErrorKind::timeout;
 }
 
 Result<Deployment> deployment(Session& session, const Target& target, const std::string& uuid) {
@@ -68,10 +60,11 @@ class LogStream {
   std::string last_id_;
 };
 
-void show(Session& session, const SseEvent& event) {
-  if (event.name != "APPLICATION_LOG") return;
+/// Whether there was a line to show.
+bool show(Session& session, const SseEvent& event) {
+  if (event.name != "APPLICATION_LOG") return false;
   const auto line = parse_log_line(event.data);
-  if (!line) return;
+  if (!line) return false;
   if (session.json()) {
     session.print_json({{"date", line->date},
                         {"service", line->service},
@@ -81,6 +74,7 @@ void show(Session& session, const SseEvent& event) {
   } else {
     session.terminal().print(rendered(*line, session.terminal()));
   }
+  return true;
 }
 
 }  // namespace
@@ -120,13 +114,14 @@ std::string rendered(const LogLine& line, const Terminal& terminal) {
   return text + harmless(line.message);
 }
 
-Result<int> show_logs(Session& session, const Target& target, const LogQuery& query) {
+Result<std::size_t> show_logs(Session& session, const Target& target, const LogQuery& query) {
+  std::size_t lines = 0;
   auto read = LogStream(session, log_path(target, query)).read([&](const SseEvent& event) {
-    show(session, event);
+    if (show(session, event)) ++lines;
     return true;
   });
   if (!read) return read.error();
-  return 0;
+  return lines;
 }
 
 Result<int> conclude(Session& session, const Target& target, const Deployment& ended) {
@@ -172,7 +167,7 @@ Result<int> follow_deployment(Session& session, const Target& target, const std:
   // Without a log the deployment itself is still worth waiting for.
   while (!ended) {
     if (!read && !worth_a_retry(read.error())) return read.error();
-    auto seen = deployment(session, target, uuid);
+    auto seen = patiently([&] { return deployment(session, target, uuid); });
     if (!seen) return seen.error();
     if (seen->state != "WIP") ended = *seen;
     if (!ended) std::this_thread::sleep_for(1s);

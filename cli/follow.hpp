@@ -38,8 +38,8 @@ Result<LogLine> parse_log_line(const std::string& data);
 std::string rendered(const LogLine& line, const Terminal& terminal);
 
 /// Prints lines until the stream ends; with @p query.until_ms unset that is never. Reconnects a few
-/// times and goes on after the last line.
-Result<int> show_logs(Session& session, const Target& target, const LogQuery& query);
+/// times and goes on after the last line. How many lines there were.
+Result<std::size_t> show_logs(Session& session, const Target& target, const LogQuery& query);
 
 /// Shows the log of a deployment until it ends; says how it ended. The exit code.
 Result<int> follow_deployment(Session& session, const Target& target, const std::string& uuid);

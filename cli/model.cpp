@@ -56,6 +56,8 @@ App read_app(const Json& j) {
   app.max_instances = number(instance, "maxInstances");
   app.min_flavor = text(part(instance, "minFlavor"), "name");
   app.max_flavor = text(part(instance, "maxFlavor"), "name");
+  const Json* separate = member(j, "separateBuild");
+  app.separate_build = separate != nullptr && separate->get<bool>();
   app.build_flavor = text(part(j, "buildFlavor"), "name");
   app.git_url = text(part(j, "deployment"), "httpUrl");
   for (const Json& vhost : part(j, "vhosts")) app.domains.push_back(vhost.at("fqdn"));
@@ -107,6 +109,16 @@ Result<std::vector<Instance>> parse_instances(const Json& answer) {
       return Instance{i.at("id").get<std::string>(), text(i, "state"),
                       text(part(i, "flavor"), "name"), text(i, "commit"),
                       number(i, "instanceNumber")};
+    });
+  });
+}
+
+Result<std::vector<Host>> parse_hosts(const Json& answer) {
+  return fitting<std::vector<Host>>(answer, "a list of hosts", [](const Json& j) {
+    return each<Host>(j, [](const Json& h) {
+      return Host{
+          h.at("id").get<std::string>(), text(h, "accelerator"), text(h, "accelerator_detail"),
+          moment(h, "memory_mb"),        number(h, "vcpus"),     moment(h, "silent_ms")};
     });
   });
 }
@@ -173,6 +185,7 @@ Json to_output(const App& app) {
           {"max_instances", app.max_instances},
           {"min_flavor", app.min_flavor},
           {"max_flavor", app.max_flavor},
+          {"separate_build", app.separate_build},
           {"build_flavor", app.build_flavor}};
 }
 

@@ -28,7 +28,8 @@ struct App {
   int max_instances = 0;
   std::string min_flavor;
   std::string max_flavor;
-  std::string build_flavor;
+  bool separate_build = false;  ///< build VMs have a size of their own
+  std::string build_flavor;     ///< of build VMs; means nothing without separate_build
 };
 
 struct Deployment {
@@ -49,6 +50,16 @@ struct Instance {
   std::string flavor;
   std::string commit;
   int number = 0;
+};
+
+/// A machine of the platform.
+struct Host {
+  std::string id;
+  std::string accelerator;         ///< kvm, tcg
+  std::string accelerator_detail;  ///< the measured figures
+  std::int64_t memory_mb = 0;
+  int vcpus = 0;
+  std::int64_t silent_ms = 0;  ///< since its last report
 };
 
 struct Variable {
@@ -76,6 +87,7 @@ Result<std::vector<App>> parse_apps(const Json& answer);
 Result<Deployment> parse_deployment(const Json& answer);
 Result<std::vector<Deployment>> parse_deployments(const Json& answer);
 Result<std::vector<Instance>> parse_instances(const Json& answer);
+Result<std::vector<Host>> parse_hosts(const Json& answer);
 Result<std::vector<Variable>> parse_variables(const Json& answer);
 Result<Summary> parse_summary(const Json& answer);
 

@@ -112,9 +112,7 @@ Result<void> save_profile(const Environment& environment, const Profile& profile
   fs::create_directories(file->parent_path(), failed);
   if (!failed)
     fs::permissions(file->parent_path(), fs::perms::owner_all, fs::perm_options::replace, failed);
-  if (failed)
-    return Error(ErrorKind::internal,
-                 "creating " + file->parent_path().string() + ": " + failed.message());
+  if (failed) return write_error(file->parent_path(), failed.value());
   return write_whole(*file, stored.dump(2) + "\n", 0600);
 }
 

@@ -73,4 +73,11 @@ Json scale_body(const ScaleWish& wish, const App& app) {
   return body;
 }
 
+std::string scale_text(const App& app) {
+  return app.name + ": " + std::to_string(app.min_instances) + " to " +
+         std::to_string(app.max_instances) + " instances, " + app.min_flavor + " to " +
+         app.max_flavor + ", builds on " +
+         (app.separate_build ? app.build_flavor : "the size of the instances") + ".";
+}
+
 }  // namespace karreg::cli

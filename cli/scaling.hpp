@@ -25,4 +25,7 @@ Result<void> check_wish(const ScaleWish& wish);
 /// The body of the change. One end given alone moves the other where they would cross.
 Json scale_body(const ScaleWish& wish, const App& app);
 
+/// The bounds of @p app in words: "shop: 1 to 2 instances, XS to M, builds on L."
+std::string scale_text(const App& app);
+
 }  // namespace karreg::cli

@@ -18,12 +18,31 @@ Result<std::string> read_whole(const std::filesystem::path& file) {
   return text;
 }
 
+Error write_error(const std::filesystem::path& file, int code) {
+  const std::string what =
+      file.string() + " cannot be written: " + std::generic_category().message(code) + ".";
+  switch (code) {
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return {ErrorKind::invalid, what + " Choose a folder that you may write to."};
+    case ENOSPC:
+    case EDQUOT:
+      return {ErrorKind::invalid, what + " Make room there."};
+    case ENOENT:
+    case ENOTDIR:
+    case EISDIR:
+      return {ErrorKind::invalid, what + " Put right what stands in its place."};
+    default:
+      return {ErrorKind::internal, what};
+  }
+}
+
 Result<void> write_whole(const std::filesystem::path& file, std::string_view text, unsigned mode) {
   const std::string growing = file.string() + "." + std::to_string(::getpid());
   const auto failed = [&](int code) {
     ::unlink(growing.c_str());
-    return Error(ErrorKind::internal,
-                 "writing " + file.string() + ": " + std::generic_category().message(code));
+    return write_error(file, code);
   };
   const int fd = ::open(growing.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
   if (fd < 0) return failed(errno);

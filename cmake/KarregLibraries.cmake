@@ -21,3 +21,5 @@ target_compile_definitions(karreg_asio INTERFACE
   BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED BOOST_BEAST_SEPARATE_COMPILATION
   BOOST_BEAST_USE_STD_STRING_VIEW)
 target_link_libraries(karreg_asio INTERFACE Boost::headers Threads::Threads OpenSSL::SSL OpenSSL::Crypto)
+# Optimising what its templates become is most of the time that a build for tests would take, and no test needs it.
+target_compile_options(karreg_asio INTERFACE $<$<CONFIG:Debug>:-O0>)

@@ -14,7 +14,8 @@ std::string uuid();
 std::string make(std::string_view prefix);
 /// Whether @p id is @p prefix followed by a lower-case UUID of version 1-5.
 bool is(std::string_view prefix, std::string_view id);
-/// A text of letters and digits with at least as much entropy as @p bytes random bytes, for tokens and secrets.
+/// A text of letters and digits with at least as much entropy as @p bytes random bytes, for tokens
+/// and secrets.
 std::string random_token(std::size_t bytes);
 
 }  // namespace karreg::ids

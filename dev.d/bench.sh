@@ -1,4 +1,5 @@
 # ./dev bench [NAME] [--quick]: runs tests/bench/NAME; its last line of stdout is one JSON object (docs/architecture.md).
+source dev.d/packages.sh
 
 command_bench() {
   local name=${1:-} file
@@ -12,6 +13,8 @@ command_bench() {
     list_benchmarks >&2
     exit 2
   }
+  # A platform to measure, and what makes the disks of its peers.
+  ensure_packages run images >&2
   exec "$file" "$@"
 }
 

@@ -1,11 +1,16 @@
-# ./dev build [PRESET] [TARGET...]: compiles.
+# ./dev build [PRESET] [TARGET...]: compiles; without targets all programs, and the web console.
 source dev.d/packages.sh
+source dev.d/node.sh
 
 command_build() {
   local preset=${1:-${KARREG_PRESET:-release}}
   [ $# -eq 0 ] || shift
   build_programs "$preset" "$@"
   say "programs: build/$preset/bin/"
+  if [ $# -eq 0 ]; then
+    build_console
+    say "web console: webui/dist/"
+  fi
 }
 
 # configure_build PRESET

@@ -107,7 +107,7 @@ _check_made() {
   if [ -e "$KARREG_CACHE_DIR/images/catalogue.json" ]; then good "images: $KARREG_CACHE_DIR/images"; else
     note "no images yet: ./dev images"
   fi
-  if [ -e webui/dist/index.html ]; then good "web console: webui/dist"; else note "no web console yet: ./dev demo builds it"; fi
+  if [ -e webui/dist/index.html ]; then good "web console: webui/dist"; else note "no web console yet: ./dev build"; fi
 }
 
 _check_running() {

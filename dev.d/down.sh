@@ -1,4 +1,5 @@
-# ./dev down: stops everything of one data folder, virtual machines included, and makes sure of it.
+# ./dev down: stops everything of one data folder, virtual machines included, and makes sure of it. Exit code 4: all is down, but
+# some of it had to be ended by us, which is a fault of the program that should have done it.
 source dev.d/services.sh
 source dev.d/supervisor.sh
 
@@ -32,6 +33,11 @@ command_down() {
   if [ -n "$wipe" ]; then
     rm -rf --one-file-system "$data"
     say "removed $data"
+  fi
+  if [ ${#LEFTOVERS[@]} -gt 0 ]; then
+    printf './dev: had to end %d leftovers:\n' ${#LEFTOVERS[@]} >&2
+    printf '    %s\n' "${LEFTOVERS[@]}" >&2
+    exit 4
   fi
 }
 
@@ -67,39 +73,39 @@ stop_supervisor() {
 
 process_is_gone() { ! kill -0 "$1" 2>/dev/null; }
 
-# processes_of DATA: pids of what was started for this folder: whose environment says so, and QEMU and passt with
-# the folder in their command line (libvirt gives them an environment of their own).
+# processes_of DATA: pids of what was started for this folder: whose environment says so, and those with an environment of
+# their own (of libvirt) or from outside (the supervisor) that name the folder in their command line.
 processes_of() {
-  local data=$1 folder pid name
-  for folder in /proc/[0-9]*; do
-    pid=${folder#/proc/}
-    [ "$pid" != $$ ] && [ "$pid" != "$BASHPID" ] || continue
-    if grep -qzxF "KARREG_SUPERVISED=$data" "$folder/environ" 2>/dev/null; then
-      echo "$pid"
-      continue
-    fi
-    name=$(cat "$folder/comm" 2>/dev/null) || continue
-    case $name in
-      qemu-system* | passt*)
-        if grep -qzF "$data/" "$folder/cmdline" 2>/dev/null; then echo "$pid"; fi
-        ;;
-    esac
-  done
+  local data=$1 folder name
+  {
+    grep -lzxF "KARREG_SUPERVISED=$data" /proc/[0-9]*/environ || true
+    for folder in /proc/[0-9]*; do
+      read -r name <"$folder/comm" || continue
+      case $name in
+        qemu-system* | passt* | supervisord) grep -lzF "$data/" "$folder/cmdline" || true ;;
+      esac
+    done
+  } 2>/dev/null | cut -d/ -f3 | grep -vxF -e "$$" -e "$BASHPID" | sort -un || true
 }
+
+declare -A LEFTOVERS=() # pid -> command line of what had to be ended
 
 end_leftovers() {
   local data=$1 signal pid left
+  # The children of what has ended may be on their way.
+  ! wait_until 5 none_left "$data" || return 0
   for signal in TERM KILL; do
     left=$(processes_of "$data")
     [ -n "$left" ] || return 0
     for pid in $left; do
-      warn "still there, gets SIG$signal: $pid $(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | cut -c1-100)"
+      LEFTOVERS[$pid]="$pid $(tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | cut -c1-100)"
+      warn "still there, gets SIG$signal: ${LEFTOVERS[$pid]}"
       kill "-$signal" "$pid" 2>/dev/null || true
     done
     wait_until 10 none_left "$data" || true
   done
   left=$(processes_of "$data")
-  [ -z "$left" ] || die "could not end these processes: $left"
+  [ -z "$left" ] || die "could not end these processes:" $left
 }
 
 none_left() { [ -z "$(processes_of "$1")" ]; }

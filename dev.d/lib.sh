@@ -23,7 +23,7 @@ wrong_use() {
   exit 2
 }
 
-# need_root WHAT: goes on as root, through sudo when there is one.
+# need_root WHAT
 need_root() {
   [ "$(id -u)" -eq 0 ] || die "$1 needs root: run it as root or with sudo"
 }
@@ -34,17 +34,32 @@ tail_of() {
   tail -n "${2:-15}" "$1" | sed 's/^/    | /'
 }
 
+# at_exit FUNCTION: it runs when ./dev ends, however it ends, the newest first. It must do nothing when nothing is to be done.
+AT_EXIT=()
+at_exit() {
+  AT_EXIT=("$1" "${AT_EXIT[@]}")
+  trap '_run_at_exit' EXIT
+}
+_run_at_exit() {
+  local code=$? one
+  for one in "${AT_EXIT[@]}"; do "$one" || true; done
+  return "$code"
+}
+
 # run_logged NAME WHAT COMMAND...: runs a noisy tool with its output in build/logs/NAME.log, a line of progress now and
-# then, and on failure the end of that log.
+# then, and on failure the end of that log. An interrupt ends the tool with all that it has started.
 run_logged() {
-  local name=$1 what=$2 log=$LOGS/$1.log began=$SECONDS code=0 progress last=
+  local name=$1 what=$2 log=$LOGS/$1.log began=$SECONDS code=0 progress last= saved
   shift 2
   mkdir -p "$LOGS"
   say "$what (log: ${log#"$ROOT"/})"
-  "$@" >"$log" 2>&1 </dev/null &
+  saved=$(trap -p INT TERM)
+  # A session of its own, in which all its children are found. A ./dev in it gets half of our patience, so that it has ended
+  # its own tools before we lose ours.
+  KARREG_DEV_PATIENCE=$((PATIENCE / 2)) setsid "$@" >"$log" 2>&1 </dev/null &
   local pid=$! next=$((SECONDS + 15))
-  # An interrupt must not leave the tool running behind our back.
-  trap 'kill "$pid" 2>/dev/null || true; exit 130' INT TERM
+  trap 'end_session "$pid"; exit 130' INT
+  trap 'end_session "$pid"; exit 143' TERM
   while kill -0 "$pid" 2>/dev/null; do
     sleep 0.2
     if [ "$SECONDS" -ge "$next" ]; then
@@ -53,8 +68,9 @@ run_logged() {
       last=$progress next=$((SECONDS + 15))
     fi
   done
-  trap - INT TERM
   wait "$pid" || code=$?
+  trap - INT TERM
+  eval "$saved"
   if [ "$code" -ne 0 ]; then
     say "FAILED: $what (exit $code, after $((SECONDS - began)) s)"
     tail_of "$log" 25
@@ -62,6 +78,33 @@ run_logged() {
     return "$code"
   fi
   say "done: $what ($((SECONDS - began)) s)"
+}
+
+PATIENCE=${KARREG_DEV_PATIENCE:-16} # seconds that an interrupted tool gets to end by itself
+
+# end_session PID: SIGTERM to a tool that was started in a session of its own and to all that it has started there; SIGKILL to
+# what is left when our patience is over.
+end_session() {
+  local signal
+  trap '' INT TERM
+  for signal in TERM KILL; do
+    kill -s "$signal" $(processes_of_session "$1") 2>/dev/null || true
+    ! wait_until "$PATIENCE" session_is_gone "$1" || return 0
+  done
+  warn "could not end these processes:" $(processes_of_session "$1")
+}
+
+session_is_gone() { [ -z "$(processes_of_session "$1")" ]; }
+
+# processes_of_session PID: the pids in it, its leader's too when it has not made it yet, without those that have ended.
+processes_of_session() {
+  local file line state session
+  for file in /proc/[0-9]*/stat; do
+    # The second field is the program's name, in brackets; it may contain anything.
+    { read -r line <"$file"; } 2>/dev/null || continue
+    read -r state _ _ session _ <<<"${line##*) }"
+    if [ "$state" != Z ] && { [ "$session" = "$1" ] || [ "${line%% *}" = "$1" ]; }; then echo "${line%% *}"; fi
+  done
 }
 
 # wait_until SECONDS COMMAND...: polls until the command succeeds; non-zero when the time is over.

@@ -29,7 +29,9 @@ missing_packages() {
 }
 
 # Nothing of the machine may start because we install: neither now (policy-rc.d, no PostgreSQL cluster) ...
+services_are_held=
 _hold_services() {
+  services_are_held=yes
   if [ ! -e "$POLICY" ]; then
     printf '#!/bin/sh\n# made by ./dev while it installs packages\nexit 101\n' >"$POLICY"
     chmod 755 "$POLICY"
@@ -41,6 +43,8 @@ _hold_services() {
 }
 
 _release_services() {
+  [ -n "$services_are_held" ] || return 0
+  services_are_held=
   if [ -n "${policy_is_ours:-}" ]; then rm -f "$POLICY"; fi
   rm -f "$CLUSTER_CONF" "$CLUSTER_CONF.ucf-dist"
   if [ -e "$CLUSTER_CONF.karreg-saved" ]; then
@@ -52,34 +56,65 @@ _release_services() {
   fi
 }
 
-# ... nor at the next boot: we want the programs of these packages, in folders of our own.
-_keep_from_boot() {
+# ... nor at the next boot: we want the programs of these packages, in folders of our own. What the machine used before is
+# its own: only the services that came with a package now are disabled.
+declare -A SERVICES_OF=(
+  [rabbitmq-server]="rabbitmq-server epmd"
+  [supervisor]="supervisor"
+  [postgresql-15]="postgresql"
+  [libvirt-daemon-system]="libvirtd libvirt-guests virtlogd virtlockd"
+)
+
+# _existing_services: those of them that the machine has.
+_existing_services() {
   local service
-  for service in rabbitmq-server supervisor postgresql libvirtd libvirt-guests virtlogd; do
-    grep -qx "$service\|${service%-guests}-daemon-system\|postgresql-15" <<<"$1" || continue
-    [ -e "/etc/init.d/$service" ] && update-rc.d "$service" disable || true
-    command -v systemctl && systemctl --no-reload disable "$service.service" "$service.socket" || true
+  for service in ${SERVICES_OF[*]}; do
+    # Where systemd does not run, systemctl finds no unit, but its file is there for the next boot.
+    if [ -e "/etc/init.d/$service" ] || [ -e "/lib/systemd/system/$service.service" ] ||
+      systemctl cat "$service.service" >/dev/null 2>&1; then
+      echo "$service"
+    fi
+  done
+}
+
+# _services_to_disable MISSING EXISTING: packages that were missing before the installation, services that existed before
+# it -> the services to disable, one a line.
+_services_to_disable() {
+  local package service
+  for package in $1; do
+    for service in ${SERVICES_OF[$package]:-}; do
+      grep -qxF "$service" <<<"$2" || echo "$service"
+    done
+  done
+}
+
+_keep_from_boot() {
+  local service unit
+  for service in "$@"; do
+    if [ -e "/etc/init.d/$service" ]; then update-rc.d "$service" disable || true; fi
+    # One call a unit: systemctl does none of several when it does not know one of them.
+    for unit in "$service.service" "$service.socket"; do systemctl --no-reload disable "$unit" || true; done
   done >>"$LOGS/apt-install.log" 2>&1
 }
 
 # ensure_packages LIST...
 ensure_packages() {
-  local missing
+  local missing existing
   missing=$(missing_packages "$@")
   [ -n "$missing" ] || return 0
   need_root "installing packages ($(echo $missing))"
   say "missing Debian packages: $(echo $missing)"
   run_logged apt-update "updating the package lists" apt-get -q update ||
     die "apt-get update failed: check /etc/apt/sources.list and the network"
-  # In a subshell, so that its EXIT trap puts the machine's files back whatever happens.
-  (
-    trap _release_services EXIT
-    _hold_services
-    # force-confold and UCF_FORCE_CONFFOLD: nobody is there to answer what to do with a changed configuration file.
-    UCF_FORCE_CONFFOLD=1 run_logged apt-install "installing $(wc -w <<<"$missing") packages" \
-      apt-get -q -y --no-install-recommends -o Dpkg::Options::=--force-confold install $missing
-  ) || die "the packages could not be installed; the message above says why"
-  _keep_from_boot "$missing"
+  existing=$(_existing_services)
+  at_exit _release_services
+  _hold_services
+  # force-confold and UCF_FORCE_CONFFOLD: nobody is there to answer what to do with a changed configuration file.
+  UCF_FORCE_CONFFOLD=1 run_logged apt-install "installing $(wc -w <<<"$missing") packages" \
+    apt-get -q -y --no-install-recommends -o Dpkg::Options::=--force-confold install $missing ||
+    die "the packages could not be installed; the message above says why"
+  _release_services
+  _keep_from_boot $(_services_to_disable "$missing" "$existing")
 }
 
 command_packages() {

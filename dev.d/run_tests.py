@@ -1,12 +1,20 @@
-"""Runs the tests of one kind and counts them one by one; `./dev test` calls it.
+"""Runs tests and counts them one by one; `./dev test` calls it.
 
-  run_tests.py targets KIND --preset P --filter F      names of the CMake targets of that kind
-  run_tests.py run KIND --preset P --filter F --results DIR
-  run_tests.py report --results DIR --allowed-skips FILE KIND...
+  run_tests.py names KIND... --preset P --filter F     names of the test programs of those kinds
+  run_tests.py targets KIND... --preset P --filter F   names of their CMake targets
+  run_tests.py run KIND... --preset P --filter F --results DIR [--lane FILE]...
+  run_tests.py report --results DIR --allowed-skips FILE [--filter F] KIND...
 
 Two shapes of test programs are counted: Catch2 programs (asked for their XML report; a test case that warns
 `skipped: REASON` and ends is a skip) and programs that print TAP lines (`ok 1 - sentence`, `not ok 2 - sentence`,
 `ok 3 - sentence # SKIP reason`). A program that crashes, hangs past its time limit or runs no test at all is a failure.
+
+A lane is a file of lines NAME=VALUE: the variables of what one program at a time may have for itself, such as a platform.
+Without lanes, programs of `unit` and `simulation` run side by side, others one after the other. Those that CTest knows by their
+COST begin in that order, the dearest first. A script with a line `# Alone: REASON` waits for the others and runs by itself.
+
+SIGINT and SIGTERM end the programs that run, with all that they have started; what is known by then is written, and the exit
+code is 130.
 """
 import argparse
 import concurrent.futures
@@ -14,10 +22,12 @@ import dataclasses
 import json
 import os
 import pathlib
+import queue
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import xml.etree.ElementTree as ElementTree
 
@@ -25,16 +35,21 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build" / "logs" / "tests"
 LABELS = {"unit": {"unit", "guards"}, "simulation": {"simulation"}, "integration": {"integration"}}
 FOLDERS = {"conformance": ROOT / "tests" / "conformance", "e2e": ROOT / "tests" / "e2e"}
-SCRIPT_LIMIT = 1800.0  # seconds for one end-to-end file
+ROUNDS = max(1, int(os.environ.get("KARREG_TEST_ROUNDS") or 1))  # how often an end-to-end file does all of it, if it can
+SCRIPT_LIMIT = 1800.0 * ROUNDS  # seconds for one end-to-end file
+PATIENCE = 60.0  # seconds that a program gets to end when it is told to: it may have a platform of its own to stop
 
 
 @dataclasses.dataclass
 class Program:
+    kind: str
     name: str
     command: list
     limit: float
     is_catch2: bool
     folder: str = str(ROOT)
+    cost: float = 0.0
+    alone: bool = False
 
 
 @dataclasses.dataclass
@@ -56,19 +71,24 @@ def ctest_programs(kind, preset):
             continue
         command = test.get("command") or [str(ROOT / "build" / preset / "tests" / test["name"])]
         is_catch2 = pathlib.Path(command[0]).parent == ROOT / "build" / preset / "tests"
-        yield Program(test["name"], command, float(properties.get("TIMEOUT", 300)), is_catch2,
-                      properties.get("WORKING_DIRECTORY", str(ROOT)))
+        yield Program(kind, test["name"], command, float(properties.get("TIMEOUT", 300)), is_catch2,
+                      properties.get("WORKING_DIRECTORY", str(ROOT)), float(properties.get("COST", 0)))
 
 
-def script_programs(folder):
+ALONE = re.compile(r"^# Alone: \S", re.MULTILINE)
+
+
+def script_programs(kind):
+    folder = FOLDERS[kind]
     for file in sorted(folder.glob("*_test.*")):
         if file.suffix in (".sh", ".mjs", ".py") and os.access(file, os.X_OK):
-            yield Program(f"{folder.name}/{file.name}", [str(file)], SCRIPT_LIMIT, False)
+            yield Program(kind, f"{folder.name}/{file.name}", [str(file)], SCRIPT_LIMIT, False,
+                          alone=bool(ALONE.search(file.read_text())))
 
 
 def programs(kind, preset, wanted):
-    found = ctest_programs(kind, preset) if kind in LABELS else script_programs(FOLDERS[kind])
-    return [p for p in found if wanted in p.name]
+    found = ctest_programs(kind, preset) if kind in LABELS else script_programs(kind)
+    return sorted((p for p in found if wanted in p.name), key=lambda p: -p.cost)
 
 
 def catch2_cases(report):
@@ -140,7 +160,88 @@ def tap_cases(output):
         yield Case("the plan of the file", "failed", f"{planned} tests were planned, {seen} ran")
 
 
-def run_program(program):
+def processes_of_session(session):
+    """The pids in it, without those that have ended already."""
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            text = stat.read_text(errors="replace")
+        except OSError:
+            continue  # it has just ended
+        # The second field is the program's name, in brackets; it may contain anything.
+        state, _, _, of = text.rpartition(")")[2].split()[:4]
+        if int(of) == session and state != "Z":
+            yield int(stat.parent.name)
+
+
+def end_session(process, patience=PATIENCE):
+    """SIGTERM to a program and to all that it has started in its session; SIGKILL to what is left then."""
+    for which in (signal.SIGTERM, signal.SIGKILL):
+        for pid in processes_of_session(process.pid):
+            try:
+                os.kill(pid, which)
+            except ProcessLookupError:
+                pass
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            process.poll()
+            if not any(processes_of_session(process.pid)):
+                return
+            time.sleep(0.05)
+
+
+class Running:
+    """The programs that run now; closed, no further one begins."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.processes = set()
+        self.closed = False
+
+    def begin(self, command, **options):
+        """The process; None once closed."""
+        with self.lock:
+            if self.closed:
+                return None
+            # A session of its own, so that its children are found when it must end.
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, **options)
+            self.processes.add(process)
+            return process
+
+    def ended(self, process):
+        with self.lock:
+            self.processes.discard(process)
+
+    def end_all(self):
+        with self.lock:
+            self.closed = True
+            left = list(self.processes)
+        enders = [threading.Thread(target=end_session, args=(process,)) for process in left]
+        for ender in enders:
+            ender.start()
+        for ender in enders:
+            ender.join()
+
+
+RUNNING = Running()
+
+
+INTERRUPTED = threading.Event()
+
+
+def lane_variables(file):
+    return dict(line.split("=", 1) for line in file.read_text().splitlines())
+
+
+def run_in_a_lane(program, lanes):
+    """run_program in a lane that is free; as many threads call this as there are lanes."""
+    lane = lanes.get_nowait()
+    try:
+        return *run_program(program, lane), lane.get("KARREG_TEST_PLATFORM")
+    finally:
+        lanes.put(lane)
+
+
+def run_program(program, variables):
     log = LOGS / (program.name.replace("/", "-") + ".log")
     report = log.with_suffix(".xml")
     report.unlink(missing_ok=True)
@@ -148,24 +249,25 @@ def run_program(program):
     began, timed_out = time.monotonic(), False
     with open(log, "w") as output:
         try:
-            # A session of its own, so that a time limit ends its children too.
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                                       cwd=program.folder, start_new_session=True)
+            process = RUNNING.begin(command, stdout=output, stderr=subprocess.STDOUT, cwd=program.folder,
+                                    env=os.environ | variables)
         except OSError as error:
             return program, [Case(program.name, "failed", str(error))], 0.0, log
+        if process is None:
+            return program, [], 0.0, log
         try:
             code = process.wait(timeout=program.limit)
         except subprocess.TimeoutExpired:
             timed_out = True
-            os.killpg(process.pid, signal.SIGTERM)
-            try:
-                code = process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                code = process.wait()
+            end_session(process)
+            code = process.wait()
+        RUNNING.ended(process)
+    interrupted = RUNNING.closed and code != 0
     text = log.read_text(errors="replace")
     cases = list(catch2_cases(report) if program.is_catch2 else tap_cases(text))
-    if timed_out:
+    if interrupted:
+        cases.append(Case(program.name, "failed", "it was interrupted"))
+    elif timed_out:
         cases.append(Case(program.name, "failed", f"it did not end within {program.limit:.0f} s\n{tail(text)}"))
     elif code != 0 and not any(c.result == "failed" for c in cases):
         cases.append(Case(program.name, "failed", f"it ended with {ending(code)}\n{tail(text)}"))
@@ -185,25 +287,63 @@ def tail(text, lines=20):
 def run(arguments):
     LOGS.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    all_cases = []
-    found = programs(arguments.kind, arguments.preset, arguments.filter)
-    # Unit tests share nothing; the others share a database, a broker and two cores.
-    workers = os.cpu_count() or 1 if arguments.kind in ("unit", "simulation") else 1
-    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        for done in concurrent.futures.as_completed([pool.submit(run_program, p) for p in found]):
-            program, cases, seconds, log = done.result()
-            count = {r: sum(c.result == r for c in cases) for r in ("passed", "failed", "skipped")}
-            print(f"  {arguments.kind:12} {program.name:42} {count['passed']:4} passed"
-                  + (f", {count['skipped']} skipped" if count["skipped"] else "")
-                  + (f", {count['failed']} FAILED" if count["failed"] else "") + f"  {seconds:6.1f} s", flush=True)
-            for case in cases:
-                if case.result == "failed":
-                    print(f"    FAILED: {case.name}", *("      | " + line for line in case.detail.splitlines()), sep="\n")
-                    print(f"      log: {log.relative_to(ROOT)}", flush=True)
-            all_cases += [{"program": program.name, **dataclasses.asdict(c)} for c in cases]
-    result = {"kind": arguments.kind, "seconds": time.monotonic() - began, "cases": all_cases}
-    (arguments.results / f"{arguments.kind}.json").write_text(json.dumps(result))
-    return 1 if any(c["result"] == "failed" for c in all_cases) else 0
+    results = {kind: {"seconds": 0.0, "cases": []} for kind in arguments.kinds}
+
+    def tell(future):
+        program, cases, seconds, log, platform = future.result()
+        show(program.kind, program, cases, seconds, log, platform)
+        result = results[program.kind]
+        # When the last of this kind ended; kinds that run side by side share that time.
+        result["seconds"] = time.monotonic() - began
+        result["cases"].extend({"program": program.name, **dataclasses.asdict(c)} for c in cases)
+
+    for which in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(which, lambda *_: INTERRUPTED.set())
+    # Unit tests share nothing; those of one lane share a database and a broker.
+    apart = all(kind in ("unit", "simulation") for kind in arguments.kinds)
+    lanes = [lane_variables(f) for f in arguments.lane] or [{}] * (os.cpu_count() or 1 if apart else 1)
+    wanted = [p for kind in arguments.kinds for p in programs(kind, arguments.preset, arguments.filter)]
+    run_in_lanes([p for p in wanted if not p.alone], lanes, tell)
+    run_in_lanes([p for p in wanted if p.alone], lanes[:1], tell)
+    for kind, result in results.items():
+        (arguments.results / f"{kind}.json").write_text(json.dumps(result))
+    if INTERRUPTED.is_set():
+        return 130
+    return 1 if any(c["result"] == "failed" for result in results.values() for c in result["cases"]) else 0
+
+
+def run_in_lanes(wanted, lanes, tell):
+    """Each program in a lane that is free; `tell` gets the future of each that has ended. An interrupt ends what runs."""
+    if INTERRUPTED.is_set():
+        return
+    free = queue.SimpleQueue()
+    for variables in lanes:
+        free.put(variables)
+    with concurrent.futures.ThreadPoolExecutor(len(lanes)) as pool:
+        pending = {pool.submit(run_in_a_lane, program, free) for program in wanted}
+        while pending and not INTERRUPTED.is_set():
+            done, pending = concurrent.futures.wait(pending, timeout=0.2, return_when=concurrent.futures.FIRST_COMPLETED)
+            for future in done:
+                tell(future)
+        if INTERRUPTED.is_set():
+            print("interrupted: ending what runs", flush=True)
+            pool.shutdown(wait=False, cancel_futures=True)
+            RUNNING.end_all()
+            for future in pending:
+                if not future.cancelled():
+                    tell(future)
+
+
+def show(kind, program, cases, seconds, log, platform):
+    count = {r: sum(c.result == r for c in cases) for r in ("passed", "failed", "skipped")}
+    print(f"  {kind:12} {program.name:42} {count['passed']:4} passed"
+          + (f", {count['skipped']} skipped" if count["skipped"] else "")
+          + (f", {count['failed']} FAILED" if count["failed"] else "") + f"  {seconds:6.1f} s", flush=True)
+    for case in cases:
+        if case.result == "failed":
+            print(f"    FAILED: {case.name}", *("      | " + line for line in case.detail.splitlines()), sep="\n")
+            parts = f"; its platform's: {LOGS.parent.relative_to(ROOT)}/platform-{platform}-parts/" if platform else ""
+            print(f"      log: {log.relative_to(ROOT)}{parts}", flush=True)
 
 
 def allowed_skips(file):
@@ -220,7 +360,8 @@ def report(arguments):
         result = json.loads(file.read_text()) if file.exists() else {"seconds": 0.0, "cases": []}
         count = {r: sum(c["result"] == r for c in result["cases"]) for r in total}
         rows.append((kind, count, result["seconds"]))
-        if count["passed"] + count["failed"] == 0:
+        # A filter may leave a kind without a test, but not all of them.
+        if count["passed"] + count["failed"] == 0 and not arguments.filter:
             bad.append(f"{kind}: no test ran")
         for case in result["cases"]:
             if case["result"] == "failed":
@@ -231,6 +372,11 @@ def report(arguments):
                     bad.append(f"{kind}: {case['name']}: skipped, and tests/allowed-skips does not allow it")
         for key in total:
             total[key] += count[key]
+    if arguments.filter and total["passed"] + total["failed"] == 0:
+        bad.append(f"no test ran: no program of these kinds has \"{arguments.filter}\" in its name")
+    # What the platforms left behind; ./dev test writes it.
+    failures = arguments.results / "platform.failures"
+    bad += failures.read_text().splitlines() if failures.exists() else []
     print(f"\n{'kind':12} {'passed':>7} {'failed':>7} {'skipped':>8} {'seconds':>8}")
     for kind, count, seconds in rows:
         print(f"{kind:12} {count['passed']:7} {count['failed']:7} {count['skipped']:8} {seconds:8.1f}")
@@ -243,20 +389,23 @@ def report(arguments):
 def main():
     parser = argparse.ArgumentParser()
     commands = parser.add_subparsers(dest="what", required=True)
-    for name in ("targets", "run"):
+    for name in ("names", "targets", "run"):
         command = commands.add_parser(name)
-        command.add_argument("kind", choices=[*LABELS, *FOLDERS])
+        command.add_argument("kinds", choices=[*LABELS, *FOLDERS], nargs="+")
         command.add_argument("--preset", required=True)
         command.add_argument("--filter", default="")
         if name == "run":
             command.add_argument("--results", type=pathlib.Path, required=True)
+            command.add_argument("--lane", type=pathlib.Path, action="append", default=[])
     command = commands.add_parser("report")
     command.add_argument("kinds", nargs="+")
     command.add_argument("--results", type=pathlib.Path, required=True)
     command.add_argument("--allowed-skips", type=pathlib.Path, required=True)
+    command.add_argument("--filter", default="")
     arguments = parser.parse_args()
-    if arguments.what == "targets":
-        print(*(p.name for p in programs(arguments.kind, arguments.preset, arguments.filter) if p.is_catch2), sep="\n")
+    if arguments.what in ("names", "targets"):
+        found = [p for kind in arguments.kinds for p in programs(kind, arguments.preset, arguments.filter)]
+        print(*(p.name for p in found if p.is_catch2 or arguments.what == "names"), sep="\n")
         return 0
     return run(arguments) if arguments.what == "run" else report(arguments)
 

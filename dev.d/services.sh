@@ -5,8 +5,9 @@
 
 POSTGRES_BIN=/usr/lib/postgresql/15/bin
 
-# make_postgres DATA: the cluster, the role karreg and its database, once. Who may connect: only through the socket, and
-# only root (as karreg or postgres) and postgres itself, which the kernel vouches for ("peer"): no password exists.
+# make_postgres DATA: the cluster, the role karreg and its database, and the key of its secrets, once. Who may connect: only
+# through the socket, and only root (as karreg or postgres) and postgres itself, which the kernel vouches for ("peer"): no
+# password exists.
 make_postgres() {
   local data=$1 folder=$1/postgres fresh=$1/postgres.new socket=$1/run/postgres
   install -d -o postgres -g postgres -m 755 "$socket"
@@ -34,6 +35,8 @@ TEXT
 CREATE ROLE karreg LOGIN CREATEDB
 CREATE DATABASE karreg OWNER karreg
 TEXT
+  # The key of what the new database will hold sealed. One that is lost later is not replaced: nothing would open.
+  [ -s "$data/secret.key" ] || (umask 077 && random_hex 32 >"$data/secret.key")
   mv "$fresh" "$folder"
 }
 

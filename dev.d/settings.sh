@@ -21,7 +21,7 @@ check_data_folder() {
 make_data_folder() {
   local data=$1
   check_data_folder "$data"
-  install -d -m 755 "$data" "$data/run"
+  install -d -m 755 "$data" "$data/run" "$data/repos" "$data/artifacts" # a back-up names the last two
   install -d -m 750 "$data/log"
   echo "a data folder of Karreg, made by ./dev up; ./dev down --data $data --wipe removes it" >"$data/karreg-data"
 }
@@ -45,7 +45,6 @@ make_settings() {
   local data=$1 ports=$1/ports.env images=$KARREG_CACHE_DIR/images
   local api proxy
   api=$(value_of "$ports" API_PORT) proxy=$(value_of "$ports" PROXY_PORT)
-  [ -s "$data/secret.key" ] || (umask 077 && random_hex 32 >"$data/secret.key")
   (
     umask 077
     cat >"$data/karreg.toml.new" <<TEXT
@@ -81,6 +80,9 @@ hook_socket = "$data/run/api-hook.sock"
 [scheduler]
 images_dir = "$images"
 
+[builder]
+build_disk_bytes = $(build_disk_bytes "$data")
+
 [agent]
 host_id = "host-1"
 images_dir = "$images"
@@ -94,6 +96,14 @@ admin_listen = "127.0.0.1:$(value_of "$ports" PROXY_ADMIN_PORT)"
 TEXT
   )
   mv "$data/karreg.toml.new" "$data/karreg.toml"
+}
+
+# build_disk_bytes DATA: what is set aside for a build. All that its disks can hold (0), unless that would let no build
+# begin on a small disk: 3 GiB are enough for most.
+build_disk_bytes() {
+  local free
+  free=$(df --output=avail -B 1G "$1" | tail -n 1)
+  if [ "$free" -ge 28 ]; then echo 0; else echo $((3 << 30)); fi
 }
 
 # address_prefix DATA: the loopback network of its instances. Two platforms on one machine must not share one.

@@ -22,6 +22,6 @@ command_status() {
   supervisor "$data" status || true
   if postgres_is_ready "$data" >/dev/null 2>&1; then
     postgres_query "$data" "SELECT '    VMs: ' || count(*) FILTER (WHERE kind = 'run') || ' running apps, '
-      || count(*) FILTER (WHERE kind = 'build') || ' builds' FROM instances" 2>/dev/null || true
+      || count(*) FILTER (WHERE kind = 'build') || ' builds' FROM instances WHERE ended_at IS NULL" 2>/dev/null || true
   fi
 }

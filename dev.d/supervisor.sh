@@ -97,3 +97,16 @@ start_supervisor() {
 
 # state_of DATA PROGRAM: RUNNING, STARTING, BACKOFF, ... as the supervisor names it.
 state_of() { supervisor "$1" status "$2" 2>/dev/null | awk '{print $2}'; }
+
+# is_outdated DATA: does a daemon run whose program has been built anew since it started?
+is_outdated() {
+  local name pid
+  for name in "${DAEMONS[@]}"; do
+    pid=$(supervisor "$1" pid "$name" 2>/dev/null) || continue
+    ! is_replaced "/proc/$pid/exe" || return 0
+  done
+  return 1
+}
+
+# is_replaced LINK: the file of a running program, as the kernel names it, is gone: a build puts a new file in its place.
+is_replaced() { [[ $(readlink "$1" 2>/dev/null) == *' (deleted)' ]]; }

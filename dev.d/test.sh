@@ -1,6 +1,6 @@
 # ./dev test: the kinds of tests, each with what it needs, and one table at the end.
 #
-#   unit         Catch2 programs (CTest label `unit`) and the guards of our conventions; no services
+#   unit         Catch2 programs (CTest label `unit`), ./dev itself (tests/dev), the guards of our conventions; no services
 #   simulation   Catch2 programs (label `simulation`): the scheduler's core in a simulated world
 #   integration  Catch2 programs (label `integration`) against a private PostgreSQL, RabbitMQ, libvirt and real images
 #   conformance  tests/conformance/*_test.*: foreign clients against a whole platform
@@ -8,30 +8,62 @@
 source dev.d/images.sh
 source dev.d/node.sh
 source dev.d/services.sh
+source dev.d/settings.sh
 source dev.d/supervisor.sh
 
-ALL_KINDS=(unit simulation integration conformance e2e)
 RESULTS=$ROOT/build/logs/test-results
 
 command_test() {
-  local kinds=() filter= preset=${KARREG_PRESET:-debug}
+  # Of each run side by side: the kinds that need the same.
+  local runs=() filter= preset=${KARREG_PRESET:-debug}
   case ${1:-all} in
-    all) kinds=("${ALL_KINDS[@]}") ;;
-    unit | simulation | integration | conformance | e2e) kinds=("$1") ;;
+    all) runs=(unit simulation integration "conformance e2e") ;;
+    unit | simulation | integration | conformance | e2e) runs=("$1") ;;
     *) wrong_use "test: there is no kind \"$1\"" ;;
   esac
   filter=${2:-}
   ensure_packages build
   rm -rf "$RESULTS"
   mkdir -p "$RESULTS"
-  local kind
-  for kind in "${kinds[@]}"; do
-    "_prepare_$kind" "$preset" "$filter"
-    # A failed kind does not hide the next one: the table at the end decides.
-    "$PYTHON" dev.d/run_tests.py run "$kind" --preset "$preset" --filter "$filter" --results "$RESULTS" || true
+  local run code=0 lanes
+  for run in "${runs[@]}"; do
+    code=0
+    # A kind without a match needs no platform.
+    [ -z "$filter" ] || _has_match "$run" "$preset" "$filter" || continue
+    "_prepare_${run##* }" "$preset" "$filter" "$run"
+    mapfile -t lanes < <(_lanes)
+    _run_kinds $run --preset "$preset" --filter "$filter" --results "$RESULTS" "${lanes[@]}" || code=$?
+    # A failed run does not hide the next one: the table at the end decides. An interrupt ends them all.
+    [ "$code" -lt 128 ] || break
   done
-  _stop_platform
-  "$PYTHON" dev.d/run_tests.py report --results "$RESULTS" --allowed-skips tests/allowed-skips "${kinds[@]}"
+  _stop_platforms
+  local failed=0
+  "$PYTHON" dev.d/run_tests.py report --results "$RESULTS" --allowed-skips tests/allowed-skips \
+    --filter "$filter" ${runs[*]} || failed=1
+  [ "$code" -lt 128 ] || exit "$code"
+  return "$failed"
+}
+
+# _run_kinds KIND... ARGUMENTS...: run_tests.py, which ends its programs when it is told to. A shell that waits for a child in the
+# foreground would not pass the signal on.
+_run_kinds() {
+  local pid code=0 saved
+  saved=$(trap -p INT TERM)
+  "$PYTHON" dev.d/run_tests.py run "$@" &
+  pid=$!
+  trap 'kill -TERM "$pid" 2>/dev/null || true' INT TERM
+  until
+    wait "$pid" && code=0 || code=$?
+    ! kill -0 "$pid" 2>/dev/null
+  do :; done
+  trap - INT TERM
+  eval "$saved"
+  return "$code"
+}
+
+_has_match() {
+  case $1 in unit | simulation | integration) configure_build "$2" ;; esac
+  [ -n "$("$PYTHON" dev.d/run_tests.py names $1 --preset "$2" --filter "$3")" ]
 }
 
 _targets() { "$PYTHON" dev.d/run_tests.py targets "$1" --preset "$2" --filter "$3"; }
@@ -55,15 +87,14 @@ _prepare_integration() {
   ensure_packages build run tests
   build_programs "$1"
   make_images "$1"
-  _start_platform services --services-only --throw-away
-  export KARREG_TEST_DATABASE_URL KARREG_TEST_BROKER KARREG_TEST_IMAGES_DIR=$KARREG_CACHE_DIR/images
-  KARREG_TEST_DATABASE_URL=$(postgres_url "$PLATFORM")
-  KARREG_TEST_BROKER=$(rabbitmq_url "$PLATFORM")
+  make_stock_images "$1"
+  _start_platforms services "$(_lane_count integration "$1" "$2")" --services-only --throw-away
 }
 
 _prepare_conformance() { _prepare_e2e "$@"; }
 
-# One platform for all end-to-end tests: its start takes longer than most of them.
+# A platform's start takes longer than most end-to-end tests, so those of a lane share one. What measures is alone: a neighbour
+# on two processors would show in it as slow answers.
 _prepare_e2e() {
   ensure_packages build run tests
   build_programs "$1"
@@ -72,43 +103,104 @@ _prepare_e2e() {
   ensure_node 20.19
   # Limits that a test can reach in its time.
   export KARREG_BUILDER_WALL_MS=60000 KARREG_SCHEDULER_START_TIMEOUT=60s KARREG_API_MAX_PUSH_BYTES=20971520
-  _start_platform whole --preset "$1" --throw-away
-  export KARREG_TEST_DATA=$PLATFORM KARREG_TEST_BIN KARREG_TEST_API KARREG_TEST_PROXY_PORT KARREG_TEST_PROXY_ADMIN
   KARREG_TEST_BIN=$(bin_dir "$1")
-  KARREG_TEST_API=http://127.0.0.1:$(value_of "$PLATFORM/ports.env" API_PORT)
-  KARREG_TEST_PROXY_PORT=$(value_of "$PLATFORM/ports.env" PROXY_PORT)
-  KARREG_TEST_PROXY_ADMIN=http://127.0.0.1:$(value_of "$PLATFORM/ports.env" PROXY_ADMIN_PORT)
+  _start_platforms whole "$(_lane_count "$3" "$1" "$2")" --preset "$1" --throw-away
 }
 
-PLATFORM= PLATFORM_SHAPE=
+# Lanes: each has a platform, and runs one test program at a time with the variables of that platform. These tests wait much
+# and compute little, so two lanes keep two processors busy; those of one platform would disturb each other.
+MOST_LANES=2
+PLATFORMS=() PLATFORM_SHAPE=
 
-# _start_platform SHAPE ARGUMENTS...: a throw-away platform of that shape, unless it is the one that runs.
-_start_platform() {
-  local shape=$1
-  shift
-  [ "$PLATFORM_SHAPE" != "$shape" ] || return 0
-  _stop_platform
-  PLATFORM=$(mktemp -d /var/tmp/karreg-test.XXXXXX)
+# _lane_count KINDS PRESET FILTER: no more than there are programs to run.
+_lane_count() {
+  local programs
+  programs=$("$PYTHON" dev.d/run_tests.py names $1 --preset "$2" --filter "$3" | wc -l)
+  echo $((programs < MOST_LANES ? programs : MOST_LANES))
+}
+
+# _variables_services PLATFORM, _variables_whole PLATFORM: what a test of that kind is told, a line NAME=VALUE each.
+_variables_services() {
+  echo "KARREG_TEST_IMAGES_DIR=$KARREG_CACHE_DIR/images"
+  echo "KARREG_TEST_DATABASE_URL=$(postgres_url "$1")"
+  echo "KARREG_TEST_BROKER=$(rabbitmq_url "$1")"
+}
+_variables_whole() {
+  echo "KARREG_TEST_DATA=$1"
+  echo "KARREG_TEST_BIN=$KARREG_TEST_BIN"
+  echo "KARREG_TEST_API=http://127.0.0.1:$(value_of "$1/ports.env" API_PORT)"
+  echo "KARREG_TEST_PROXY_PORT=$(value_of "$1/ports.env" PROXY_PORT)"
+  echo "KARREG_TEST_PROXY_ADMIN=http://127.0.0.1:$(value_of "$1/ports.env" PROXY_ADMIN_PORT)"
+}
+
+# _lanes: the arguments of run_tests.py for the lanes that there are.
+_lanes() {
+  local platform
+  for platform in "${PLATFORMS[@]}"; do
+    printf '%s\n' --lane "$platform/lane.env"
+  done
+}
+
+# _start_platforms SHAPE COUNT ARGUMENTS...: so many throw-away platforms of that shape; those that run already count.
+_start_platforms() {
+  local shape=$1 count=$2
+  shift 2
+  [ "$PLATFORM_SHAPE" = "$shape" ] || _stop_platforms
   PLATFORM_SHAPE=$shape
-  chmod 755 "$PLATFORM"
-  trap _stop_platform EXIT
+  at_exit _stop_platforms
   trap 'exit 130' INT TERM
-  run_logged "platform-$shape" "starting a platform for the tests ($shape)" "$ROOT/dev" up --data "$PLATFORM" "$@" || {
-    _keep_logs
+  while [ "${#PLATFORMS[@]}" -lt "$count" ]; do _start_platform "$@"; done
+}
+
+_start_platform() {
+  local platform name
+  platform=$(_new_platform_folder)
+  PLATFORMS+=("$platform")
+  name=$PLATFORM_SHAPE-${#PLATFORMS[@]}
+  run_logged "platform-$name" "starting a platform for the tests ($name)" "$ROOT/dev" up --data "$platform" "$@" || {
+    _keep_logs "$platform" "$name"
     die "the platform for the tests did not start"
   }
+  {
+    echo "KARREG_TEST_PLATFORM=$name"
+    "_variables_$PLATFORM_SHAPE" "$platform"
+  } >"$platform/lane.env"
 }
 
-# The logs of its parts stay in build/logs/platform/ for whoever reads a failure.
+# A folder whose instances get a loopback network that no other lane has.
+_new_platform_folder() {
+  local folder other
+  folder=$(mktemp -d /var/tmp/karreg-test.XXXXXX)
+  for other in "${PLATFORMS[@]}"; do
+    if [ "$(address_prefix "$other")" = "$(address_prefix "$folder")" ]; then
+      rmdir "$folder"
+      _new_platform_folder
+      return
+    fi
+  done
+  chmod 755 "$folder"
+  echo "$folder"
+}
+
+# _keep_logs PLATFORM NAME: the logs of its parts stay in build/logs/platform-NAME-parts/ for whoever reads a failure.
 _keep_logs() {
-  rm -rf "$LOGS/platform-$PLATFORM_SHAPE-parts"
-  cp -r "$PLATFORM/log" "$LOGS/platform-$PLATFORM_SHAPE-parts" 2>/dev/null || true
+  rm -rf "$LOGS/platform-$2-parts"
+  cp -r "$1/log" "$LOGS/platform-$2-parts" 2>/dev/null || true
 }
 
-_stop_platform() {
-  [ -n "$PLATFORM" ] || return 0
-  _keep_logs
-  "$ROOT/dev" down --data "$PLATFORM" --wipe >"$LOGS/platform-down.log" 2>&1 ||
-    { warn "the platform of the tests did not stop cleanly" && tail_of "$LOGS/platform-down.log"; }
-  PLATFORM='' PLATFORM_SHAPE=''
+_stop_platforms() {
+  local platform name log number=0
+  for platform in "${PLATFORMS[@]}"; do
+    number=$((number + 1))
+    name=$PLATFORM_SHAPE-$number
+    _keep_logs "$platform" "$name"
+    log=$LOGS/platform-$name-down.log
+    "$ROOT/dev" down --data "$platform" --wipe >"$log" 2>&1 || {
+      warn "the platform of the tests ($name) did not stop cleanly (log: ${log#"$ROOT"/})"
+      tail_of "$log"
+      # A leak is a failure of what was tested: `report` counts it.
+      echo "the platform ($name) did not stop cleanly: ${log#"$ROOT"/}" >>"$RESULTS/platform.failures"
+    }
+  done
+  PLATFORMS=() PLATFORM_SHAPE=''
 }

@@ -5,7 +5,7 @@ source dev.d/supervisor.sh
 source dev.d/settings.sh
 
 command_up() {
-  local data=$DEFAULT_DATA preset=${KARREG_PRESET:-release} services_only= durability=on
+  local data=$DEFAULT_DATA preset=${KARREG_PRESET:-release} services_only= durability=on starts=
   while [ $# -gt 0 ]; do
     case $1 in
       --data) data=${2:?--data needs a folder} && shift ;;
@@ -31,11 +31,11 @@ command_up() {
   exec 8>"$data/run/up.lock"
   flock -n 8 || die "another ./dev up works on $data"
   if [ -n "$(supervisor_pid "$data")" ]; then
-    if [ "$binaries" = none ] || grep -qF "$binaries/" "$(supervisor_conf "$data")"; then
-      say "already up: $data"
-    else
+    [ "$binaries" = none ] || grep -qF "$binaries/" "$(supervisor_conf "$data")" ||
       die "$data is up with other programs: ./dev down --data $data first"
-    fi
+    [ "$binaries" = none ] || ! is_outdated "$data" ||
+      die "$data is up with older programs: ./dev down --data $data first"
+    say "already up: $data"
   else
     choose_ports "$data"
     make_postgres "$data"
@@ -43,11 +43,17 @@ command_up() {
     make_rabbitmq "$data"
     make_settings "$data"
     make_supervisor "$data" "$binaries"
+    starts=yes
     say "starting under supervisord in $data"
     start_supervisor "$data"
   fi
-  wait_for_services "$data"
-  if [ "$binaries" != none ]; then wait_for_daemons "$data"; fi
+  wait_for "$data" 60 postgres "PostgreSQL" postgres_is_ready "$data"
+  # Read before the broker answers, so before any agent of this run can have reported.
+  local since earlier=
+  since=$(postgres_query "$data" 'SELECT now()')
+  [ -z "$starts" ] || earlier=$(postgres_query "$data" "SELECT string_agg(agent_boot, ',') FROM hosts" 2>/dev/null) || true
+  wait_for "$data" 120 rabbitmq "RabbitMQ" rabbitmq_is_ready "$data"
+  if [ "$binaries" != none ]; then wait_for_daemons "$data" "$since" "$earlier"; fi
   exec 8>&-
   print_addresses "$data" "$binaries"
 }
@@ -78,21 +84,19 @@ wait_for() {
   say "ready: $what"
 }
 
-wait_for_services() {
-  wait_for "$1" 60 postgres "PostgreSQL" postgres_is_ready "$1"
-  wait_for "$1" 120 rabbitmq "RabbitMQ" rabbitmq_is_ready "$1"
-}
-
-# A daemon without a port is ready when the database says so: an agent and a proxy when the scheduler has heard of them.
+# wait_for_daemons DATA SINCE EARLIER. A daemon without a port is ready when the database says so: an agent and a proxy when the
+# scheduler has heard of them after the database's time SINCE. The broker may still deliver a report of the run before, so the
+# agent must also be none of EARLIER (their agent_boot, with commas).
 wait_for_daemons() {
-  local data=$1 ports=$1/ports.env
+  local data=$1 since=$2 earlier=$3 ports=$1/ports.env
   wait_for "$data" 60 api "karreg-api" answers_200 "http://127.0.0.1:$(value_of "$ports" API_PORT)/healthz"
   wait_for "$data" 60 proxy "karreg-proxy" answers_200 "http://127.0.0.1:$(value_of "$ports" PROXY_ADMIN_PORT)/healthz"
   wait_for "$data" 30 scheduler "karreg-scheduler" is_running "$data" scheduler
   wait_for "$data" 30 builder "karreg-builder" is_running "$data" builder
   # Its first start measures the accelerators by booting a probe in each.
-  wait_for "$data" 240 agent "karreg-agent" row_exists "$data" "SELECT 1 FROM hosts WHERE last_seen > now() - interval '1 minute'"
-  wait_for "$data" 60 proxy "the proxy's routes" row_exists "$data" "SELECT 1 FROM proxies WHERE last_seen > now() - interval '1 minute'"
+  wait_for "$data" 240 agent "karreg-agent" row_exists "$data" \
+    "SELECT 1 FROM hosts WHERE last_seen > '$since' AND agent_boot <> ALL (string_to_array('$earlier', ','))"
+  wait_for "$data" 60 proxy "the proxy's routes" row_exists "$data" "SELECT 1 FROM proxies WHERE last_seen > '$since'"
 }
 
 answers_200() { [ "$(curl -s -m 5 -o /dev/null -w '%{http_code}' "$1")" = 200 ]; }
@@ -103,9 +107,15 @@ print_addresses() {
   local data=$1 ports=$1/ports.env
   say "up in $data"
   if [ "$2" != none ]; then
-    echo "    API and console   http://127.0.0.1:$(value_of "$ports" API_PORT)/"
+    if [ -e webui/dist/index.html ]; then
+      echo "    API and console   http://127.0.0.1:$(value_of "$ports" API_PORT)/"
+    else
+      echo "    API               http://127.0.0.1:$(value_of "$ports" API_PORT)/"
+      echo "    console           not built: run ./dev build, then ./dev down and ./dev up"
+    fi
     echo "    applications      http://<app>.localhost:$(value_of "$ports" PROXY_PORT)/"
-    echo "    first user        $2/karreg-api admin create-user --email you@example.org --name You --config $data/karreg.toml"
+    echo "    first user        $2/karreg-api admin create-user --email you@example.org --name You --password-stdin --config $data/karreg.toml"
+    echo "                      (reads a password for the console, one line; prints the tokens)"
   fi
   echo "    PostgreSQL        psql \"$(postgres_url "$data")\""
   echo "    RabbitMQ          127.0.0.1:$(value_of "$ports" BROKER_PORT), user karreg (password: $data/rabbitmq/password)"

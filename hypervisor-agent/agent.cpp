@@ -16,6 +16,8 @@ constexpr auto report_interval = 2000ms;
 constexpr auto report_delay = 30ms;
 /// How often everything is compared without a cause.
 constexpr auto look_interval = 10s;
+/// Before a step that had no effect is tried again.
+constexpr auto retry_pause = 1s;
 constexpr std::size_t libvirt_threads = 4;
 constexpr std::string_view domain_prefix = "karreg-";
 }  // namespace
@@ -88,8 +90,20 @@ awaitable<std::vector<Step>> Agent::look_everywhere() {
   co_return converge(desired_ ? &*desired_ : nullptr, world);
 }
 
+awaitable<void> Agent::tend_all() {
+  auto list = [this] { return host_.hypervisor.halted(); };
+  auto halted = co_await offload(pool_, list);
+  if (!halted)
+    log::warn("libvirt does not list halted VMs", {log::field("why", halted.error().message())});
+  for (const auto& [id, vm] : vms_) {
+    const std::string domain = Vm::domain_name(id);
+    vm->tend(halted && std::ranges::find(*halted, domain) != halted->end());
+  }
+}
+
 awaitable<void> Agent::converge_loop() {
   auto look_again = SteadyTime::min();
+  std::vector<Step> last;
   while (!tasks_.stopping()) {
     converge_wanted_ = false;
     std::vector<Step> steps;
@@ -97,11 +111,22 @@ awaitable<void> Agent::converge_loop() {
     const bool everything = std::chrono::steady_clock::now() >= look_again;
     if (!everything) steps = look_at_own(strangers);
     if (everything || strangers) {
+      co_await tend_all();
+      if (tasks_.stopping()) co_return;
       steps = co_await look_everywhere();
       if (tasks_.stopping()) co_return;
       look_again = std::chrono::steady_clock::now() + look_interval;
-      for (const auto& [id, vm] : vms_) vm->tend();
     }
+    if (!steps.empty() && steps == last) {
+      // Nothing came of them (libvirt refuses, a folder stays): without a pause they would fill
+      // the log and a processor. News ends it.
+      last.clear();
+      if (converge_wanted_) continue;
+      converge_due_.expires_after(retry_pause);
+      co_await converge_due_.async_wait(as_result);
+      continue;
+    }
+    last = steps;
     for (const auto& step : steps) {
       log::info(to_string(step.kind),
                 {log::field("instance", step.instance_id), log::field("reason", step.reason)});

@@ -32,6 +32,7 @@ class Agent {
   awaitable<std::vector<Step>> look_everywhere();
   std::vector<Step> look_at_own(bool& strangers);
   World own_world(const std::map<std::string, Books>& books) const;
+  awaitable<void> tend_all();
   void apply(const Step& step);
   void launch(std::shared_ptr<Vm> vm, Vm::Start start);
   awaitable<void> live(std::shared_ptr<Vm> vm, Vm::Start start);

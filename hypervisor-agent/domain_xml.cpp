@@ -35,13 +35,13 @@ std::string disk_xml(const DomainDisk& disk, std::size_t index) {
   const char letter = static_cast<char>('a' + index);
   return fmt::format(
       "    <disk type='file' device='disk'>\n"
-      "      <driver name='qemu' type='{}' cache='writeback' io='threads' discard='unmap'/>\n"
+      "      <driver name='qemu' type='{}' cache='writeback' io='threads' discard='unmap'{}/>\n"
       "      <source file='{}'/>\n"
       "      <target dev='vd{}' bus='virtio'/>\n"
       "      <serial>{}</serial>\n{}"
       "    </disk>\n",
-      disk.format, escaped(disk.path), letter, disk.serial,
-      disk.read_only ? "      <readonly/>\n      <shareable/>\n" : "");
+      disk.format, disk.full_is_error ? " error_policy='report'" : "", escaped(disk.path), letter,
+      disk.serial, disk.read_only ? "      <readonly/>\n      <shareable/>\n" : "");
 }
 
 /// KVM: the host's processor, but for a capability register that nested hosts refuse to read (it

@@ -12,6 +12,9 @@ struct DomainDisk {
   std::string path;
   std::string format;  ///< raw or qcow2
   bool read_only = false;
+  /// What a full disk of the host does to who writes here: an error for the guest, else QEMU pauses
+  /// the VM and the agent lets it go on when there is space again.
+  bool full_is_error = false;
 };
 
 struct DomainSpec {

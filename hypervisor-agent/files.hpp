@@ -34,7 +34,8 @@ struct Record {
   std::int64_t accepted_ms = 0;  ///< since the epoch
   bool over = false;             ///< its end is in @c status
   wire::VmStatus status;
-  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Record, accepted_ms, over, status)
+  bool pongs = false;  ///< its guest answers `ping`: one that hangs cannot say so again
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Record, accepted_ms, over, status, pongs)
 };
 
 /// The folders under <state> that VMs need. Error `internal` with the path.

@@ -16,7 +16,7 @@ constexpr std::size_t max_outgoing = 64;
 }  // namespace
 
 GuestLink::GuestLink(asio::any_io_executor executor, std::string socket_path)
-    : path_(std::move(socket_path)), socket_(executor), wake_(executor) {}
+    : path_(std::move(socket_path)), socket_(executor), wake_(executor), pong_due_(executor) {}
 
 awaitable<bool> GuestLink::converse(OnMessage on_message) {
   if (closed_) co_return false;
@@ -28,6 +28,7 @@ awaitable<bool> GuestLink::converse(OnMessage on_message) {
   outgoing_.clear();
   ack_.reset();
   send(msg::Attach{});
+  if (ponged_ != pinged_) send(msg::Ping{pinged_});
   TaskGroup writer(executor);
   writer.spawn("guest writer", write_lines());
   std::string buffer;
@@ -42,7 +43,11 @@ awaitable<bool> GuestLink::converse(OnMessage on_message) {
     if (ec) break;
     auto message = msg::decode<msg::FromGuest>(std::string_view(buffer).substr(0, n - 1));
     buffer.erase(0, n);
-    if (message) on_message(*message);
+    if (!message) continue;
+    if (const auto* pong = std::get_if<msg::Pong>(&*message))
+      take(*pong);
+    else
+      on_message(*message);
   }
   connected_ = false;
   error_code ignored;
@@ -50,6 +55,23 @@ awaitable<bool> GuestLink::converse(OnMessage on_message) {
   wake_.cancel();
   co_await writer.stop(0ms);
   co_return true;
+}
+
+void GuestLink::take(const msg::Pong& pong) {
+  // An answer to an older question says how it was then.
+  if (pong.id != pinged_) return;
+  ponged_ = pong.id;
+  pong_due_.cancel();
+}
+
+awaitable<bool> GuestLink::ping(std::chrono::milliseconds timeout) {
+  if (closed_) co_return false;
+  send(msg::Ping{++pinged_});
+  pong_due_.expires_after(timeout);
+  co_await pong_due_.async_wait(as_result);
+  const bool answered = ponged_ == pinged_;
+  ponged_ = pinged_;  // nobody waits for it any more
+  co_return answered;
 }
 
 void GuestLink::push(std::string line) {
@@ -95,6 +117,7 @@ awaitable<void> GuestLink::write_lines() {
 
 void GuestLink::close() {
   closed_ = true;
+  pong_due_.cancel();
   error_code ignored;
   socket_.close(ignored);
 }

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <boost/asio/ip/address.hpp>
+#include <utility>
 
 #include "common/config.hpp"
 #include "common/http/client.hpp"
@@ -94,6 +95,11 @@ bool HealthRecord::observe(bool good) {
     healthy_ = false;
   }
   return healthy_ != before;
+}
+
+bool HealthRecord::condemn() {
+  failures_ = 0;
+  return std::exchange(healthy_, false);
 }
 
 awaitable<Result<void>> check_health(std::string address, wire::HealthCheck check) {

@@ -17,6 +17,8 @@ class HealthRecord {
   /// One good check makes healthy; so many bad ones in a row make unhealthy. True when the verdict
   /// changed.
   bool observe(bool good);
+  /// Unhealthy at once: what is known needs no second look. True when the verdict changed.
+  bool condemn();
   bool healthy() const { return healthy_; }
 
  private:

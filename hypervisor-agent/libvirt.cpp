@@ -64,41 +64,49 @@ Result<void> write_embed_config(const std::string& root, const std::string& qemu
   return ok();
 }
 
+Result<Connection> connect_to(const std::string& uri) {
+  Connection connection(virConnectOpen(uri.c_str()));
+  if (!connection) return last_error("connecting to libvirt at " + uri);
+  return connection;
+}
+
 class LibvirtHypervisor final : public Hypervisor {
  public:
-  explicit LibvirtHypervisor(Connection connection) : connection_(std::move(connection)) {}
+  LibvirtHypervisor(std::string uri, Connection connection)
+      : uri_(std::move(uri)), connection_(std::move(connection)) {}
 
   void warm_up(bool kvm) override {
-    char* text = virConnectGetDomainCapabilities(connection_.get(), qemu_path, "x86_64", "pc",
-                                                 kvm ? "kvm" : "qemu", 0);
+    auto to = connection();
+    char* text = !to ? nullptr
+                     : virConnectGetDomainCapabilities(to->get(), qemu_path, "x86_64", "pc",
+                                                       kvm ? "kvm" : "qemu", 0);
     if (text == nullptr)
-      log::warn("libvirt cannot tell what QEMU can do",
-                {log::field("why", last_error("capabilities").message())});
+      log::warn(
+          "libvirt cannot tell what QEMU can do",
+          {log::field("why", to ? last_error("capabilities").message() : to.error().message())});
     std::free(text);  // NOLINT: malloc'd by libvirt
   }
 
   Result<void> start(const std::string& xml) override {
-    const Domain domain(virDomainCreateXML(connection_.get(), xml.c_str(), 0));
+    auto to = connection();
+    if (!to) return to.error();
+    const Domain domain(virDomainCreateXML(to->get(), xml.c_str(), 0));
     if (!domain) return last_error("starting the VM");
     return ok();
   }
 
   Result<std::vector<std::string>> running() override {
-    virDomainPtr* list = nullptr;
-    const int n =
-        virConnectListAllDomains(connection_.get(), &list, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
-    if (n < 0) return last_error("listing VMs");
-    std::vector<std::string> names;
-    for (int i = 0; i < n; ++i) {
-      const Domain domain(list[i]);
-      names.emplace_back(virDomainGetName(domain.get()));
-    }
-    std::free(list);  // NOLINT: libvirt allocates the array with malloc and gives it to us
-    return names;
+    return names(VIR_CONNECT_LIST_DOMAINS_ACTIVE, [](virDomainPtr) { return true; });
+  }
+
+  Result<std::vector<std::string>> halted() override {
+    return names(VIR_CONNECT_LIST_DOMAINS_PAUSED, is_halted);
   }
 
   Result<bool> is_running(const std::string& name) override {
-    const Domain domain(virDomainLookupByName(connection_.get(), name.c_str()));
+    auto to = connection();
+    if (!to) return to.error();
+    const Domain domain(virDomainLookupByName(to->get(), name.c_str()));
     if (!domain) {
       const Error error = last_error("looking up " + name);
       if (error.kind() == ErrorKind::not_found) return false;
@@ -107,9 +115,23 @@ class LibvirtHypervisor final : public Hypervisor {
     return virDomainIsActive(domain.get()) == 1;
   }
 
+  Result<void> resume(const std::string& name) override {
+    auto to = connection();
+    if (!to) return to.error();
+    const Domain domain(virDomainLookupByName(to->get(), name.c_str()));
+    if (!domain || virDomainResume(domain.get()) != 0) return last_error("resuming " + name);
+    return ok();
+  }
+
   Result<void> destroy(const std::string& name) override {
-    const Domain domain(virDomainLookupByName(connection_.get(), name.c_str()));
-    if (!domain) return ok();
+    auto to = connection();
+    if (!to) return to.error();
+    const Domain domain(virDomainLookupByName(to->get(), name.c_str()));
+    if (!domain) {
+      const Error error = last_error("looking up " + name);
+      if (error.kind() == ErrorKind::not_found) return ok();
+      return error;
+    }
     if (virDomainDestroyFlags(domain.get(), VIR_DOMAIN_DESTROY_DEFAULT) == 0) return ok();
     const Error error = last_error("ending " + name);
     // It may have ended by itself meanwhile.
@@ -119,7 +141,46 @@ class LibvirtHypervisor final : public Hypervisor {
   }
 
  private:
-  Connection connection_;
+  using Shared = std::shared_ptr<virConnect>;
+
+  /// The connection, opened anew when libvirt's daemon went away: it has the VMs when it is back.
+  /// Calls of other threads that still use the old one fail and free it.
+  Result<Shared> connection() {
+    const std::lock_guard lock(mutex_);
+    if (virConnectIsAlive(connection_.get()) == 1) return connection_;
+    auto opened = connect_to(uri_);
+    if (!opened) return opened.error();
+    connection_ = std::move(*opened);
+    log::info("connected to libvirt again", {log::field("uri", uri_)});
+    return connection_;
+  }
+
+  static bool is_halted(virDomainPtr domain) {
+    int state = 0;
+    int reason = 0;
+    return virDomainGetState(domain, &state, &reason, 0) == 0 && state == VIR_DOMAIN_PAUSED &&
+           reason == VIR_DOMAIN_PAUSED_IOERROR;
+  }
+
+  /// Names of domains that libvirt lists with @p flags and of which @p holds is true.
+  Result<std::vector<std::string>> names(unsigned int flags, bool (*holds)(virDomainPtr)) {
+    auto to = connection();
+    if (!to) return to.error();
+    virDomainPtr* list = nullptr;
+    const int n = virConnectListAllDomains(to->get(), &list, flags);
+    if (n < 0) return last_error("listing VMs");
+    std::vector<std::string> result;
+    for (int i = 0; i < n; ++i) {
+      const Domain domain(list[i]);
+      if (holds(domain.get())) result.emplace_back(virDomainGetName(domain.get()));
+    }
+    std::free(list);  // NOLINT: libvirt allocates the array with malloc and gives it to us
+    return result;
+  }
+
+  std::string uri_;
+  std::mutex mutex_;
+  Shared connection_;
 };
 
 }  // namespace
@@ -132,9 +193,9 @@ Result<std::unique_ptr<Hypervisor>> Hypervisor::connect(const std::string& uri,
     auto written = write_embed_config(uri.substr(embedded.size()), qemu_user);
     if (!written) return written.error();
   }
-  Connection connection(virConnectOpen(uri.c_str()));
-  if (!connection) return last_error("connecting to libvirt at " + uri);
-  return std::unique_ptr<Hypervisor>(new LibvirtHypervisor(std::move(connection)));
+  auto connection = connect_to(uri);
+  if (!connection) return connection.error();
+  return std::unique_ptr<Hypervisor>(new LibvirtHypervisor(uri, std::move(*connection)));
 }
 
 }  // namespace karreg::agent

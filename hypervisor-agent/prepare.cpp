@@ -76,6 +76,8 @@ Result<void> find_files(const Settings& settings, const wire::VmSpec& spec, cons
     domain.disks.push_back({msg::disk::source, folder + "/source.tar", "raw", true});
     domain.disks.push_back({msg::disk::cache, cache_path(settings, spec.app_id), "raw", false});
     domain.disks.push_back({msg::disk::output, folder + "/output.img", "raw", false});
+    // A build ends with a reason; an app had better wait than lose what it writes.
+    for (auto& disk : domain.disks) disk.full_is_error = !disk.read_only;
   }
   for (const auto& path :
        {domain.kernel, domain.initrd, settings.images_dir + "/blobs/" + spec.scratch_digest}) {

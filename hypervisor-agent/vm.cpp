@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "common/async/offload.hpp"
 #include "common/log.hpp"
 #include "common/wire/json.hpp"
+#include "hypervisor-agent/admit.hpp"
 #include "hypervisor-agent/health.hpp"
 #include "hypervisor-agent/network.hpp"
 
@@ -28,9 +31,19 @@ constexpr auto reconnect_pause = 20ms;
 constexpr auto build_margin = 300s;
 constexpr std::uintmax_t max_console_bytes = 1024UL * 1024;
 constexpr std::size_t console_tail = 600;
+/// Less is soon full again: a VM that is let go on writes at once.
+constexpr std::uintmax_t space_to_go_on = 256UL * 1024 * 1024;
+/// How often a guest is told the time.
+constexpr auto clock_interval = 60s;
 
 std::chrono::milliseconds since_epoch(std::chrono::system_clock::time_point time) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch());
+}
+
+std::int64_t wall_clock_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 }  // namespace
 
@@ -51,6 +64,7 @@ Vm::Vm(Host& host, wire::VmSpec spec, const Record& record) : Vm(host, std::move
   status_ = record.status;
   status_.instance_id = spec_.instance_id;
   over_ = record.over;
+  guest_pongs_ = record.pongs;
   if (record.accepted_ms > 0) {
     const auto age =
         std::max(0ms, since_epoch(accepted_at_) - std::chrono::milliseconds(record.accepted_ms));
@@ -70,7 +84,7 @@ bool Vm::decided() const {
 }
 
 void Vm::save() {
-  const Record record{since_epoch(accepted_at_).count(), decided(), status_};
+  const Record record{since_epoch(accepted_at_).count(), decided(), status_, guest_pongs_};
   auto saved = write_atomically(files_.record(), wire::to_text(record));
   if (!saved)
     log::error("VM not recorded", {log::field("instance", spec_.instance_id),
@@ -173,6 +187,7 @@ awaitable<void> Vm::run(Start start) {
 
 void Vm::begin_tasks() {
   tasks_.spawn("time limit", enforce_time_limit());
+  tasks_.spawn("clock", tell_time());
   if (spec_.kind == "run") tasks_.spawn("health", watch_health());
 }
 
@@ -212,10 +227,39 @@ void Vm::detach() {
   link_.close();
 }
 
-void Vm::tend() {
+void Vm::tend(bool halted) {
   if (over_) return;
   bound_file(files_.console(), max_console_bytes);
   logs_->retry();
+  if (!halted)
+    halt_.clear();
+  else if (!stopping_ && !detached_)
+    tasks_.spawn("go on", let_go_on());
+}
+
+awaitable<void> Vm::let_go_on() {
+  std::error_code ec;
+  const auto space = std::filesystem::space(files_.folder, ec);
+  const bool full = !ec && space.available < space_to_go_on;
+  std::string why = full ? "the host's disk is full: the VM stands still until there is space"
+                         : "the VM stands still, since a disk of it could not be written";
+  if (halt_ != why)
+    log::error("VM stands still",
+               {log::field("instance", spec_.instance_id), log::field("why", why)});
+  halt_ = std::move(why);
+  health_due_.cancel();
+  if (full) co_return;
+  auto resume = [this] { return host_.hypervisor.resume(domain_name(spec_.instance_id)); };
+  auto resumed = co_await offload(host_.pool, resume);
+  if (!resumed) {
+    log::warn("VM does not go on", {log::field("instance", spec_.instance_id),
+                                    log::field("why", resumed.error().message())});
+    co_return;
+  }
+  // Whether it stays that way is seen when it is looked at again.
+  log::info("VM goes on", {log::field("instance", spec_.instance_id)});
+  halt_.clear();
+  health_due_.cancel();
 }
 
 awaitable<void> Vm::converse() {
@@ -239,23 +283,33 @@ void Vm::configure_guest() {
   config.env = spec_.env;
   config.run = spec_.run;
   config.build = spec_.build;
-  config.time_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(
-                       std::chrono::system_clock::now().time_since_epoch())
-                       .count();
-  link_.send(config);
+  config.time_ns = wall_clock_ns();
+  const std::size_t bytes = msg::encode(config).size();
+  if (bytes <= msg::max_line_bytes) {
+    link_.send(config);
+    return;
+  }
+  fail(
+      fmt::format("the environment is too large: {} KiB, at most {} KiB: put large values into "
+                  "files of the repository",
+                  (bytes + 1023) / 1024, msg::max_line_bytes / 1024));
+  link_.send(msg::Stop{0});
+  tasks_.spawn("farewell", destroy_after(farewell));
 }
 
-void Vm::handle(const msg::FromGuest& message) {
-  if (const auto* hello = std::get_if<msg::Hello>(&message)) {
+void Vm::handle(const msg::FromGuest& said) {
+  const auto message = admit(said);
+  if (!message) return;
+  if (const auto* hello = std::get_if<msg::Hello>(&*message)) {
     handle_hello(*hello);
-  } else if (const auto* state = std::get_if<msg::State>(&message)) {
+  } else if (const auto* state = std::get_if<msg::State>(&*message)) {
     handle_state(*state);
-  } else if (const auto* lines = std::get_if<msg::Log>(&message)) {
+  } else if (const auto* lines = std::get_if<msg::Log>(&*message)) {
     logs_->take(*lines);
-  } else if (const auto* result = std::get_if<msg::BuildResult>(&message)) {
+  } else if (const auto* result = std::get_if<msg::BuildResult>(&*message)) {
     status_.build = *result;
     if (!std::exchange(have_build_result_, true)) tasks_.spawn("farewell", destroy_after(farewell));
-  } else if (const auto* exit = std::get_if<msg::Exit>(&message)) {
+  } else if (const auto* exit = std::get_if<msg::Exit>(&*message)) {
     exit_reason_ = exit->reason;
     set_healthy(false);
     if (!std::exchange(have_exit_, true)) tasks_.spawn("farewell", destroy_after(farewell));
@@ -272,7 +326,11 @@ void Vm::handle_hello(const msg::Hello& hello) {
       tasks_.spawn("stop", destroy_after(0ms));
     return;
   }
-  if (!hello.configured) configure_guest();
+  if (hello.configured)
+    link_.send(msg::Time{wall_clock_ns()});
+  else if (!decided())
+    configure_guest();
+  if (std::exchange(guest_pongs_, hello.pongs) != hello.pongs) save();
   host_.changed();
 }
 
@@ -295,20 +353,36 @@ void Vm::handle_state(const msg::State& state) {
   }
 }
 
+awaitable<Result<void>> Vm::check() {
+  if (!halt_.empty()) co_return Error(ErrorKind::unavailable, halt_);
+  if (status_.stages.healthy_ms < 0) {
+    // The guest itself saw the app listen: where that is all that is asked, the first look is made.
+    if (spec_.health.path.empty()) co_return ok();
+  } else if (guest_pongs_) {
+    // A connection proves little: the VM's network accepts it for a guest that hangs.
+    const bool alive = co_await link_.ping(std::chrono::milliseconds(spec_.health.timeout_ms));
+    if (!alive)
+      co_return Error(ErrorKind::unavailable,
+                      fmt::format("the VM does not answer within {} ms", spec_.health.timeout_ms));
+  }
+  auto result = co_await check_health(status_.address, spec_.health);
+  co_return result;
+}
+
 awaitable<void> Vm::watch_health() {
   HealthRecord record(spec_.health.failures_to_unhealthy);
   if (status_.healthy) record.observe(true);
   while (!decided() && !stopping_ && !have_exit_) {
     if (status_.phase == "running") {
-      // The guest itself saw the app listen: where that is all that is asked, the first look is
-      // made.
-      const bool trusted = spec_.health.path.empty() && !record.healthy();
-      auto good = trusted ? ok() : co_await check_health(status_.address, spec_.health);
-      if (decided() || stopping_ || have_exit_) co_return;
+      auto good = co_await check();
+      if (decided() || stopping_ || detached_ || have_exit_) co_return;
       if (!good) guest_hint_ = good.error().message();
-      if (record.observe(good.has_value())) {
+      if (halt_.empty() ? record.observe(good.has_value()) : record.condemn()) {
         set_healthy(record.healthy());
         set_phase("running", record.healthy() ? "" : "unhealthy: " + guest_hint_);
+      } else if (!halt_.empty()) {
+        // Found unhealthy before it was known why.
+        set_phase("running", "unhealthy: " + halt_);
       }
     }
     health_due_.expires_after(status_.phase != "running" ? std::chrono::hours(24)
@@ -316,6 +390,14 @@ awaitable<void> Vm::watch_health() {
                                   ? std::chrono::milliseconds(spec_.health.interval_ms)
                                   : eager_check);
     co_await health_due_.async_wait(as_result);
+  }
+}
+
+awaitable<void> Vm::tell_time() {
+  for (;;) {
+    const bool slept = co_await sleep_for(clock_interval);
+    if (!slept) co_return;
+    link_.send(msg::Time{wall_clock_ns()});
   }
 }
 

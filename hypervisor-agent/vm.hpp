@@ -48,8 +48,9 @@ class Vm : public std::enable_shared_from_this<Vm> {
   void detach();
   /// The domain is gone and nobody saw how.
   void mourn();
-  /// Bounds the console file and offers unsent lines again; now and then.
-  void tend();
+  /// Bounds the console file, offers unsent lines again, and tries to let a VM go on that QEMU has
+  /// @p halted because a disk could not be written; now and then.
+  void tend(bool halted);
 
   const wire::VmStatus& status() const { return status_; }
   const wire::VmSpec& spec() const { return spec_; }
@@ -64,9 +65,12 @@ class Vm : public std::enable_shared_from_this<Vm> {
   awaitable<void> destroy();
   awaitable<void> destroy_after(std::chrono::milliseconds grace);
   awaitable<void> watch_health();
+  awaitable<Result<void>> check();
+  awaitable<void> let_go_on();
   awaitable<void> enforce_time_limit();
+  awaitable<void> tell_time();
   void end();
-  void handle(const wire::guest::FromGuest& message);
+  void handle(const wire::guest::FromGuest& said);
   void handle_hello(const wire::guest::Hello& hello);
   void handle_state(const wire::guest::State& state);
   void configure_guest();
@@ -91,6 +95,8 @@ class Vm : public std::enable_shared_from_this<Vm> {
   asio::steady_timer health_due_;
   std::string guest_hint_;  ///< why an app that does not get ready may not
   std::string exit_reason_;
+  std::string halt_;  ///< why QEMU does not run its processors; empty: it does
+  bool guest_pongs_ = false;
   bool have_build_result_ = false;
   bool have_exit_ = false;
   bool stopping_ = false;

@@ -5,9 +5,12 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
+#include "common/log.hpp"
 #include "reverse-proxy/answers.hpp"
 
 namespace karreg::proxy {
@@ -91,6 +94,7 @@ void AccessLog::write(const AccessRecord& record) {
     const std::lock_guard lock(mutex_);
     if (pending_.size() + line.size() > max_pending) {
       ++dropped_;
+      all_dropped_.fetch_add(1, std::memory_order_relaxed);
       return;
     }
     const bool below = pending_.size() < write_at;
@@ -100,29 +104,58 @@ void AccessLog::write(const AccessRecord& record) {
   if (full) wake_.notify_one();
 }
 
+void AccessLog::write_batch() {
+  // After a line that was cut off, the next one must not become a part of it.
+  const bool mended = torn_ && !batch_.empty();
+  if (mended) batch_.insert(0, "\n");
+  std::string_view rest = batch_;
+  int error = 0;
+  while (!rest.empty() && error == 0) {
+    const auto n = ::write(fd_, rest.data(), rest.size());
+    if (n > 0)
+      rest.remove_prefix(static_cast<std::size_t>(n));
+    else if (n == 0 || errno != EINTR)
+      error = n == 0 ? EIO : errno;
+  }
+  const auto written = batch_.size() - rest.size();
+  if (written > 0) torn_ = batch_[written - 1] != '\n';
+  if (error == 0) {
+    if (failing_ && !batch_.empty()) {
+      failing_ = false;
+      log::info("the access log is written again", {log::field("lost_lines", dropped())});
+    }
+    return;
+  }
+  // Requests do not wait for the log: these lines are lost. The line that tells of others is the
+  // last one, and those are still to be told.
+  auto lost = static_cast<std::uint64_t>(std::ranges::count(rest, '\n'));
+  if (mended && written == 0) --lost;
+  if (told_ > 0) --lost;
+  all_dropped_.fetch_add(lost, std::memory_order_relaxed);
+  {
+    const std::lock_guard lock(mutex_);
+    dropped_ += lost + told_;
+  }
+  if (!std::exchange(failing_, true))
+    log::error(
+        "the access log cannot be written, its lines are lost: see that the disk has room, or that "
+        "its reader reads",
+        {log::field("why", std::strerror(error))});
+}
+
 void AccessLog::run() {
-  std::string batch;
   for (;;) {
     bool last = false;
     {
       std::unique_lock lock(mutex_);
       wake_.wait_for(lock, write_after, [&] { return stopping_ || pending_.size() >= write_at; });
       last = stopping_;
-      batch.swap(pending_);
-      if (dropped_ > 0) {
-        batch += fmt::format("{{\"dropped_lines\":{}}}\n", dropped_);
-        dropped_ = 0;
-      }
+      batch_.swap(pending_);
+      told_ = std::exchange(dropped_, 0);
     }
-    std::string_view rest = batch;
-    while (!rest.empty()) {
-      const auto n = ::write(fd_, rest.data(), rest.size());
-      if (n < 0 && errno == EINTR) continue;
-      // A full disk or a closed reader must not stop requests: these lines are lost.
-      if (n <= 0) break;
-      rest.remove_prefix(static_cast<std::size_t>(n));
-    }
-    batch.clear();
+    if (told_ > 0) batch_ += fmt::format("{{\"dropped_lines\":{}}}\n", told_);
+    write_batch();
+    batch_.clear();
     if (last) return;
   }
 }

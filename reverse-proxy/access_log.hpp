@@ -1,6 +1,7 @@
 #pragma once
 /// One JSON line per request.
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -26,7 +27,7 @@ struct AccessRecord {
   std::string_view user_agent = {};
   std::string_view app = {};
   std::string_view instance = {};
-  int status = 0;  ///< 499: the client left before the answer was complete
+  int status = 0;  ///< 499: the client left before the answer was complete; 0: there was no answer
   int attempts = 0;
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
@@ -37,7 +38,8 @@ struct AccessRecord {
 void append_access_line(std::string& out, const AccessRecord& record);
 
 /// Collects lines from all workers and writes them in batches on its own thread. What comes faster
-/// than it can be written is dropped and counted in a line of its own.
+/// than it can be written, and what a full disk or a closed reader does not take, is dropped and
+/// counted in a line of its own.
 class AccessLog {
  public:
   enum class Where { off, standard_output, file };
@@ -50,17 +52,27 @@ class AccessLog {
 
   bool enabled() const { return fd_ >= 0; }
   void write(const AccessRecord& record);
+  /// Lines that were dropped since the start. Any thread.
+  std::uint64_t dropped() const { return all_dropped_.load(std::memory_order_relaxed); }
 
  private:
   void run();
+  void write_batch();
 
   int fd_;
   bool owned_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::string pending_;
-  std::uint64_t dropped_ = 0;
+  std::uint64_t dropped_ = 0;  ///< not told in the log yet
+  std::atomic<std::uint64_t> all_dropped_{0};
   bool stopping_ = false;
+
+  // Of the writing thread.
+  std::string batch_;
+  std::uint64_t told_ = 0;  ///< dropped lines that the batch tells
+  bool torn_ = false;       ///< the last line that was written has no end
+  bool failing_ = false;
   std::thread thread_;
 };
 

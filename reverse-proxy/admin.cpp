@@ -83,7 +83,7 @@ std::string describe_routes(Proxy& proxy) {
       }
     }
   }
-  all["draining"] = proxy.draining();
+  all["draining"] = proxy.in_use().draining;
   return all.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
 }
 

@@ -176,6 +176,18 @@ Answer too_many_connections() {
           {}};
 }
 
+Answer app_busy(std::string_view host) {
+  return {
+      503,
+      "The application is too busy",
+      fmt::format("The application at \"{}\" has too many requests in hand: they are as many as "
+                  "this proxy may hold for one application. Its owner may look for requests that "
+                  "do not end with `karreg logs`, or give it more instances.",
+                  host),
+      5,
+      {}};
+}
+
 Answer use_https(std::string location, bool safe_method) {
   std::string message = "This application is served over https only: " + location;
   return {safe_method ? 301 : 308, "Use https", std::move(message), 0, std::move(location)};

@@ -26,6 +26,7 @@ Answer backend_nonsense(std::string_view host, std::string_view why);
 Answer backend_late(std::string_view host, long seconds);
 Answer client_late();
 Answer too_many_connections();
+Answer app_busy(std::string_view host);
 Answer use_https(std::string location, bool safe_method);
 
 enum class AnswerFormat { text, html, json };

@@ -64,13 +64,9 @@ bool is_idempotent(std::string_view method) {
   return std::ranges::find(methods, method) != methods.end();
 }
 
-bool may_retry(bool received, bool idempotent, bool reused, bool has_body, bool replayable,
-               int attempts, int max) {
+bool may_retry(bool received, bool idempotent, bool replayable, int attempts, int max) {
   if (attempts >= max || !replayable) return false;
-  if (!received || idempotent) return true;
-  // Other methods may have had their effect. A kept connection that ends before any byte was most
-  // likely closed before the request came; without a body that risk is taken, as browsers do.
-  return reused && !has_body;
+  return !received || idempotent;
 }
 
 }  // namespace karreg::proxy

@@ -30,11 +30,10 @@ std::optional<std::size_t> choose_backend(std::span<const Candidate> candidates,
 std::chrono::milliseconds aside_time(int failures);
 
 /// After a failure without a byte of the answer: whether the request may go to a backend again.
-/// @p received: all of it may have reached the application. @p idempotent: the method is (RFC 9110
-/// §9.2.2). @p reused: the connection had served before, so that its end most likely means "idle
-/// for too long". @p replayable: all of the body is still here. @p attempts made, of @p max.
-bool may_retry(bool received, bool idempotent, bool reused, bool has_body, bool replayable,
-               int attempts, int max);
+/// @p received: all of it may have reached the application. @p idempotent: the method is; others
+/// may have had their effect, and a proxy must not repeat them (RFC 9110 §9.2.2). @p replayable:
+/// all of the body is still here. @p attempts made, of @p max.
+bool may_retry(bool received, bool idempotent, bool replayable, int attempts, int max);
 
 /// GET, HEAD, OPTIONS, TRACE, PUT, DELETE.
 bool is_idempotent(std::string_view method);

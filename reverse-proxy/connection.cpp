@@ -1,7 +1,5 @@
 #include "reverse-proxy/connection.hpp"
 
-#include <linux/sockios.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -79,11 +77,6 @@ int Connection::peek() {
 
 bool Connection::quiet() {
   return socket_.is_open() && peek() == 0;
-}
-
-bool Connection::unacknowledged() {
-  int bytes = 0;
-  return socket_.is_open() && ::ioctl(socket_.native_handle(), SIOCOUTQ, &bytes) == 0 && bytes > 0;
 }
 
 bool Connection::has_bytes() {

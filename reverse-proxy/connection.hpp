@@ -95,9 +95,6 @@ class Connection : public ConnectionHook {
   bool peer_left() const { return peer_left_; }
   /// Whether the peer has neither closed nor said anything: what a kept connection must look like.
   bool quiet();
-  /// Whether the peer's kernel has not acknowledged all that was written: then its program cannot
-  /// have read all of it. A closed connection's end tells what had arrived before.
-  bool unacknowledged();
   /// Whether there are bytes (not the end) to be read now.
   bool has_bytes();
   /// All that waits on the socket ends with an error.

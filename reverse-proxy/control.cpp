@@ -15,8 +15,8 @@ namespace {
 constexpr auto report_every = 2s;
 /// How soon the end of a drain is seen.
 constexpr auto look_every = 50ms;
-/// Tables that follow one another quickly are written once.
-constexpr auto save_every = 500ms;
+/// After a table could not be written.
+constexpr auto save_again_after = 2s;
 constexpr auto goodbye_time = 2s;
 }  // namespace
 
@@ -81,8 +81,10 @@ broker::Disposition Control::follow(const broker::Delivery& delivery, std::strin
   std::unique_lock lock(mutex_);
   const auto decision = follower_.take(*message);
   for (const auto& why : decision.left_out) log::error("route left out", {log::field("why", why)});
-  news_ = true;
   if (decision.use_table) {
+    // Before it is used: whoever sees it in use finds it marked.
+    unsaved_ = true;
+    save_again_at_ = {};
     // Only this thread changes the table: it may be read without the lock, which the workers'
     // pace must not hold.
     lock.unlock();
@@ -91,7 +93,6 @@ broker::Disposition Control::follow(const broker::Delivery& delivery, std::strin
     if (used) {
       used_version_ = follower_.table().version();
       has_table_ = true;
-      unsaved_ = true;
       log::info("routes in use", {log::field("version", used_version_),
                                   log::field("routes", follower_.table().size())});
     } else {
@@ -99,6 +100,8 @@ broker::Disposition Control::follow(const broker::Delivery& delivery, std::strin
       log::error("routes not used", {log::field("why", used.error().message())});
     }
   }
+  // Not before: a report made meanwhile would be the old version's, and the new one's would wait.
+  news_ = true;
   wake_.notify_all();
   return broker::Disposition::ack;
 }
@@ -106,19 +109,26 @@ broker::Disposition Control::follow(const broker::Delivery& delivery, std::strin
 void Control::report_if_due(std::unique_lock<std::mutex>& lock) {
   if (reporting_ || goodbye_) return;
   lock.unlock();
-  auto draining = proxy_.draining();
+  auto in_use = proxy_.in_use();
   lock.lock();
   const auto now = steady_clock::now();
-  const bool due = news_ || draining != reported_draining_ || now - reported_at_ >= report_every;
+  const bool due =
+      news_ || in_use.draining != reported_draining_ || now - reported_at_ >= report_every;
   if (!due || goodbye_) return;
   wire::ProxyReport report;
   report.proxy_id = proxy_id_;
-  report.version = used_version_;
+  // Both from one look: with the version of a later one the old instances would seem to be done.
+  report.version = in_use.version;
+  report.draining = in_use.draining;
   report.wants_snapshot = follower_.wants_snapshot();
-  report.draining = draining;
   news_ = false;
-  reported_draining_ = std::move(draining);
+  reported_draining_ = std::move(in_use.draining);
   reported_at_ = now;
+  // The scheduler stops instances by what is acknowledged. A proxy that is killed after that must
+  // not start again with a table that knows them. On a full disk that can't be had, and a
+  // deployment does not wait for it.
+  save_if_due(lock);
+  if (goodbye_) return;
   // One at a time: while the broker is away they would pile up, and only the newest matters.
   reporting_ = true;
   auto done = [this](const Result<void>&) {
@@ -126,23 +136,30 @@ void Control::report_if_due(std::unique_lock<std::mutex>& lock) {
     reporting_ = false;
     wake_.notify_all();
   };
-  lock.unlock();
+  // Under the lock: after a goodbye the scheduler would take a late report for a proxy that serves.
   const auto queued =
       publisher_->publish(broker::key::scheduler_proxy, wire::to_text(report), done);
-  lock.lock();
   if (!queued) reporting_ = false;
 }
 
 void Control::save_if_due(std::unique_lock<std::mutex>& lock) {
-  const auto now = steady_clock::now();
-  if (!unsaved_ || (now - saved_at_ < save_every && !stopping_)) return;
+  if (!unsaved_ || steady_clock::now() < save_again_at_) return;
   unsaved_ = false;
-  saved_at_ = now;
+  // The newest, which may not be in use yet: it is what the scheduler wants.
   const auto table = follower_.table();
   lock.unlock();
   const auto saved = save_routes(saved_, table);
-  if (!saved) log::error("routes not saved", {log::field("why", saved.error().message())});
   lock.lock();
+  if (!saved) {
+    unsaved_ = true;
+    save_again_at_ = steady_clock::now() + save_again_after;
+    if (!save_failed_)
+      log::error("routes not saved: until they are, this proxy would start again with older ones",
+                 {log::field("why", saved.error().message())});
+  } else if (save_failed_) {
+    log::info("routes are saved again", {log::field("version", table.version())});
+  }
+  save_failed_ = !saved;
 }
 
 void Control::report_loop() {
@@ -150,7 +167,7 @@ void Control::report_loop() {
   while (!stopping_) {
     report_if_due(lock);
     save_if_due(lock);
-    if (!stopping_ && (!news_ || reporting_)) wake_.wait_for(lock, look_every);
+    if (!stopping_ && (!news_ || reporting_ || goodbye_)) wake_.wait_for(lock, look_every);
   }
   save_if_due(lock);
 }

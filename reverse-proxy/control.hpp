@@ -26,7 +26,8 @@ class Control {
   void restore();
   /// Connects, for ever.
   void start();
-  /// Tells the scheduler that this proxy goes away on purpose, so that nobody waits for it.
+  /// Tells the scheduler that this proxy goes away on purpose, so that nobody waits for it. After
+  /// the last request: from then on nothing is reported, and what drains here protects no instance.
   void say_goodbye();
   void stop();
 
@@ -58,11 +59,12 @@ class Control {
   bool news_ = false;       ///< something to report at once
   bool reporting_ = false;  ///< the last report is not confirmed yet
   bool unsaved_ = false;
+  bool save_failed_ = false;
   bool goodbye_ = false;
   bool stopping_ = false;
   std::map<std::string, int> reported_draining_;
   std::chrono::steady_clock::time_point reported_at_{};
-  std::chrono::steady_clock::time_point saved_at_{};
+  std::chrono::steady_clock::time_point save_again_at_{};
 
   std::unique_ptr<broker::Publisher> publisher_;
   std::unique_ptr<broker::Consumer> consumer_;

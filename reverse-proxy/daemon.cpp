@@ -1,10 +1,9 @@
 #include "reverse-proxy/daemon.hpp"
 
-#include <sys/resource.h>
-
 #include "common/async/offload.hpp"
 #include "common/async/run.hpp"
 #include "common/log.hpp"
+#include "common/open_files.hpp"
 #include "reverse-proxy/admin.hpp"
 #include "reverse-proxy/control.hpp"
 
@@ -12,27 +11,8 @@ namespace karreg::proxy {
 
 namespace {
 
-/// Open files besides those of requests.
-constexpr std::size_t other_files = 1024;
-
-/// Connections that can be held, of @p wanted: a request has two descriptors, its client's and its
-/// backend's, and running out of them in the middle would lose requests.
-std::size_t possible_connections(std::size_t wanted) {
-  const rlim_t needed = wanted * 2 + other_files;
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
-  if (limit.rlim_cur < needed) {
-    limit.rlim_cur = std::min(needed, limit.rlim_max);
-    (void)::setrlimit(RLIMIT_NOFILE, &limit);
-    (void)::getrlimit(RLIMIT_NOFILE, &limit);
-  }
-  if (limit.rlim_cur >= needed) return wanted;
-  const auto possible =
-      limit.rlim_cur > other_files * 2 ? (limit.rlim_cur - other_files) / 2 : limit.rlim_cur / 4;
-  log::info("fewer connections than proxy.max_connections, for want of open files",
-            {log::field("connections", possible), log::field("open_files", limit.rlim_cur)});
-  return possible;
-}
+/// Of one request: its client's and its backend's.
+constexpr std::size_t files_of_a_connection = 2;
 
 struct Parts {
   Proxy& proxy;
@@ -45,20 +25,26 @@ struct Parts {
 awaitable<void> drain(Parts parts) {
   parts.admin.say_stopping();
   auto stop_serving = [&parts] {
+    // Reports go on meanwhile: instances that left the routes stay as long as requests of this
+    // proxy are in flight there.
+    const auto cut = parts.proxy.stop(parts.drain_time);
+    if (cut == 0)
+      log::info("drained");
+    else
+      log::warn(fmt::format("drained, {} requests cut", cut));
     parts.control.say_goodbye();
-    parts.proxy.stop(parts.drain_time);
     parts.control.stop();
   };
   co_await offload(parts.pool, stop_serving);
   co_await parts.admin.stop(std::chrono::milliseconds(100));
-  log::info("drained");
 }
 
 }  // namespace
 
 Result<void> run_daemon(const Settings& settings) {
   auto options = settings.options;
-  options.limits.connections = possible_connections(options.limits.connections);
+  options.limits.connections =
+      possible_connections(options.limits.connections, files_of_a_connection);
   auto access_log = AccessLog::open(settings.access_log);
   if (!access_log) return access_log.error();
   Proxy proxy(options, **access_log);

@@ -120,7 +120,8 @@ awaitable<Exchange::Outcome> Exchange::run(Request& request) {
     whole_body_ = true;
   }
   // What cannot be sent twice must not meet a connection that the backend is about to close.
-  bool fresh_only = has_body() && !whole_body_;
+  const bool idempotent = is_idempotent(request.head->method);
+  bool fresh_only = !idempotent || (has_body() && !whole_body_);
   for (;;) {
     if (++request.attempts > 1) worker_.count().retries.add();
     const auto picked = pick();
@@ -128,6 +129,11 @@ awaitable<Exchange::Outcome> Exchange::run(Request& request) {
     if (picked == Picked::nothing_serves) {
       worker_.count().no_backend.add();
       co_return end(nothing_serves(request.target->host));
+    }
+    if (picked == Picked::app_busy) {
+      worker_.count().app_refused.add();
+      request.error = "the application has too many requests in hand";
+      co_return end(app_busy(request.target->host));
     }
     if (picked == Picked::all_failed) {
       if (request.attempts >= limits.attempts) co_return end(answer_for(Step::no_answer));
@@ -144,9 +150,15 @@ awaitable<Exchange::Outcome> Exchange::run(Request& request) {
     }
     KARREG_INVARIANT(step_.has_value());
     if (step_ == Step::answered) {
+      request.answered = true;
       request.error.clear();
       if (connection_reusable_)
         worker_.pool().put(at_.shared(), std::move(up), steady_clock::now());
+      co_return end(std::nullopt);
+    }
+    // No instance, and no client, is to blame for what the proxy ends.
+    if (worker_.cutting()) {
+      keep_client_ = false;
       co_return end(std::nullopt);
     }
     if (step_ == Step::cut || step_ == Step::client_gone) {
@@ -156,10 +168,9 @@ awaitable<Exchange::Outcome> Exchange::run(Request& request) {
       co_return end(std::nullopt);
     }
     const bool sent = up != nullptr;
-    const bool retry =
-        *step_ == Step::no_answer &&
-        may_retry(sent, is_idempotent(request.head->method), sent && reused_, has_body(),
-                  !has_body() || whole_body_ || !body_->begun(), request.attempts, limits.attempts);
+    const bool retry = *step_ == Step::no_answer &&
+                       may_retry(sent, idempotent, !has_body() || whole_body_ || !body_->begun(),
+                                 request.attempts, limits.attempts);
     if (sent && reused_ && step_ == Step::no_answer) {
       worker_.count().stale.add();
       fresh_only = true;
@@ -193,15 +204,19 @@ Exchange::Picked Exchange::pick() {
   const auto now = steady_clock::now();
   boost::container::small_vector<Candidate, 16> candidates;
   std::optional<std::size_t> chosen;
+  std::size_t in_hand = 0;
   const auto wanted = route->sticky_sessions
                           ? cookie(request_->head->find("cookie").value_or(""), sticky_name)
                           : std::string_view{};
   for (const auto& backend : route->backends) {
     const bool tried = std::ranges::find(tried_, backend.get()) != tried_.end();
     candidates.push_back({backend->in_flight(), backend->aside(now), tried});
+    in_hand += static_cast<std::size_t>(std::max(candidates.back().in_flight, 0));
     if (!wanted.empty() && wanted == backend->sticky_token && !tried && !candidates.back().aside)
       chosen = candidates.size() - 1;
   }
+  // An application that hangs would take all connections, and all others with it.
+  if (in_hand >= worker_.limits().per_app()) return Picked::app_busy;
   sticky_cookie_.clear();
   if (!chosen) {
     chosen = choose_backend(candidates, worker_.chance());
@@ -220,10 +235,7 @@ awaitable<std::unique_ptr<Connection>> Exchange::reach(bool fresh_only) {
   const auto now = steady_clock::now();
   reused_ = false;
   if (!fresh_only) {
-    const bool repeatable = is_idempotent(request_->head->method) || !has_body();
-    auto kept = repeatable ? worker_.pool().take(*at_, Limits::ms(0), limits.backend_idle_time, now)
-                           : worker_.pool().take(*at_, limits.unsafe_rest_time,
-                                                 limits.unsafe_reuse_time, now);
+    auto kept = worker_.pool().take(*at_, now);
     if (kept) {
       reused_ = true;
       worker_.count().backend_reuses.add();
@@ -412,6 +424,8 @@ awaitable<bool> Exchange::send(const BodyReader::Piece& piece, BodyKind kind) {
 }
 
 awaitable<void> Exchange::relay_answer(Connection& up) {
+  // The client's body was refused while this head was on its way: that is the answer.
+  if (step_) co_return;
   const bool head_request = request_->head->method == "HEAD";
   const auto framed = http1::response_framing(answer_, head_request);
   if (const auto* refusal = std::get_if<http1::Refusal>(&framed)) {
@@ -423,7 +437,10 @@ awaitable<void> Exchange::relay_answer(Connection& up) {
   const int minor = request_->head->minor_version;
   const auto to_client = http1::framing_to_client(framing, minor);
   request_->status = answer_.status;
-  keep_client_ = request_->head->persistent() && !worker_.draining() &&
+  // An answer before the body is through ends the connection, since the rest is not read: what the
+  // client sends next would be lost with it.
+  const bool body_read = whole_body_ || body_->complete();
+  keep_client_ = request_->head->persistent() && !worker_.draining() && body_read &&
                  to_client.kind != BodyKind::until_close;
   http1::AnswerForm form{.client_minor_version = minor, .keep_alive = keep_client_};
   form.head_request = head_request;
@@ -461,7 +478,7 @@ awaitable<void> Exchange::relay_answer(Connection& up) {
   fail(Step::cut, piece.end == End::malformed ? body.malformed()
                   : piece.end == End::expired ? "the application stopped in its answer"
                                               : "the application broke off its answer");
-  worker_.count().truncated.add();
+  if (!worker_.cutting()) worker_.count().truncated.add();
   // Without a length the client would take the end of the connection for the end of the answer.
   if (to_client.kind == BodyKind::until_close)
     client_.reset();
@@ -470,6 +487,7 @@ awaitable<void> Exchange::relay_answer(Connection& up) {
 }
 
 awaitable<void> Exchange::tunnel(Connection& up) {
+  if (step_) co_return;
   client_.watch_for_leaving(nullptr);
   at_->answered();
   request_->status = 101;
@@ -497,7 +515,7 @@ awaitable<void> Exchange::tunnel(Connection& up) {
   const Open open(worker_.count());
   co_await (pump(client_, in_, request_->head_bytes, up) &&
             pump(up, up_in_, answer_head_bytes_, client_));
-  fail(Step::answered);
+  fail(worker_.cutting() ? Step::cut : Step::answered);
 }
 
 awaitable<void> Exchange::pump(Connection& from, Buffer& buffer, std::size_t offset,

@@ -32,6 +32,7 @@ struct Request {
   std::uint64_t written_before = 0;
   int status = 0;
   int attempts = 0;
+  bool answered = false;  ///< completely
   std::string error;
 };
 
@@ -65,7 +66,7 @@ class Exchange {
     bad_body,     ///< the client's chunks are malformed; nothing was answered yet
     client_slow,  ///< the client's body came too slowly; nothing was answered yet
   };
-  enum class Picked { backend, no_route, nothing_serves, all_failed };
+  enum class Picked { backend, no_route, nothing_serves, app_busy, all_failed };
 
   void begin(Request& request);
   Outcome end(std::optional<Answer> answer);
@@ -99,7 +100,6 @@ class Exchange {
   Request* request_ = nullptr;
   InFlight at_;
   boost::container::small_vector<const Backend*, 8> tried_;
-  bool sticky_ = false;
   std::string sticky_cookie_;
   std::optional<BodyReader> body_;
   bool whole_body_ = false;  ///< of known length and all in the buffer

@@ -2,8 +2,10 @@
 /// How a proxy follows the desired table. Pure: messages in, decisions out.
 ///
 /// A delta applies only to the version it was made for; anything else asks for the whole table. A
-/// snapshot always wins, also over a higher version: the database says what is true, and it may
-/// have been restored. A route that breaks a rule is left out and named, so that one bad row stops
+/// snapshot wins, unless it is older than our table and does not answer a report of the version in
+/// use: then it was late on its way, and would bring back instances that were stopped. One that
+/// does answer it wins also over a higher version: the database says what is true, and it may have
+/// been restored. A route that breaks a rule is left out and named, so that one bad row stops
 /// nobody else's deployment.
 
 #include <optional>
@@ -26,15 +28,22 @@ class Follower {
   Decision take(const wire::RouteUpdate& update);
   Decision take(const wire::RouteSnapshot& snapshot);
   /// The workers did not take the table over: start again from the whole.
-  void not_used() { wants_snapshot_ = true; }
+  void not_used() {
+    used_ = used_before_;
+    wants_snapshot_ = true;
+  }
   /// A table saved before the start; serves until the scheduler speaks.
-  void restore(RouteTable table) { table_ = std::move(table); }
+  void restore(RouteTable table);
 
   const RouteTable& table() const { return table_; }
   bool wants_snapshot() const { return wants_snapshot_; }
 
  private:
+  Decision use_table(Decision decision);
+
   RouteTable table_;
+  std::uint64_t used_ = 0;  ///< version that reports name
+  std::uint64_t used_before_ = 0;
   bool wants_snapshot_ = true;
 };
 

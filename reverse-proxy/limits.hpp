@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 
@@ -11,11 +12,19 @@ namespace karreg::proxy {
 struct Limits {
   using ms = std::chrono::milliseconds;
 
+  /// Requests that one application may have in hand.
+  std::size_t per_app() const {
+    return std::max<std::size_t>(connections * static_cast<std::size_t>(app_share_percent) / 100,
+                                 1);
+  }
+
   http1::HeadLimits head;                      ///< 431; of an answer: 502
   std::size_t buffer_bytes = 32UL * 1024;      ///< each way; a head and at least as much body
   std::size_t whole_body_bytes = 16UL * 1024;  ///< smaller bodies are taken in before the backend
                                                ///< is called, so that they can be sent twice
   std::size_t connections = 20'000;            ///< of clients, all workers together; 503 beyond
+  int app_share_percent = 25;                  ///< of these, requests in hand at one application's
+                                               ///< instances; 503 beyond, for the others' sake
   std::size_t idle_per_backend = 64;           ///< kept connections per worker
   int attempts = 4;                            ///< backends called for one request
 
@@ -26,11 +35,7 @@ struct Limits {
   ms answer_time{180'000};    ///< backend without a byte of the answer, or between two; 504 or cut
   ms tunnel_time{3'600'000};  ///< WebSocket without a byte in either direction; closed
   ms backend_idle_time{4'000};  ///< kept connection to a backend; below the 5 s of Node's default
-  /// A request that must not be sent twice takes a connection only between these: an application
-  /// that closes after each answer has done so by then, one that closes after a while has not yet.
-  ms unsafe_rest_time{2};
-  ms unsafe_reuse_time{500};
-  ms linger_time{2'000};  ///< for the client to read an answer it did not wait for
+  ms linger_time{2'000};        ///< for the client to read an answer it did not wait for
 };
 
 }  // namespace karreg::proxy

@@ -69,7 +69,8 @@ void WorkerMetrics::answered(int status, std::chrono::microseconds took) {
 
 std::string render_metrics(std::span<const WorkerMetrics* const> workers, std::uint64_t version,
                            std::span<const std::shared_ptr<Backend>> backends,
-                           const std::map<std::string, int>& draining) {
+                           const std::map<std::string, int>& draining,
+                           std::uint64_t access_log_dropped) {
   Text text(workers);
   text.head("answers_total", "counter", "answers by class of status");
   for (std::size_t digit = 1; digit < 6; ++digit)
@@ -87,10 +88,13 @@ std::string render_metrics(std::span<const WorkerMetrics* const> workers, std::u
            &M::unknown_host);
   text.one("no_backend_total", "counter", "requests for an application without an instance",
            &M::no_backend);
+  text.one("app_refused_total", "counter", "requests over the share of one application",
+           &M::app_refused);
   text.one("backend_failures_total", "counter", "requests that ended in 502", &M::backend_failures);
   text.one("backend_timeouts_total", "counter", "requests that ended in 504", &M::backend_timeouts);
   text.one("client_left_total", "counter", "requests whose client left early", &M::client_left);
   text.one("truncated_total", "counter", "answers that the application broke off", &M::truncated);
+  text.one("cut_total", "counter", "requests that the proxy cut when it stopped", &M::cut);
   text.one("malformed_total", "counter", "requests refused as malformed", &M::malformed);
   text.one("retries_total", "counter", "attempts after the first", &M::retries);
   text.one("stale_total", "counter", "kept connections that were closed when used", &M::stale);
@@ -104,6 +108,8 @@ std::string render_metrics(std::span<const WorkerMetrics* const> workers, std::u
   text.one("tunnels_open", "gauge", "WebSocket connections now", &M::tunnels_open);
   text.one("bytes_in_total", "counter", "bytes from clients", &M::bytes_in);
   text.one("bytes_out_total", "counter", "bytes to clients", &M::bytes_out);
+  text.head("access_log_dropped_total", "counter", "lines of the access log that were lost");
+  text.line("access_log_dropped_total", "", access_log_dropped);
   text.head("routes_version", "gauge", "version of the table in use");
   text.line("routes_version", "", version);
   text.head("backend_in_flight", "gauge", "requests at an instance now");

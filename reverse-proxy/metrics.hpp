@@ -41,10 +41,12 @@ struct WorkerMetrics {
   std::array<Counter, 6> answers;  ///< by first digit of the status; 0: none
   Counter unknown_host;
   Counter no_backend;
+  Counter app_refused;       ///< over the share of one application
   Counter backend_failures;  ///< 502
   Counter backend_timeouts;  ///< 504
   Counter client_left;       ///< before the answer was complete
   Counter truncated;         ///< answers that the application broke off
+  Counter cut;               ///< requests in hand at the end of a drain
   Counter malformed;         ///< refused as unclear or hostile
   Counter retries;
   Counter stale;  ///< kept connections that were closed when used
@@ -64,6 +66,7 @@ struct WorkerMetrics {
 /// All workers together, and the backends of the table.
 std::string render_metrics(std::span<const WorkerMetrics* const> workers, std::uint64_t version,
                            std::span<const std::shared_ptr<Backend>> backends,
-                           const std::map<std::string, int>& draining);
+                           const std::map<std::string, int>& draining,
+                           std::uint64_t access_log_dropped);
 
 }  // namespace karreg::proxy

@@ -58,6 +58,7 @@ std::uint16_t Proxy::port() const {
 
 Result<void> Proxy::use(const RouteTable& table) {
   const std::lock_guard lock(mutex_);
+  if (stopped_) return Error(ErrorKind::unavailable, "the proxy has stopped");
   const auto live = std::make_shared<const LiveRoutes>(table, registry_);
   auto countdown = std::make_shared<Countdown>(workers_.size());
   for (auto& worker : workers_) worker->use(live, [countdown] { countdown->one_less(); });
@@ -68,9 +69,9 @@ Result<void> Proxy::use(const RouteTable& table) {
   return ok();
 }
 
-std::map<std::string, int> Proxy::draining() {
+Proxy::InUse Proxy::in_use() {
   const std::lock_guard lock(mutex_);
-  return registry_.draining();
+  return {live_ ? live_->version() : 0, registry_.draining()};
 }
 
 std::shared_ptr<const LiveRoutes> Proxy::live_routes() {
@@ -84,7 +85,8 @@ std::string Proxy::metrics() {
   for (const auto& worker : workers_) counted.push_back(&worker->metrics());
   const std::lock_guard lock(mutex_);
   const auto backends = registry_.in_table();
-  return render_metrics(counted, live_ ? live_->version() : 0, backends, registry_.draining());
+  return render_metrics(counted, live_ ? live_->version() : 0, backends, registry_.draining(),
+                        access_log_.dropped());
 }
 
 std::size_t Proxy::open_connections() const {
@@ -101,12 +103,21 @@ void Proxy::cut() {
   for (auto& worker : workers_) worker->cut();
 }
 
-void Proxy::stop(std::chrono::milliseconds grace) {
+std::uint64_t Proxy::stop(std::chrono::milliseconds grace) {
   drain();
   std::vector<std::thread> stopping;
   stopping.reserve(workers_.size());
-  for (auto& worker : workers_) stopping.emplace_back([&worker, grace] { worker->stop(grace); });
+  for (auto& worker : workers_) stopping.emplace_back([&worker, grace] { worker->finish(grace); });
   for (auto& thread : stopping) thread.join();
+  // After a use() that is under way: it waits for the workers.
+  const std::lock_guard lock(mutex_);
+  stopped_ = true;
+  std::uint64_t cut = 0;
+  for (auto& worker : workers_) {
+    worker->end();
+    cut += worker->metrics().cut.get();
+  }
+  return cut;
 }
 
 }  // namespace karreg::proxy

@@ -22,10 +22,16 @@ class Proxy {
   std::uint16_t port() const;
 
   /// Routes by @p table from now on. Returns when every worker does, so that a backend that is no
-  /// longer in it gets no new request after that. Error `timeout`: a worker does not react.
+  /// longer in it gets no new request after that. Error `timeout`: a worker does not react;
+  /// `unavailable`: the proxy has stopped.
   Result<void> use(const RouteTable& table);
-  /// Requests in flight by instance, of instances that left the table.
-  std::map<std::string, int> draining();
+  struct InUse {
+    std::uint64_t version = 0;            ///< of the table that all workers use; 0: none yet
+    std::map<std::string, int> draining;  ///< requests in flight, by instance that is not in it
+  };
+  /// What a report says. Of one moment: an instance that @c version does not know and that is not
+  /// in @c draining has nothing in flight.
+  InUse in_use();
   /// What all workers use; nullptr before the first use().
   std::shared_ptr<const LiveRoutes> live_routes();
   /// Prometheus text.
@@ -34,17 +40,19 @@ class Proxy {
 
   /// No new connections; each connection ends with its request in hand.
   void drain();
-  /// drain(), waits up to @p grace for the requests, cuts the rest. Blocks.
-  void stop(std::chrono::milliseconds grace);
+  /// drain(), waits up to @p grace for the requests, cuts the rest. Blocks. New routes are taken
+  /// over until the requests are done. How many requests were cut, also by cut().
+  std::uint64_t stop(std::chrono::milliseconds grace);
   /// Cuts all requests now: for a stop() under way in another thread.
   void cut();
 
  private:
   const ProxyOptions options_;
   AccessLog& access_log_;
-  std::mutex mutex_;  ///< registry_, live_, and one use() at a time
+  std::mutex mutex_;  ///< registry_, live_, stopped_, and one use() at a time
   BackendRegistry registry_;
   std::shared_ptr<const LiveRoutes> live_;
+  bool stopped_ = false;  ///< the workers' threads have ended
   std::vector<std::unique_ptr<Worker>> workers_;
 };
 

@@ -53,7 +53,7 @@ Result<RouteTable> RouteTable::from(const wire::RouteSnapshot& snapshot) {
 }
 
 wire::RouteSnapshot RouteTable::snapshot() const {
-  wire::RouteSnapshot snapshot{version_, {}};
+  wire::RouteSnapshot snapshot{version_, {}, 0};
   snapshot.routes.reserve(routes_.size());
   for (const auto& [key, route] : routes_) snapshot.routes.push_back(route);
   return snapshot;

@@ -41,6 +41,13 @@ Result<void> save_routes(const std::filesystem::path& file, const RouteTable& ta
   ::close(fd);
   if (failure) return *failure;
   if (::rename(fresh.c_str(), file.c_str()) != 0) return file_error(file, "replace");
+  // The new name, too, must outlive a machine that loses its power.
+  const auto folder = file.parent_path();
+  const int dir = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const bool kept = dir >= 0 && ::fsync(dir) == 0;
+  const auto not_kept = kept ? std::optional<Error>() : file_error(folder, "sync");
+  if (dir >= 0) ::close(dir);
+  if (not_kept) return *not_kept;
   return ok();
 }
 

@@ -11,8 +11,6 @@ using std::chrono::steady_clock;
 namespace {
 /// For a connection that has not said anything when the worker begins to drain.
 constexpr Limits::ms fresh_time{1'000};
-/// What a client may still send while it has not read our answer.
-constexpr std::size_t max_lingering_bytes = 4UL * 1024 * 1024;
 
 std::string address_of(const asio::ip::tcp::socket& socket) {
   error_code ec;
@@ -90,6 +88,7 @@ awaitable<bool> Session::wait_for_request() {
 
 void Session::begin_record() {
   request_ = {};
+  recorded_ = false;
   request_.begun_at = std::chrono::system_clock::now();
   request_.begun = steady_clock::now();
   request_.read_before = client_.read_bytes() - in_.size();
@@ -142,6 +141,15 @@ awaitable<Session::HeadResult> Session::read_head() {
 }
 
 awaitable<bool> Session::serve_request() {
+  // A request that the end of the drain cuts leaves by an exception, and has its line, too.
+  struct Record {
+    explicit Record(Session& s) : session(s) {}
+    ~Record() { session.finish_record(); }
+    Record(const Record&) = delete;
+    Record& operator=(const Record&) = delete;
+    Session& session;
+  };
+  const Record record(*this);
   const auto& options = worker_.options();
   consumed_ = request_.head_bytes;
   if (options.trust_forwarded) {
@@ -163,15 +171,27 @@ awaitable<bool> Session::serve_request() {
   }
   request_.target = &target_;
   const bool no_body = request_.framing.kind == http1::BodyKind::none;
-  const auto local = [&](Answer what, std::string_view error) {
-    return answer(std::move(what), no_body, error);
-  };
-  const auto routes = worker_.routes();
-  if (!routes) co_return co_await local(no_routes_yet(), "no table of routes yet");
+  if (auto own = own_answer())
+    co_return co_await answer(std::move(own->answer), no_body, own->error);
+  auto outcome = co_await exchange_.run(request_);
+  bool go_on = outcome.keep;
+  consumed_ = outcome.consumed;
+  if (outcome.answer) {
+    const std::string error = request_.error;
+    go_on = co_await answer(std::move(*outcome.answer), outcome.body_read, error);
+  }
+  co_return go_on;
+}
+
+// No coroutine: its frame would hold the table for as long as the exchange lasts, an hour for some.
+std::optional<Session::OwnAnswer> Session::own_answer() {
+  const auto& options = worker_.options();
+  const auto& routes = worker_.routes();
+  if (!routes) return OwnAnswer{no_routes_yet(), "no table of routes yet"};
   const auto* route = routes->find(target_.host, target_.path);
   if (route == nullptr) {
     worker_.count().unknown_host.add();
-    co_return co_await local(unknown_host(target_.host), "unknown host");
+    return OwnAnswer{unknown_host(target_.host), "unknown host"};
   }
   request_.by = {.client_address = client_address_,
                  .scheme = "http",
@@ -180,23 +200,12 @@ awaitable<bool> Session::serve_request() {
                  .trust_client = options.trust_forwarded};
   const bool came_by_https = options.trust_forwarded &&
                              http1::iequals(head_.find("x-forwarded-proto").value_or(""), "https");
-  if (route->force_https && options.https_port != 0 && !came_by_https) {
-    const bool safe = head_.method == "GET" || head_.method == "HEAD";
-    const auto port =
-        options.https_port == 443 ? std::string() : fmt::format(":{}", options.https_port);
-    co_return co_await local(
-        use_https(fmt::format("https://{}{}{}", target_.host, port, target_.forward), safe), {});
-  }
-  auto outcome = co_await exchange_.run(request_);
-  bool go_on = outcome.keep;
-  consumed_ = outcome.consumed;
-  if (outcome.answer) {
-    const std::string error = request_.error;
-    go_on = co_await answer(std::move(*outcome.answer), outcome.body_read, error);
-  } else {
-    finish_record();
-  }
-  co_return go_on;
+  if (!route->force_https || options.https_port == 0 || came_by_https) return std::nullopt;
+  const bool safe = head_.method == "GET" || head_.method == "HEAD";
+  const auto port =
+      options.https_port == 443 ? std::string() : fmt::format(":{}", options.https_port);
+  return OwnAnswer{
+      use_https(fmt::format("https://{}{}{}", target_.host, port, target_.forward), safe)};
 }
 
 awaitable<bool> Session::answer(Answer answer, bool body_read, std::string_view error) {
@@ -214,11 +223,19 @@ awaitable<bool> Session::answer(Answer answer, bool body_read, std::string_view 
   const auto text = render(answer, delivery);
   const auto ec = co_await client_.write(asio::buffer(text),
                                          steady_clock::now() + worker_.limits().client_time);
+  request_.answered = !ec;
   finish_record();
   co_return delivery.keep_alive && !ec;
 }
 
 void Session::finish_record() {
+  if (std::exchange(recorded_, true)) return;
+  if (!request_.answered && worker_.cutting()) {
+    worker_.count().cut.add();
+    request_.error = "cut: the proxy stopped";
+    // The client has not left, as far as anybody knows.
+    if (request_.status == 499) request_.status = 0;
+  }
   const auto took =
       std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - request_.begun);
   worker_.count().answered(request_.status, took);
@@ -250,16 +267,8 @@ void Session::finish_record() {
 
 awaitable<void> Session::close_gently() {
   if (!client_.socket().is_open()) co_return;
-  // Closing with unread bytes would reset the connection, and the answer with it.
   client_.shutdown_send();
-  worker_.buffers().lend(in_);
-  const auto by = steady_clock::now() + worker_.limits().linger_time;
-  for (std::size_t total = 0; total < max_lingering_bytes;) {
-    in_.clear();
-    const auto read = co_await client_.read_some(in_, by);
-    if (!read.ok()) break;
-    total += read.bytes;
-  }
+  co_await worker_.linger(client_, in_, steady_clock::now() + worker_.limits().linger_time);
   client_.close();
 }
 

@@ -28,9 +28,16 @@ class Session {
   awaitable<HeadResult> read_head();
   /// Whether the connection goes on.
   awaitable<bool> serve_request();
+  struct OwnAnswer {
+    Answer answer;
+    std::string_view error = {};
+  };
+  /// What is the proxy's to say by the table of this moment; nothing: the request is forwarded.
+  std::optional<OwnAnswer> own_answer();
   awaitable<bool> answer(Answer answer, bool body_read, std::string_view error);
   awaitable<void> close_gently();
   void begin_record();
+  /// The first call after begin_record() counts.
   void finish_record();
 
   Worker& worker_;
@@ -42,6 +49,7 @@ class Session {
   Request request_;
   std::string client_address_;
   std::size_t consumed_ = 0;  ///< bytes of the request in hand at the front of in_
+  bool recorded_ = true;      ///< the request in hand has its line
   bool idle_ = false;
   bool served_any_ = false;
 };

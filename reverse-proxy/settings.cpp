@@ -17,6 +17,10 @@ std::vector<Setting> declared_settings() {
        false},
       {"proxy.max_connections", "connections of visitors, 1 to 1000000; further ones get 503",
        "20000", false},
+      {"proxy.app_share",
+       "percent of proxy.max_connections, 1 to 100, that requests in hand at one application may "
+       "take; further ones get 503, so that one that hangs does not take all",
+       "25", false},
       {"proxy.header_timeout", "for the whole header of a request; then 408", "30s", false},
       {"proxy.idle_timeout", "connection of a visitor without a request; then closed", "75s",
        false},
@@ -97,6 +101,8 @@ Result<Settings> read_settings(const Config& config) {
   });
   read.take(config.number("proxy.max_connections", 1, 1'000'000),
             [&](std::int64_t n) { limits.connections = static_cast<std::size_t>(n); });
+  read.take(config.number("proxy.app_share", 1, 100),
+            [&](std::int64_t n) { limits.app_share_percent = static_cast<int>(n); });
   read.take(config.number("proxy.https_port", 0, 65'535),
             [&](std::int64_t n) { s.options.https_port = static_cast<std::uint16_t>(n); });
   read.take(config.flag("proxy.trust_forwarded"),

@@ -4,19 +4,15 @@
 
 namespace karreg::proxy {
 
-std::unique_ptr<Connection> UpstreamPool::take(const Backend& backend,
-                                               std::chrono::milliseconds min,
-                                               std::chrono::milliseconds max, SteadyTime now) {
+std::unique_ptr<Connection> UpstreamPool::take(const Backend& backend, SteadyTime now) {
   const auto found = idle_.find(&backend);
   if (found == idle_.end()) return nullptr;
   auto& idle = found->second.idle;
-  for (auto i = idle.size(); i-- > 0;) {
-    const auto time = now - idle[i].since;
-    if (time < min) continue;
+  while (!idle.empty()) {
     // Those before are older.
-    if (time >= max) return nullptr;
-    auto connection = std::move(idle[i].connection);
-    idle.erase(idle.begin() + static_cast<std::ptrdiff_t>(i));
+    if (now - idle.back().since >= max_idle_) return nullptr;
+    auto connection = std::move(idle.back().connection);
+    idle.pop_back();
     if (connection->quiet()) return connection;
   }
   return nullptr;

@@ -16,10 +16,8 @@ class UpstreamPool {
   UpstreamPool(std::size_t per_backend, std::chrono::milliseconds max_idle)
       : per_backend_(per_backend), max_idle_(max_idle) {}
 
-  /// The most recently used connection that has been idle for @p min to @p max and that the backend
-  /// has not closed; nullptr when there is none.
-  std::unique_ptr<Connection> take(const Backend& backend, std::chrono::milliseconds min,
-                                   std::chrono::milliseconds max, SteadyTime now);
+  /// The most recently used connection that the backend has not closed; nullptr when there is none.
+  std::unique_ptr<Connection> take(const Backend& backend, SteadyTime now);
   void put(const std::shared_ptr<Backend>& backend, std::unique_ptr<Connection> connection,
            SteadyTime now);
   /// Closes what has been idle for too long or leads to a backend that left the table.

@@ -16,6 +16,11 @@ using std::chrono::steady_clock;
 namespace {
 /// Precision of all deadlines.
 constexpr auto sweep_every = 100ms;
+/// Connections over the limit that are held until their clients have read why; further ones are
+/// closed at once, which some clients see as a reset without an answer.
+constexpr std::size_t max_refusing = 64;
+/// What a client may still send while it has not read our answer.
+constexpr std::size_t max_lingering_bytes = 4UL * 1024 * 1024;
 /// Clients are looked at for having left every so many sweeps.
 constexpr int look_every = 10;
 }  // namespace
@@ -27,7 +32,8 @@ Worker::Worker(const ProxyOptions& options, AccessLog& access_log)
       pool_(options.limits.idle_per_backend, options.limits.backend_idle_time) {}
 
 Worker::~Worker() {
-  if (thread_.joinable()) stop(0ms);
+  finish(0ms);
+  end();
 }
 
 Result<void> Worker::listen(std::uint16_t port) {
@@ -53,7 +59,10 @@ Result<void> Worker::listen(std::uint16_t port) {
 void Worker::run() {
   house_group_.spawn("accept", accept_loop());
   house_group_.spawn("sweep", sweep_loop());
-  thread_ = std::thread([this] { io_.run(); });
+  thread_ = std::thread([this] {
+    const auto until_end = asio::make_work_guard(io_);
+    io_.run();
+  });
 }
 
 void Worker::use(std::shared_ptr<const LiveRoutes> routes, std::function<void()> done) {
@@ -92,12 +101,47 @@ void Worker::accepted(asio::ip::tcp::socket socket) {
   const auto most = options_.limits.connections / static_cast<std::size_t>(options_.workers);
   if (sessions_.size() >= std::max<std::size_t>(most, 1)) {
     metrics_.connections_refused.add();
+    if (refusing_ < max_refusing) {
+      ++refusing_;
+      house_group_.spawn("refuse", refuse(std::move(socket)));
+      return;
+    }
     const auto text = render(too_many_connections(), {});
     socket.non_blocking(true, ignored);
     (void)socket.write_some(asio::buffer(text), ignored);
     return;
   }
   sessions_group_.spawn("session", serve(std::move(socket)));
+}
+
+awaitable<void> Worker::refuse(asio::ip::tcp::socket socket) {
+  struct Place {
+    explicit Place(std::size_t& n) : taken(n) {}
+    ~Place() { --taken; }
+    Place(const Place&) = delete;
+    Place& operator=(const Place&) = delete;
+    std::size_t& taken;
+  };
+  const Place place(refusing_);
+  Connection client(std::move(socket), swept_);
+  const auto by = steady_clock::now() + options_.limits.linger_time;
+  const auto text = render(too_many_connections(), {});
+  const auto ec = co_await client.write(asio::buffer(text), by);
+  if (ec) co_return;
+  client.shutdown_send();
+  Buffer unwanted;
+  co_await linger(client, unwanted, by);
+}
+
+awaitable<void> Worker::linger(Connection& client, Buffer& unwanted, SteadyTime by) {
+  buffers_.lend(unwanted);
+  for (std::size_t total = 0; total < max_lingering_bytes;) {
+    unwanted.clear();
+    const auto read = co_await client.read_some(unwanted, by);
+    if (!read.ok()) break;
+    total += read.bytes;
+  }
+  buffers_.take_back(unwanted);
 }
 
 awaitable<void> Worker::serve(asio::ip::tcp::socket socket) {
@@ -136,23 +180,33 @@ void Worker::drain() {
 
 void Worker::cut() {
   asio::post(io_, [this] {
+    cutting_ = true;
     for (auto& connection : swept_) connection.close();
   });
 }
 
 awaitable<void> Worker::stop_tasks(std::chrono::milliseconds grace) {
   start_draining();
+  // Runs out before the group's own time does, so that who is cut can say by whom.
+  asio::steady_timer over(io_, grace);
+  over.async_wait([this](const error_code& ec) {
+    if (!ec) cutting_ = true;
+  });
   co_await sessions_group_.stop(grace);
   co_await house_group_.stop(0ms);
   pool_.clear();
 }
 
-void Worker::stop(std::chrono::milliseconds grace) {
+void Worker::finish(std::chrono::milliseconds grace) {
   if (!thread_.joinable()) return;
   std::promise<void> stopped;
   auto done = [&stopped](const std::exception_ptr&) { stopped.set_value(); };
   asio::co_spawn(io_, stop_tasks(grace), done);
   stopped.get_future().wait();
+}
+
+void Worker::end() {
+  if (!thread_.joinable()) return;
   io_.stop();
   thread_.join();
 }

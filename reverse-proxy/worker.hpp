@@ -46,8 +46,11 @@ class Worker {
   /// Any thread: takes what waits to be accepted, closes the listener and idle connections, and
   /// lets each request in hand end its connection.
   void drain();
-  /// Waits up to @p grace for the sessions, cuts them, ends the thread. Blocks.
-  void stop(std::chrono::milliseconds grace);
+  /// Waits up to @p grace for the sessions, then cuts them. Blocks. The thread goes on, so that
+  /// routes can be taken over meanwhile and after.
+  void finish(std::chrono::milliseconds grace);
+  /// Ends the thread. Not while another thread is in use().
+  void end();
   /// Any thread: closes all connections, so that a stop() that waits for them ends.
   void cut();
   /// Any thread; may be old by a moment.
@@ -64,13 +67,19 @@ class Worker {
   BufferPool& buffers() { return buffers_; }
   ConnectionList& swept() { return swept_; }
   std::uint64_t chance() { return random_(); }
+  /// Reads on until the client closes, at most until @p by, after an answer that ends the
+  /// connection: closing with unread bytes would reset it, and the answer with it.
+  awaitable<void> linger(Connection& client, Buffer& unwanted, SteadyTime by);
   bool draining() const { return draining_; }
+  /// The time to drain is over: what ends now without an answer is this proxy's doing.
+  bool cutting() const { return cutting_; }
   asio::io_context& io() { return io_; }
 
  private:
   friend class Session;
   awaitable<void> accept_loop();
   void accepted(asio::ip::tcp::socket socket);
+  awaitable<void> refuse(asio::ip::tcp::socket socket);
   awaitable<void> serve(asio::ip::tcp::socket socket);
   awaitable<void> sweep_loop();
   awaitable<void> stop_tasks(std::chrono::milliseconds grace);
@@ -89,6 +98,8 @@ class Worker {
   std::mt19937_64 random_{std::random_device{}()};
   std::set<Session*> sessions_;
   bool draining_ = false;
+  bool cutting_ = false;
+  std::size_t refusing_ = 0;
   TaskGroup sessions_group_{io_.get_executor()};
   TaskGroup house_group_{io_.get_executor()};
   std::thread thread_;

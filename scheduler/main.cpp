@@ -14,10 +14,11 @@ int main(int argc, char** argv) {
     block_signals();
     auto migrated = db::migrate(settings->database_url, std::chrono::seconds(60));
     if (!migrated) return migrated;
-    auto vault = crypto::Vault::open_or_create(settings->key_file);
+    auto vault = crypto::Vault::open_existing(settings->key_file);
     if (!vault) return vault.error();
     scheduler::Scheduler scheduler(*settings, *vault);
-    scheduler.start();
+    auto started = scheduler.start();
+    if (!started) return started;
     log::info("scheduler is up");
     wait_for_signal();
     scheduler.stop();

@@ -9,7 +9,7 @@ export default defineConfig({
     target: "es2022",
   },
   // `npm run dev` talks to a platform started by ./dev up.
-  server: { proxy: { "/v2": api(), "/v4": api(), "/console/session": api(), "/console/settings": api() } },
+  server: { proxy: { "/v1": api(), "/v2": api(), "/v4": api(), "/console/session": api(), "/console/settings": api(), "/console/cli_logins": api() } },
 });
 
 function api(): string {

@@ -75,7 +75,9 @@ Result<Credentials> parse_authorization(std::string_view header) {
   if (http::iequals(scheme, "Basic")) {
     auto decoded = crypto::base64_decode(rest);
     const auto colon = decoded ? decoded->find(':') : std::string::npos;
-    if (colon == std::string::npos) return refused("the Basic credentials are malformed");
+    if (colon == std::string::npos || !http::is_utf8(*decoded) ||
+        decoded->find('\0') != std::string::npos)
+      return refused("the Basic credentials are malformed");
     return Credentials(BasicCredentials{decoded->substr(0, colon), decoded->substr(colon + 1)});
   }
   return refused("the Authorization header must be OAuth, Bearer or Basic");

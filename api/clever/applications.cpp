@@ -77,6 +77,55 @@ Result<void> take_scale(const json& body, App& app) {
     return Error(ErrorKind::invalid, "maxInstances (" + std::to_string(app.max_instances) +
                                          ") is below minInstances (" +
                                          std::to_string(app.min_instances) + ")");
+  if (is_smaller_flavor(app.max_flavor, app.min_flavor))
+    return Error(ErrorKind::invalid, "maxFlavor (" + app.max_flavor +
+                                         ") is smaller than minFlavor (" + app.min_flavor + ")");
+  return ok();
+}
+
+Result<void> check_lifetime(const std::string& lifetime) {
+  if (lifetime == "REGULAR") return ok();
+  return Error(ErrorKind::invalid, "applications of lifetime " + lifetime.substr(0, 80) +
+                                       " are not offered yet; use REGULAR");
+}
+
+/// Which branch deploys; empty: the default again.
+Result<void> take_branch(const json& body, std::optional<std::string>& into) {
+  auto branch = field<std::string>(body, "branch", into.value_or(""));
+  if (!branch) return branch.error();
+  if (branch->empty()) {
+    into.reset();
+    return ok();
+  }
+  into = *branch;
+  return check_branch(*branch);
+}
+
+Result<void> take_force_https(const json& body, bool& into) {
+  auto https = field<std::string>(body, "forceHttps", into ? "ENABLED" : "DISABLED");
+  if (!https) return https.error();
+  if (*https != "ENABLED" && *https != "DISABLED")
+    return Error(ErrorKind::invalid,
+                 "the field \"forceHttps\" must be ENABLED or DISABLED, not \"" +
+                     https->substr(0, 80) + "\"");
+  into = *https == "ENABLED";
+  return ok();
+}
+
+/// Has what serves, or is about to, take the size that the owner wants now. Of an app that is down
+/// the next deployment does.
+Result<void> resize(const Call& call, pqxx::work& work, const App& before, const App& after) {
+  if (after.min_instances == before.min_instances && after.min_flavor == before.min_flavor)
+    return ok();
+  auto commit = commit_to_scale(work, after.id);
+  if (!commit) return ok();
+  const bool up = after.min_instances > before.min_instances ||
+                  (after.min_instances == before.min_instances &&
+                   is_smaller_flavor(before.min_flavor, after.min_flavor));
+  auto deployment = request_deployment(
+      work, call.services.vault, after,
+      {up ? "UPSCALE" : "DOWNSCALE", "Scaling", call.identity.name, commit, true});
+  if (!deployment) return deployment.error();
   return ok();
 }
 
@@ -112,9 +161,8 @@ Result<Answer> create(const Call& call, pqxx::work& work) {
   if (app.description.empty()) app.description = app.name;
   auto named = check_app_name(app.name);
   if (!named) return named.error();
-  if (app.lifetime != "REGULAR")
-    return Error(ErrorKind::invalid,
-                 "applications of lifetime " + app.lifetime + " are not offered yet; use REGULAR");
+  auto lifetime = check_lifetime(app.lifetime);
+  if (!lifetime) return lifetime.error();
   bool known = false;
   for (const auto& [slug_name, label] : variants()) known = known || slug_name == app.variant;
   if (!known)
@@ -124,12 +172,10 @@ Result<Answer> create(const Call& call, pqxx::work& work) {
   if (!scaled) return scaled.error();
   auto env = field<Env>(*body, "env", {});
   if (!env) return env.error();
-  for (const auto& [name, value] : *env) {
-    auto good = check_env_name(name);
-    if (good) good = check_env_value(name, value);
-    if (!good) return good.error();
-  }
-  auto created = create_app(work, app, call.services.settings.apps_domain);
+  auto fits = check_env(*env);
+  if (!fits) return fits.error();
+  auto created =
+      create_app(work, app, call.services.settings.apps_domain, call.services.settings.public_host);
   if (!created) return created.error();
   replace_env(work, call.services.vault, app.id, *env);
   // Last: a repository without a row is swept up later, a row without a repository would be broken.
@@ -159,27 +205,17 @@ Result<Answer> update(const Call& call, pqxx::work& work) {
     auto taken = take_flag(*body, name, *into);
     if (!taken) return taken.error();
   }
-  auto https = field<std::string>(*body, "forceHttps", app.force_https ? "ENABLED" : "DISABLED");
-  if (!https) return https.error();
-  app.force_https = *https == "ENABLED";
-  auto branch = field<std::string>(*body, "branch", app.branch.value_or(""));
-  if (!branch) return branch.error();
-  if (!branch->empty() && *branch != "master") app.branch = *branch;
-  auto scaled = take_scale(*body, app);
-  if (scaled) scaled = take_flavor(*body, "buildFlavor", app.build_flavor);
-  if (!scaled) return scaled.error();
+  std::string lifetime = app.lifetime;
+  auto taken = take_text(*body, "instanceLifetime", lifetime);
+  if (taken) taken = check_lifetime(lifetime);
+  if (taken) taken = take_force_https(*body, app.force_https);
+  if (taken) taken = take_branch(*body, app.branch);
+  if (taken) taken = take_scale(*body, app);
+  if (taken) taken = take_flavor(*body, "buildFlavor", app.build_flavor);
+  if (!taken) return taken.error();
   update_app(work, app);
-  const bool resized =
-      app.min_instances != found->min_instances || app.min_flavor != found->min_flavor;
-  if (resized && app.serving_deployment) {
-    const bool up =
-        app.min_instances > found->min_instances ||
-        (app.min_instances == found->min_instances && app.min_flavor != found->min_flavor);
-    auto deployment = request_deployment(
-        work, call.services.vault, app,
-        {up ? "UPSCALE" : "DOWNSCALE", "Scaling", call.identity.name, app.commit, true});
-    if (!deployment) return deployment.error();
-  }
+  auto resized = resize(call, work, *found, app);
+  if (!resized) return resized.error();
   return Answer{200, app_json(app, call.services.settings), {}};
 }
 

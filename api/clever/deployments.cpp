@@ -2,6 +2,7 @@
 
 #include "api/clever/objects.hpp"
 #include "api/clever/resources.hpp"
+#include "api/git/repositories.hpp"
 #include "api/stores/apps_store.hpp"
 
 namespace karreg::api::clever {
@@ -19,6 +20,31 @@ Result<Answer> instances(const Call& call, pqxx::work& work) {
   return Answer{200, all, {}};
 }
 
+/// The commit that a restart without one deploys: of what is coming, else of what serves, else of
+/// what was tried last.
+std::optional<std::string> commit_to_restart(pqxx::work& work, const App& app) {
+  const auto deployments = list_deployments(work, app.id, 0);
+  for (const auto& deployment : deployments)
+    if (deployment.state == "WIP" && deployment.action == "DEPLOY" && deployment.commit)
+      return deployment.commit;
+  if (app.commit) return app.commit;
+  for (const auto& deployment : deployments)
+    if (deployment.commit) return deployment.commit;
+  return std::nullopt;
+}
+
+/// @p commit was asked for by name: it has to be one that was pushed.
+Result<void> check_commit(const Call& call, const App& app, const std::string& commit) {
+  const bool hexadecimal = commit.find_first_not_of("0123456789abcdef") == std::string::npos;
+  if (commit.size() != 40 || !hexadecimal)
+    return Error(ErrorKind::invalid,
+                 "\"" + commit + "\" is no full commit id (40 hexadecimal digits)");
+  if (!git::has_commit(call.services.settings, app.id, commit))
+    return Error(ErrorKind::not_found, "the repository of " + app.name + " has no commit " +
+                                           commit + ": push it, then restart with it");
+  return ok();
+}
+
 Result<Answer> restart(const Call& call, pqxx::work& work) {
   auto app = get_app(work, call.identity, call.at("appId"));
   if (!app) return app.error();
@@ -27,16 +53,14 @@ Result<Answer> restart(const Call& call, pqxx::work& work) {
   request.author = call.identity.name;
   request.use_cache = call.parameter("useCache").value_or("yes") != "no";
   request.commit = call.parameter("commit");
-  if (!request.commit) request.commit = app->commit;
-  if (!request.commit) {
-    for (const auto& deployment : list_deployments(work, app->id, 0))
-      if (deployment.commit && !request.commit) request.commit = deployment.commit;
+  if (request.commit) {
+    auto known = check_commit(call, *app, *request.commit);
+    if (!known) return known.error();
+  } else {
+    request.commit = commit_to_restart(work, *app);
   }
   if (!request.commit)
     return Error(ErrorKind::conflict, "nothing was deployed yet: push a commit first");
-  if (request.commit->size() != 40)
-    return Error(ErrorKind::invalid,
-                 "\"" + *request.commit + "\" is no full commit id (40 hexadecimal digits)");
   auto deployment = request_deployment(work, call.services.vault, *app, request);
   if (!deployment) return deployment.error();
   return Answer{200,

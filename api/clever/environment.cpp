@@ -32,10 +32,9 @@ Result<Answer> replace(const Call& call, pqxx::work& work) {
       return Error(ErrorKind::invalid,
                    "the value of " + name + " must be a string, not " + value.type_name());
     env[name] = value.get<std::string>();
-    auto good = check_env_name(name);
-    if (good) good = check_env_value(name, env[name]);
-    if (!good) return good.error();
   }
+  auto good = check_env(env);
+  if (!good) return good.error();
   replace_env(work, call.services.vault, app->id, env);
   return Answer{200, list_json(env), {}};
 }
@@ -48,8 +47,10 @@ Result<Answer> set(const Call& call, pqxx::work& work) {
   auto value = field<std::string>(*body, "value", "");
   if (!value) return value.error();
   const std::string& name = call.at("name");
-  auto good = check_env_name(name);
-  if (good) good = check_env_value(name, *value);
+  auto env = get_env(work, call.services.vault, app->id);
+  if (!env) return env.error();
+  (*env)[name] = *value;
+  auto good = check_env(*env);
   if (!good) return good.error();
   set_env(work, call.services.vault, app->id, name, *value);
   return Answer{200, json::object({{"name", name}, {"value", *value}}), {}};

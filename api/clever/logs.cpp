@@ -1,4 +1,4 @@
-// The log stream of an application as server-sent events (docs/clever-api.md, "SSE").
+// The log stream of an application as server-sent events, as clever-tools reads it.
 #include <algorithm>
 #include <charconv>
 
@@ -7,6 +7,7 @@
 #include "api/logs/follower.hpp"
 #include "api/stores/apps_store.hpp"
 #include "common/async/offload.hpp"
+#include "common/async/pending.hpp"
 
 namespace karreg::api::clever {
 
@@ -18,8 +19,16 @@ namespace {
 /// Clients reconnect after four seconds of silence.
 constexpr auto heartbeat_interval = 1500ms;
 constexpr auto poll_time = 300ms;
-/// A finite stream ends after so many polls without a line: the first message takes its time.
-constexpr int quiet_polls = 4;
+/// How long after the end of a finite stream its last lines may still come in.
+constexpr std::int64_t late_ms = 1000;
+/// A reader that gets nothing for so long from a broker that answers has read all there is.
+constexpr auto quiet_time = 10s;
+/// So often the broker is asked where a stream ends before the client has to ask again.
+constexpr int end_tries = 3;
+/// So often it is looked whether the app is still there and its reader still a member; sooner when
+/// its stream is not.
+constexpr auto look_interval = 60s;
+constexpr auto look_interval_without_stream = 3s;
 /// Lines of different machines come a little out of order: how far behind the end of a finite
 /// stream is read.
 constexpr std::int64_t disorder_ms = 5000;
@@ -102,26 +111,120 @@ std::int64_t now_ms() {
       .count();
 }
 
-awaitable<void> follow(LogFollower& follower, const Filter& filter, http::ResponseWriter& writer) {
+/// Whether a finite stream has given all that it will. Nothing said within some time proves
+/// nothing: the broker is asked for the stream's last message, and that one must have been read.
+class FiniteEnd {
+ public:
+  enum class Verdict { more, reached, unknown };
+
+  FiniteEnd(const Services& services, std::string app_id, std::int64_t from_ms)
+      : services_(services), app_id_(std::move(app_id)), from_ms_(from_ms) {}
+
+  /// Of @p follower, which just gave @p lines, after the asked-for time is over.
+  Verdict look(const asio::any_io_executor& executor, const LogFollower& follower, bool lines) {
+    const auto now = std::chrono::steady_clock::now();
+    if (lines || !end_) quiet_since_ = now;
+    if (!end_) return ask(executor);
+    // A stream whose last message is older than what was asked for gives no message at all.
+    const bool older = end_->newest_ms > 0 && end_->newest_ms + disorder_ms < from_ms_;
+    if (older || follower.has_read(end_->offset)) return Verdict::reached;
+    return !follower.away() && now > quiet_since_ + quiet_time ? Verdict::reached : Verdict::more;
+  }
+
+ private:
+  Verdict ask(const asio::any_io_executor& executor) {
+    if (!asking_) {
+      if (tries_++ == end_tries) return Verdict::unknown;
+      auto question = [address = services_.settings.broker, app = app_id_] {
+        return end_of_log(address, app);
+      };
+      asking_ = Pending<Result<LogEnd>>(executor, services_.log_pool, std::move(question));
+    }
+    if (!asking_.ready()) return Verdict::more;
+    auto answer = asking_.take();
+    if (answer)
+      end_ = *answer;
+    else if (answer.error().kind() == ErrorKind::not_found)
+      return Verdict::reached;  // the app never printed anything
+    return Verdict::more;
+  }
+
+  const Services& services_;
+  std::string app_id_;
+  std::int64_t from_ms_;
+  Pending<Result<LogEnd>> asking_;
+  int tries_ = 0;
+  std::optional<LogEnd> end_;
+  SteadyTime quiet_since_{};
+};
+
+/// Looks now and then whether the user may still read the app's log.
+class StillThere {
+ public:
+  StillThere(const Services& services, Identity identity, std::string app_id)
+      : services_(services), identity_(std::move(identity)), app_id_(std::move(app_id)) {}
+
+  bool look(const asio::any_io_executor& executor, bool stream_missing) {
+    const auto now = std::chrono::steady_clock::now();
+    const std::chrono::seconds interval =
+        stream_missing ? look_interval_without_stream : look_interval;
+    if (!asking_ && now >= asked_at_ + interval) {
+      asked_at_ = now;
+      auto question = [&database = services_.database, identity = identity_, app = app_id_] {
+        return database.transact(
+            [&](pqxx::work& work) -> Result<App> { return get_app(work, identity, app); });
+      };
+      asking_ = Pending<Result<App>>(executor, services_.pool, std::move(question));
+    }
+    if (!asking_.ready()) return true;
+    auto app = asking_.take();
+    return app || app.error().kind() != ErrorKind::not_found;
+  }
+
+ private:
+  const Services& services_;
+  Identity identity_;
+  std::string app_id_;
+  Pending<Result<App>> asking_;
+  SteadyTime asked_at_ = std::chrono::steady_clock::now();
+};
+
+/// What of @p lines passes, as events; and why the stream ends there, if it does.
+struct Passed {
+  std::string events;
+  std::string end;
+};
+Passed pass(const Filter& filter, const std::vector<FollowedLine>& lines, std::size_t& sent) {
+  Passed passed;
+  for (const auto& line : lines) {
+    if (filter.until_ms && line.time_ns / 1'000'000 > *filter.until_ms + disorder_ms)
+      passed.end = "UNTIL_REACHED";
+    if (!passed.end.empty()) break;
+    if (!filter.passes(line)) continue;
+    passed.events += event_of(line);
+    if (filter.limit > 0 && ++sent >= filter.limit) passed.end = "LIMIT_REACHED";
+  }
+  return passed;
+}
+
+awaitable<void> follow(LogFollower& follower, FiniteEnd& finite, StillThere& there,
+                       const Filter& filter, http::ResponseWriter& writer) {
+  const auto executor = co_await asio::this_coro::executor;
   std::size_t sent = 0;
   auto last_write = std::chrono::steady_clock::now() - heartbeat_interval;
-  int quiet = 0;
   std::string end;
   while (end.empty()) {
-    auto lines = co_await follower.next(poll_time);
-    quiet = lines.empty() && !follower.away() ? quiet + 1 : 0;
-    std::string out;
-    for (const auto& line : lines) {
-      if (filter.until_ms && line.time_ns / 1'000'000 > *filter.until_ms + disorder_ms)
-        end = "UNTIL_REACHED";
-      if (!end.empty()) break;
-      if (!filter.passes(line)) continue;
-      out += event_of(line);
-      if (filter.limit > 0 && ++sent >= filter.limit) end = "LIMIT_REACHED";
+    const auto lines = co_await follower.next(poll_time);
+    Passed passed = pass(filter, lines, sent);
+    end = passed.end;
+    std::string& out = passed.events;
+    if (end.empty() && filter.until_ms && now_ms() > *filter.until_ms + late_ms) {
+      const auto verdict = finite.look(executor, follower, !lines.empty());
+      // Cut without an end: the client asks again, and does not take a part for the whole.
+      if (verdict == FiniteEnd::Verdict::unknown) co_return;
+      if (verdict == FiniteEnd::Verdict::reached) end = "UNTIL_REACHED";
     }
-    // Nothing more in the stream although the asked-for time is over.
-    if (quiet >= quiet_polls && filter.until_ms && now_ms() > *filter.until_ms + 1000)
-      end = "UNTIL_REACHED";
+    if (end.empty() && !there.look(executor, follower.missing())) end = "APPLICATION_GONE";
     const auto now = std::chrono::steady_clock::now();
     if (out.empty() && now - last_write >= heartbeat_interval)
       out = "event: HEARTBEAT\ndata: {}\n\n";
@@ -157,16 +260,24 @@ awaitable<void> stream(const Services& services, http::Request& request,
         503, "too many logs are being read at this moment; try again in a little while"));
     co_return;
   }
+  if (!services.log_slots.available_to(identity->user_id)) {
+    co_await writer.send(http::error_response(
+        429, "you read " + std::to_string(services.settings.log_readers_per_user) +
+                 " logs at this moment, and more are not allowed; close one of them"));
+    co_return;
+  }
   const std::int64_t from_ms = filter->since_ms.value_or(began->value_or(now_ms() - recent_ms));
   const auto resume =
       LogPlace::parse(std::string(request.headers.get("Last-Event-ID").value_or("")));
   LogFollower follower(services, app_id, {broker::StreamStart::At::time, 0, from_ms / 1000 - 1},
-                       resume);
+                       resume, identity->user_id);
   http::Headers headers{{"Content-Type", "text/event-stream"},
                         {"Cache-Control", "no-store"},
                         {"X-Accel-Buffering", "no"}};
   co_await writer.start(200, std::move(headers));
-  co_await follow(follower, *filter, writer);
+  FiniteEnd finite(services, app_id, from_ms);
+  StillThere there(services, *identity, app_id);
+  co_await follow(follower, finite, there, *filter, writer);
 }
 
 }  // namespace

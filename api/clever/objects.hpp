@@ -1,6 +1,6 @@
 #pragma once
-/// The objects of the Clever-shaped API as JSON (docs/clever-api.md): pure functions from the core
-/// model.
+/// The objects of the Clever-shaped API as JSON, as clever-tools reads them (tests/conformance):
+/// pure functions from the core model.
 
 #include <nlohmann/json.hpp>
 

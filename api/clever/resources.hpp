@@ -3,6 +3,10 @@
 
 #include "api/endpoint.hpp"
 
+namespace karreg::api {
+class EventHub;
+}
+
 namespace karreg::api::clever {
 
 void add_account(Routes& routes);       ///< account.cpp: self, tokens, summary, products, zones
@@ -11,6 +15,7 @@ void add_environment(Routes& routes);   ///< environment.cpp
 void add_vhosts(Routes& routes);        ///< vhosts.cpp
 void add_deployments(
     Routes& routes);  ///< deployments.cpp: deployments, instances, restart, stop, cancel
-void add_logs(Routes& routes, const Services& services);  ///< logs.cpp
+void add_logs(Routes& routes, const Services& services);                   ///< logs.cpp
+void add_events(Routes& routes, const Services& services, EventHub& hub);  ///< events.cpp
 
 }  // namespace karreg::api::clever

@@ -52,7 +52,7 @@ Result<Answer> add(const Call& call, pqxx::work& work) {
   if (!app) return app.error();
   auto vhost = parse_fqdn(call.at("fqdn"));
   if (!vhost) return vhost.error();
-  auto added = add_vhost(work, app->id, *vhost);
+  auto added = add_vhost(work, *app, *vhost, call.services.settings.public_host);
   if (!added) return added.error();
   return done("The domain " + vhost->fqdn() + " leads to the application");
 }

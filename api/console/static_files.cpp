@@ -66,7 +66,7 @@ http::Response page(const Files& files, const http::Request& request) {
     return {302, std::move(headers), {}};
   }
   auto file = files.find(path);
-  if (file == files.end() && path.starts_with("/console/")) {
+  if (file == files.end() && (path.starts_with("/console/") || path == "/cli-oauth")) {
     file = files.find("/index.html");
     if (file == files.end())
       return http::error_response(

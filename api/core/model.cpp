@@ -45,6 +45,23 @@ Result<void> check_env_value(const std::string& name, const std::string& value) 
   return ok();
 }
 
+Result<void> check_env(const Env& env) {
+  std::size_t bytes = 0;
+  for (const auto& [name, value] : env) {
+    auto good = check_env_name(name);
+    if (good) good = check_env_value(name, value);
+    if (!good) return good;
+    bytes += name.size() + value.size();
+  }
+  // All of it travels to a VM in one message (common/wire/guest.hpp).
+  if (bytes > max_env_bytes)
+    return Error(ErrorKind::too_large,
+                 "the environment is too large: " + std::to_string((bytes + 1023) / 1024) +
+                     " KiB, at most " + std::to_string(max_env_bytes / 1024) +
+                     " KiB: put large values into files of the repository");
+  return ok();
+}
+
 Result<void> check_flavor(const std::string& name) {
   if (find_flavor(name)) return ok();
   std::string names;

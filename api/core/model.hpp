@@ -12,6 +12,9 @@
 namespace karreg::api {
 
 using Env = std::map<std::string, std::string>;
+/// Names and values of an app's environment together; a fraction of what a message to a VM may
+/// have.
+inline constexpr std::size_t max_env_bytes = std::size_t{128} * 1024;
 
 /// Who asks.
 struct Identity {
@@ -112,6 +115,8 @@ struct Instance {
 Result<void> check_app_name(const std::string& name);
 Result<void> check_env_name(const std::string& name);
 Result<void> check_env_value(const std::string& name, const std::string& value);
+/// All names and values of an app; `too_large` when they have more than max_env_bytes together.
+Result<void> check_env(const Env& env);
 Result<void> check_flavor(const std::string& name);
 /// Whether @p a is a smaller size than @p b; both are known.
 bool is_smaller_flavor(const std::string& a, const std::string& b);

@@ -1,9 +1,12 @@
 #include "api/git/hook.hpp"
 
+#include <poll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -18,6 +21,9 @@ namespace karreg::api::git {
 using nlohmann::json;
 
 namespace {
+
+/// For the API to take a push up.
+constexpr std::chrono::milliseconds api_patience{10'000};
 
 void write_all(int fd, std::string_view text) {
   while (!text.empty()) {
@@ -42,6 +48,16 @@ std::vector<std::string> read_section(PktReader& reader) {
   }
 }
 
+/// Waits for the API to take the push up: it does so at once unless it cannot.
+void await_api(int fd) {
+  pollfd waiting{fd, POLLIN, 0};
+  const int ready = ::poll(&waiting, 1, static_cast<int>(api_patience.count()));
+  if (ready <= 0)
+    throw std::runtime_error("the platform does not take pushes up at the moment (no answer in " +
+                             std::to_string(api_patience.count() / 1000) +
+                             " s); nothing was deployed, try again in a moment");
+}
+
 int connect_to_api() {
   const char* path = std::getenv(env_socket);
   if (path == nullptr)
@@ -52,6 +68,9 @@ int connect_to_api() {
   if (std::strlen(path) >= sizeof address.sun_path)
     throw std::runtime_error("the path of the platform's hook socket is too long");
   std::strncpy(address.sun_path, path, sizeof address.sun_path - 1);
+  // A full queue would block for ever.
+  const timeval patience{api_patience.count() / 1000, 0};
+  if (fd >= 0) ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
   if (fd < 0 || ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
     throw std::runtime_error("the platform does not answer; try again in a moment");
   return fd;
@@ -62,14 +81,24 @@ std::string value(const char* name) {
   return text == nullptr ? std::string() : std::string(text);
 }
 
-void answer(const std::string& ref, bool accepted, const std::string& reason) {
-  if (accepted) {
-    write_all(STDOUT_FILENO, pkt_line("ok " + ref));
+/// One verdict as git wants it. Source: gitprotocol-pack(5), "Report Status"; githooks(5).
+void answer(const json& result) {
+  const std::string ref = result.value("ref", "");
+  if (!result.value("ok", false)) {
+    write_all(STDOUT_FILENO, pkt_line("ng " + ref + " " + result.value("reason", "")));
+    return;
+  }
+  const bool git_moves = result.value("git_moves", false);
+  if (const std::string secret = value(env_shallow); !secret.empty() && !git_moves) {
+    write_all(STDOUT_FILENO, pkt_line("ng " + ref + " " + secret));
+    return;
+  }
+  write_all(STDOUT_FILENO, pkt_line("ok " + ref));
+  if (git_moves)
     // receive-pack itself moves the ref, with all of its checks.
     write_all(STDOUT_FILENO, pkt_line("option fall-through"));
-  } else {
-    write_all(STDOUT_FILENO, pkt_line("ng " + ref + " " + reason));
-  }
+  else if (const std::string was = result.value("was", ""); !was.empty())
+    write_all(STDOUT_FILENO, pkt_line("option old-oid " + was));
 }
 
 /// Passes what the API says on to the pusher; returns when it has said everything.
@@ -82,8 +111,7 @@ void relay(int api) {
       buffer.erase(0, newline + 1);
       const std::string type = message.value("type", "");
       if (type == "line") write_all(STDERR_FILENO, message.value("text", "") + "\n");
-      if (type == "result")
-        answer(message.value("ref", ""), message.value("ok", false), message.value("reason", ""));
+      if (type == "result") answer(message);
       if (type == "end") return;
     }
     const ssize_t n = ::read(api, piece, sizeof piece);
@@ -115,9 +143,11 @@ void converse() {
   const json request = {{"app", value(env_app)},
                         {"user", value(env_user)},
                         {"polls", value(env_polls) == "1"},
+                        {"shallow", !value(env_shallow).empty()},
                         {"options", options},
                         {"commands", commands}};
   write_all(api, request.dump() + "\n");
+  await_api(api);
   relay(api);
   write_all(STDOUT_FILENO, flush_pkt);
 }

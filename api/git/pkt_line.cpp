@@ -27,16 +27,6 @@ std::optional<PktReader::Packet> PktReader::next() {
   return packet;
 }
 
-bool holds_packet(std::string_view bytes) {
-  PktReader reader;
-  reader.feed(bytes);
-  try {
-    return reader.next().has_value();
-  } catch (const std::runtime_error&) {
-    return true;
-  }
-}
-
 std::optional<RefCommand> parse_command(std::string_view payload) {
   while (!payload.empty() && (payload.back() == '\n' || payload.back() == '\0'))
     payload.remove_suffix(1);
@@ -46,8 +36,49 @@ std::optional<RefCommand> parse_command(std::string_view payload) {
                     std::string(payload.substr(82))};
 }
 
-bool is_polling_client(std::string_view body_beginning) {
-  return body_beginning.substr(0, 1024).find("agent=git/isomorphic-git") != std::string_view::npos;
+void PushHead::feed(std::string_view bytes) {
+  if (stage_ == Stage::pack) pack_bytes_ += static_cast<std::int64_t>(bytes.size());
+  if (stage_ == Stage::pack || stage_ == Stage::malformed) return;
+  reader_.feed(bytes);
+  try {
+    while (stage_ != Stage::pack) {
+      const auto packet = reader_.next();
+      if (!packet) return;
+      take(*packet);
+    }
+  } catch (const std::runtime_error&) {
+    // git will say what is wrong with it.
+    stage_ = Stage::malformed;
+    return;
+  }
+  pack_bytes_ = static_cast<std::int64_t>(reader_.rest());
+}
+
+void PushHead::take(const PktReader::Packet& packet) {
+  if (packet.flush) {
+    const bool options_follow = stage_ == Stage::commands && offers("push-options");
+    stage_ = options_follow ? Stage::options : Stage::pack;
+    return;
+  }
+  if (stage_ == Stage::options) return;
+  if (packet.payload.starts_with("shallow ")) {
+    shallow_ = true;
+    return;
+  }
+  const auto zero = packet.payload.find('\0');
+  if (capabilities_.empty())
+    capabilities_ = zero == std::string::npos ? " " : packet.payload.substr(zero + 1) + " ";
+  const auto command = parse_command(packet.payload.substr(0, zero));
+  if (command && refs_.size() < most_refs) refs_.push_back(command->ref);
+}
+
+bool PushHead::offers(std::string_view capability) const {
+  const std::string word = std::string(capability) + " ";
+  return capabilities_.starts_with(word) || capabilities_.find(" " + word) != std::string::npos;
+}
+
+bool PushHead::polls() const {
+  return capabilities_.find("agent=git/isomorphic-git") != std::string::npos;
 }
 
 }  // namespace karreg::api::git

@@ -8,10 +8,11 @@ namespace karreg::api::git {
 
 /// Answers the hooks: turns a push into a deployment and tells the pusher how it goes.
 ///
-/// The branch moves when the push is answered with ok: at once when the pusher does not wait, else
-/// when the deployment is OK. A failed deployment leaves the branch where it was, so that the same
-/// commit can be pushed again. A pusher who leaves does not stop the deployment: the branch then
-/// moves at once.
+/// The branch is moved (branches.hpp) before the push is answered with ok: at once when the pusher
+/// does not wait, else when the deployment is OK. A failed deployment leaves the branch where it
+/// was, so that the same commit can be pushed again. A pusher who leaves does not stop the
+/// deployment: the branch then moves at once. When this program dies, another run does that
+/// (orphans.hpp).
 class PushServer {
  public:
   PushServer(asio::any_io_executor executor, const Services& services);

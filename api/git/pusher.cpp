@@ -16,12 +16,22 @@ std::string one_line(const nlohmann::json& message) {
 }
 }  // namespace
 
+awaitable<void> Pusher::hello() {
+  co_await put(one_line({{"type", "hello"}}));
+}
+
 awaitable<void> Pusher::line(std::string text) {
   co_await put(one_line({{"type", "line"}, {"text", std::move(text)}}));
 }
 
 awaitable<void> Pusher::accept(std::string ref) {
-  co_await put(one_line({{"type", "result"}, {"ref", std::move(ref)}, {"ok", true}}));
+  co_await put(
+      one_line({{"type", "result"}, {"ref", std::move(ref)}, {"ok", true}, {"git_moves", true}}));
+}
+
+awaitable<void> Pusher::moved(std::string ref, std::string was) {
+  co_await put(one_line(
+      {{"type", "result"}, {"ref", std::move(ref)}, {"ok", true}, {"was", std::move(was)}}));
 }
 
 awaitable<void> Pusher::refuse(std::string ref, std::string reason) {

@@ -3,14 +3,17 @@
 #include <array>
 #include <charconv>
 #include <csignal>
+#include <optional>
 
 #include "api/git/hook.hpp"
 #include "api/git/pkt_line.hpp"
+#include "api/git/report.hpp"
 #include "api/git/repositories.hpp"
 #include "api/stores/apps_store.hpp"
 #include "common/async/offload.hpp"
 #include "common/async/process.hpp"
 #include "common/async/task_group.hpp"
+#include "common/ids.hpp"
 #include "common/log.hpp"
 
 namespace karreg::api::git {
@@ -19,9 +22,14 @@ using namespace std::chrono_literals;
 
 namespace {
 
+constexpr const char* push_result = "application/x-git-receive-pack-result";
 constexpr std::size_t max_head = 16 * 1024;
+/// The boundary of a shallow clone comes before the client's name: some 53 bytes a commit.
+constexpr std::size_t max_first = 256 * 1024;
 /// For the rest of a body of which git wants no more.
 constexpr auto longest_rest = 60s;
+/// For git to clear away an upload that has been cut, before it is killed.
+constexpr auto longest_clean_up = 2s;
 
 /// git shows the body of a refusal to its user when it is plain text.
 http::Response refusal(int status, const std::string& text) {
@@ -43,6 +51,7 @@ Process::Options backend_options(const Services& services, const http::Request& 
   const auto question = request.target.find('?');
   Process::Options options;
   options.argv = {"git", "http-backend"};
+  // No CONTENT_LENGTH: http-backend waits for ever for the rest of a body that was cut.
   options.env = {
       {"PATH", "/usr/local/bin:/usr/bin:/bin"},
       {"HOME", "/nonexistent"},
@@ -51,6 +60,10 @@ Process::Options backend_options(const Services& services, const http::Request& 
       {"GIT_CONFIG_GLOBAL", "/dev/null"},
       {"GIT_PROJECT_ROOT", services.settings.repositories},
       {"GIT_HTTP_EXPORT_ALL", "1"},
+      // Today's limit, whatever it was when the repository was made.
+      {"GIT_CONFIG_COUNT", "1"},
+      {"GIT_CONFIG_KEY_0", "receive.maxInputSize"},
+      {"GIT_CONFIG_VALUE_0", std::to_string(services.settings.max_push_bytes)},
       {"PATH_INFO", "/" + app_id + ".git/" + rest},
       {"REQUEST_METHOD", request.method},
       {"QUERY_STRING", question == std::string::npos ? "" : request.target.substr(question + 1)},
@@ -64,23 +77,27 @@ Process::Options backend_options(const Services& services, const http::Request& 
       {env_socket, services.settings.hook_socket},
       {env_app, app_id},
       {env_user, identity.user_id}};
-  if (const std::string length = header("Content-Length"); !length.empty())
-    options.env["CONTENT_LENGTH"] = length;
   return options;
 }
 
 /// One run of the backend, shared by the side that feeds it and the side that passes its answer on.
 struct Run {
   Run(http::Request& request_in, http::ResponseWriter& writer_in, Process& process_in,
-      const asio::any_io_executor& executor)
+      std::int64_t max_pack_in, const asio::any_io_executor& executor)
       : request(request_in),
         writer(writer_in),
         process(process_in),
+        max_pack(max_pack_in),
         fed_event(executor, SteadyTime::max()) {}
   http::Request& request;
   http::ResponseWriter& writer;
   Process& process;
+  std::int64_t max_pack;
+  std::optional<PushHead> push;  ///< when it is one
+  std::string secret;            ///< of its hook: env_shallow
+  bool too_large() const { return push && push->pack_bytes() > max_pack; }
   bool fed = false;
+  bool cut = false;              ///< the client left in the middle of its request
   asio::steady_timer fed_event;  ///< cancelled once fed
 };
 
@@ -101,8 +118,10 @@ awaitable<void> feed(Run& run, std::string first) {
     there = n.has_value();
     if (!there || *n == 0) break;
     pending.assign(piece.data(), *n);
+    if (run.push) run.push->feed(pending);
   }
-  if (!there) run.process.kill(SIGTERM);
+  // git sees its input end and clears away what it has got, which it does not when it is killed.
+  run.cut = !there;
   run.process.close_stdin();
   run.fed = true;
   run.fed_event.cancel();
@@ -135,6 +154,41 @@ CgiHead parse_head(std::string_view text) {
   return head;
 }
 
+/// Passes git's report on a push on. Ours takes its place when the pack is too large (which git has
+/// noticed as well, but says no more than that), and its end when git dies over it. Error: as of
+/// ResponseWriter::write.
+awaitable<Result<void>> pass_report(Run& run, std::string bytes) {
+  std::array<char, 16 * 1024> piece{};
+  Report report(*run.push, run.secret);
+  for (;;) {
+    const std::string whole = report.pass(bytes);
+    auto written = ok();
+    if (!run.too_large()) written = co_await run.writer.write(whole);
+    if (!written) co_return written;
+    const std::size_t n = co_await run.process.read_stdout(piece);
+    if (n == 0) break;
+    bytes.assign(piece.data(), n);
+  }
+  std::string rest;
+  if (run.too_large())
+    rest = oversize_answer(*run.push, run.max_pack);
+  else if (!report.complete())
+    rest = broken_answer(*run.push);
+  auto written = co_await run.writer.write(rest);
+  co_return written;
+}
+
+awaitable<Result<void>> pass_bytes(Run& run, std::string bytes) {
+  std::array<char, 16 * 1024> piece{};
+  auto written = co_await run.writer.write(bytes);
+  while (written) {
+    const std::size_t n = co_await run.process.read_stdout(piece);
+    if (n == 0) break;
+    written = co_await run.writer.write({piece.data(), n});
+  }
+  co_return written;
+}
+
 /// Passes the child's answer on.
 awaitable<void> pass_answer(Run& run) {
   std::array<char, 16 * 1024> piece{};
@@ -147,21 +201,26 @@ awaitable<void> pass_answer(Run& run) {
     head.append(piece.data(), n);
     end = head.find("\r\n\r\n");
   }
+  if (end == std::string::npos && run.too_large()) {
+    head = std::string("Content-Type: ") + push_result + "\r\nCache-Control: no-cache\r\n\r\n";
+    end = head.size() - 4;
+  }
   if (end == std::string::npos) {
     co_await run.writer.send(refusal(500, "git did not answer; the log of the API says more"));
     co_return;
   }
   auto parsed = parse_head(std::string_view(head).substr(0, end + 2));
+  const bool reports = run.push && parsed.headers.get("Content-Type") == push_result;
   co_await run.writer.start(parsed.status, std::move(parsed.headers));
-  auto written = co_await run.writer.write(std::string_view(head).substr(end + 4));
-  while (written) {
-    const std::size_t n = co_await run.process.read_stdout(piece);
-    if (n == 0) break;
-    written = co_await run.writer.write({piece.data(), n});
-  }
+  std::string rest = head.substr(end + 4);
+  auto written = ok();
+  if (reports)
+    written = co_await pass_report(run, std::move(rest));
+  else
+    written = co_await pass_bytes(run, std::move(rest));
   if (written)
     co_await run.writer.finish();
-  else
+  else if (!run.cut)
     run.process.kill(SIGTERM);
 }
 
@@ -174,16 +233,16 @@ awaitable<void> log_errors(Process& process, std::string app_id) {
   }
 }
 
-/// The first bytes of the body: at least the first packet when it has one, which names the client.
-awaitable<Result<std::string>> first_bytes(http::Request& request) {
+/// The first bytes of the body: as far as @p head, which takes them, needs to know the client.
+awaitable<Result<std::string>> first_bytes(http::Request& request, PushHead& head) {
   std::string first;
   std::array<char, 4096> piece{};
-  while (first.size() < piece.size()) {
+  while (first.size() < max_first && !head.known()) {
     auto n = co_await request.read_some(piece);
     if (!n) co_return n.error();
     if (*n == 0) break;
     first.append(piece.data(), *n);
-    if (holds_packet(first)) break;
+    head.feed({piece.data(), *n});
   }
   co_return first;
 }
@@ -200,24 +259,39 @@ awaitable<void> converse(Run& run, TaskGroup& feeder, TaskGroup& errors, const s
   }
 }
 
+/// Ends git in the middle of its work: as at the end of its input while that comes, which lets it
+/// clear away, else by a signal.
+awaitable<void> end_git(Run& run) {
+  if (run.fed && !run.cut)
+    run.process.kill(SIGTERM);
+  else
+    run.process.close_stdin();
+  co_await run.process.wait_at_most(longest_clean_up);
+}
+
 awaitable<void> run_backend(const Services& services, http::Request& request,
                             http::ResponseWriter& writer, const std::string& app_id,
                             const std::string& rest, const Identity& identity) {
   auto options = backend_options(services, request, app_id, rest, identity);
   std::string first;
+  std::string secret;
+  std::optional<PushHead> push;
   if (rest == "git-receive-pack" && request.method == "POST") {
-    auto bytes = co_await first_bytes(request);
+    auto bytes = co_await first_bytes(request, push.emplace());
     if (!bytes) co_return;
     first = std::move(*bytes);
-    if (is_polling_client(first)) options.env[env_polls] = "1";
+    if (push->polls()) options.env[env_polls] = "1";
+    if (push->shallow()) options.env[env_shallow] = secret = ids::random_token(24);
   }
   auto executor = co_await asio::this_coro::executor;
   auto started = Process::start(executor, options);
   if (!started) {
-    co_await writer.send(refusal(500, started.error().message()));
+    co_await writer.send(refusal(500, http::public_message(started.error())));
     co_return;
   }
-  Run run(request, writer, *started, executor);
+  Run run(request, writer, *started, services.settings.max_push_bytes, executor);
+  run.push = std::move(push);
+  run.secret = std::move(secret);
   TaskGroup feeder(executor);
   TaskGroup errors(executor);
   std::exception_ptr failure;
@@ -225,10 +299,10 @@ awaitable<void> run_backend(const Services& services, http::Request& request,
     co_await converse(run, feeder, errors, app_id, std::move(first));
   } catch (...) {
     failure = std::current_exception();
-    run.process.kill(SIGKILL);
   }
   // The helpers use what lives here: they end first, whatever happens.
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  if (failure) co_await end_git(run);
   co_await feeder.stop(0ms);
   co_await errors.stop(200ms);
   co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
@@ -251,8 +325,8 @@ awaitable<void> serve(const Services& services, http::Request& request,
   auto identity = co_await authenticate(services, request);
   if (!identity) {
     const bool theirs = identity.error().kind() == ErrorKind::unauthorized;
-    co_await writer.send(
-        refusal(theirs ? 401 : http_status(identity.error().kind()), identity.error().message()));
+    co_await writer.send(refusal(theirs ? 401 : http_status(identity.error().kind()),
+                                 http::public_message(identity.error())));
     co_return;
   }
   auto look = [&] {
@@ -271,7 +345,8 @@ awaitable<void> serve(const Services& services, http::Request& request,
   };
   auto allowed = co_await offload(services.pool, look);
   if (!allowed) {
-    co_await writer.send(refusal(http_status(allowed.error().kind()), allowed.error().message()));
+    co_await writer.send(
+        refusal(http_status(allowed.error().kind()), http::public_message(allowed.error())));
     co_return;
   }
   co_await run_backend(services, request, writer, app_id, rest, *identity);

@@ -1,10 +1,16 @@
 #include "api/git/repositories.hpp"
 
+#include <fcntl.h>
 #include <git2.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <set>
+#include <vector>
 
 #include "common/git/repository.hpp"
 #include "common/handle.hpp"
@@ -14,6 +20,8 @@ namespace karreg::api::git {
 using karreg::git::last_error;
 using ConfigHandle = Handle<git_config, git_config_free>;
 using ReferenceHandle = Handle<git_reference, git_reference_free>;
+using IteratorHandle = Handle<git_reference_iterator, git_reference_iterator_free>;
+using OdbHandle = Handle<git_odb, git_odb_free>;
 
 namespace {
 
@@ -30,7 +38,6 @@ Result<void> configure(const Settings& settings, git_repository* repository) {
   };
   set("core.hooksPath", hooks_folder(settings));
   set("http.receivepack", "true");
-  set("receive.maxInputSize", std::to_string(settings.max_push_bytes));
   set("receive.fsckObjects", "true");
   set("receive.advertisePushOptions", "true");
   set("receive.denyDeletes", "true");
@@ -55,6 +62,80 @@ Result<git_oid> parse_oid(const std::string& text) {
   const int code = git_oid_fromstr(&oid, text.c_str());
   if (code != 0) return last_error("reading the commit id " + text, code);
   return oid;
+}
+
+/// What the reference @p name points to; 40 zeros: there is none.
+Result<std::string> target_of(const karreg::git::Repository& repository, const std::string& name) {
+  git_oid oid;
+  const int code = git_reference_name_to_id(&oid, repository.raw(), name.c_str());
+  if (code == GIT_ENOTFOUND) return std::string(GIT_OID_HEXSZ, '0');
+  if (code != 0) return last_error("reading " + name, code);
+  return karreg::git::to_text(oid);
+}
+
+std::set<std::string> lines_of(const std::filesystem::path& path) {
+  std::set<std::string> lines;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) lines.insert(line);
+  return lines;
+}
+
+/// The commits at the ends of all branches, which lack nothing.
+Result<std::set<std::string>> branch_tips(const karreg::git::Repository& repository) {
+  std::set<std::string> tips;
+  IteratorHandle references;
+  int code = git_reference_iterator_glob_new(Out(references), repository.raw(), "refs/heads/*");
+  const char* name = nullptr;
+  while (code == 0 && (code = git_reference_next_name(&name, references.get())) == 0) {
+    auto tip = target_of(repository, name);
+    if (!tip) return tip.error();
+    tips.insert(*tip);
+  }
+  if (code != GIT_ITEROVER) return last_error("listing the branches", code);
+  return tips;
+}
+
+/// Adds to @p boundary the commits of the history of @p commit whose parents are missing.
+Result<void> find_boundary(const karreg::git::Repository& repository, const std::string& commit,
+                           std::set<std::string>& boundary) {
+  OdbHandle objects;
+  int code = git_repository_odb(Out(objects), repository.raw());
+  if (code != 0) return last_error("opening the objects", code);
+  auto seen = branch_tips(repository);
+  if (!seen) return seen.error();
+  std::vector<std::string> ahead = {commit};
+  while (!ahead.empty()) {
+    const std::string id = std::move(ahead.back());
+    ahead.pop_back();
+    if (boundary.contains(id) || !seen->insert(id).second) continue;
+    auto oid = parse_oid(id);
+    if (!oid) return oid.error();
+    karreg::git::CommitHandle found;
+    code = git_commit_lookup(Out(found), repository.raw(), &*oid);
+    if (code != 0) return last_error("looking up the commit " + id, code);
+    for (unsigned n = 0; n < git_commit_parentcount(found.get()); ++n) {
+      const git_oid* parent = git_commit_parent_id(found.get(), n);
+      if (git_odb_exists(objects.get(), parent) == 1)
+        ahead.push_back(karreg::git::to_text(*parent));
+      else
+        boundary.insert(id);
+    }
+  }
+  return ok();
+}
+
+/// Replaces @p path as git does: under `<path>.lock`, which keeps git and us apart.
+Result<void> write_locked(const std::filesystem::path& path, const std::set<std::string>& lines) {
+  const std::string lock = path.string() + ".lock";
+  const int fd = ::open(lock.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  if (fd < 0)
+    return Error(ErrorKind::conflict, "cannot lock " + path.string() + ": " + std::strerror(errno));
+  std::string text;
+  for (const auto& line : lines) text += line + "\n";
+  const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  if (::close(fd) == 0 && written && ::rename(lock.c_str(), path.c_str()) == 0) return ok();
+  ::unlink(lock.c_str());
+  return Error(ErrorKind::internal, "cannot write " + path.string());
 }
 
 }  // namespace
@@ -110,27 +191,32 @@ Result<void> install_hooks(const Settings& settings, const std::string& program)
   return ok();
 }
 
-Result<void> move_branch(const Settings& settings, const std::string& app_id,
-                         const std::string& branch, const std::string& old,
-                         const std::string& commit) {
+Result<std::string> move_branch(const Settings& settings, const std::string& app_id,
+                                const std::string& branch, const std::string& commit) {
   auto repository = open(settings, app_id);
   if (!repository) return repository.error();
   auto to = parse_oid(commit);
   if (!to) return to.error();
-  auto from = parse_oid(old);
-  if (!from) return from.error();
   const std::string name = "refs/heads/" + branch;
+  auto was = target_of(*repository, name);
+  if (!was || *was == commit) return was;
   ReferenceHandle reference;
-  const bool fresh = git_oid_is_zero(&*from) == 1;
   const int code =
-      fresh ? git_reference_create(Out(reference), repository->raw(), name.c_str(), &*to, 0, "push")
-            : git_reference_create_matching(Out(reference), repository->raw(), name.c_str(), &*to,
-                                            1, &*from, "push");
-  if (code == GIT_EMODIFIED || code == GIT_EEXISTS)
-    return Error(ErrorKind::conflict,
-                 "the branch " + branch + " was moved by another push meanwhile");
+      git_reference_create(Out(reference), repository->raw(), name.c_str(), &*to, 1, "deployment");
   if (code != 0) return last_error("moving the branch " + branch, code);
-  return ok();
+  return was;
+}
+
+Result<void> mark_boundary(const Settings& settings, const std::string& app_id,
+                           const std::string& commit) {
+  auto repository = open(settings, app_id);
+  if (!repository) return repository.error();
+  const std::filesystem::path file = repository_path(settings, app_id) + "/shallow";
+  std::set<std::string> boundary = lines_of(file);
+  const std::size_t before = boundary.size();
+  auto found = find_boundary(*repository, commit, boundary);
+  if (!found || boundary.size() == before) return found;
+  return write_locked(file, boundary);
 }
 
 Result<void> keep_commit(const Settings& settings, const std::string& app_id, int number,

@@ -14,8 +14,8 @@ bool has_repository(const Settings& settings, const std::string& app_id);
 /// Whether the repository holds the commit with this full id.
 bool has_commit(const Settings& settings, const std::string& app_id, const std::string& commit);
 
-/// Makes the bare repository of an app, configured for receiving: our hooks, checked objects, a
-/// bound on the size of a push, no deletions. One that exists is configured again.
+/// Makes the bare repository of an app, configured for receiving: our hooks, checked objects, no
+/// deletions. One that exists is configured again.
 Result<void> create_repository(const Settings& settings, const std::string& app_id);
 /// Removes it; an absent one is fine.
 Result<void> remove_repository(const Settings& settings, const std::string& app_id);
@@ -23,11 +23,14 @@ Result<void> remove_repository(const Settings& settings, const std::string& app_
 /// at start.
 Result<void> install_hooks(const Settings& settings, const std::string& program);
 
-/// Moves @p branch (such as "master") to @p commit when it still points to @p old (40 zeros:
-/// absent). Error `conflict` when it moved meanwhile.
-Result<void> move_branch(const Settings& settings, const std::string& app_id,
-                         const std::string& branch, const std::string& old,
-                         const std::string& commit);
+/// Moves @p branch (such as "master") to @p commit, wherever it points. Returns where it pointed
+/// (40 zeros: it was absent).
+Result<std::string> move_branch(const Settings& settings, const std::string& app_id,
+                                const std::string& branch, const std::string& commit);
+/// Has git take the history of @p commit as ending where its parents are missing, as git itself
+/// does for a push from a shallow clone. Source: gitrepository-layout(5), "shallow".
+Result<void> mark_boundary(const Settings& settings, const std::string& app_id,
+                           const std::string& commit);
 /// Keeps a deployed commit from being collected: refs/karreg/deployments/<number>.
 Result<void> keep_commit(const Settings& settings, const std::string& app_id, int number,
                          const std::string& commit);

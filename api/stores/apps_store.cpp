@@ -1,5 +1,7 @@
 #include "api/stores/apps_store.hpp"
 
+#include <algorithm>
+
 #include "common/broker/topology.hpp"
 #include "common/db/outbox.hpp"
 #include "common/wire/json.hpp"
@@ -55,6 +57,15 @@ void add_vhosts(pqxx::work& work, App& app) {
     app.vhosts.push_back({row[0].as<std::string>(), row[1].as<std::string>(), row[2].as<bool>()});
 }
 
+/// First key of the advisory locks of hosts; leadership and migrations lock with one key.
+constexpr int host_locks = 1;
+
+/// Until the transaction's end nobody else gives out a name below @p host: what is read of its rows
+/// stays true.
+void lock_host(pqxx::work& work, const std::string& host) {
+  work.exec_params("SELECT pg_advisory_xact_lock($1, hashtext($2))", host_locks, host);
+}
+
 void wake_scheduler(pqxx::work& work, const std::string& reason, const std::string& app_id) {
   db::outbox_add(work, broker::key::scheduler_wake, wire::to_text(wire::Wake{reason, app_id}));
 }
@@ -108,7 +119,8 @@ std::vector<App> list_apps(pqxx::work& work, const std::string& org_id) {
   return apps;
 }
 
-Result<App> create_app(pqxx::work& work, App app, const std::string& domain) {
+Result<App> create_app(pqxx::work& work, App app, const std::string& domain,
+                       const std::string& reserved_host) {
   work.exec_params0(
       "INSERT INTO apps (id, org_id, name, description, zone, variant, min_instances, "
       "max_instances, min_flavor, "
@@ -119,9 +131,11 @@ Result<App> create_app(pqxx::work& work, App app, const std::string& domain) {
   const std::string base = slug(app.name);
   for (int n = 1; n < 10'000; ++n) {
     const std::string host = base + (n == 1 ? "" : "-" + std::to_string(n)) + "." + domain;
+    if (host == reserved_host) continue;
+    lock_host(work, host);
     const auto added = work.exec_params(
-        "INSERT INTO vhosts (host, path, app_id) VALUES ($1, '/', $2) ON CONFLICT DO NOTHING "
-        "RETURNING 1",
+        "INSERT INTO vhosts (host, path, app_id) SELECT $1, '/', $2 WHERE NOT EXISTS (SELECT 1 "
+        "FROM vhosts WHERE host = $1) RETURNING 1",
         host, app.id);
     if (added.empty()) continue;
     app.vhosts.push_back({host, "/", false});
@@ -190,17 +204,30 @@ void replace_env(pqxx::work& work, const crypto::Vault& vault, const std::string
   for (const auto& [name, value] : env) set_env(work, vault, app_id, name, value);
 }
 
-Result<void> add_vhost(pqxx::work& work, const std::string& app_id, const Vhost& vhost) {
+Result<void> add_vhost(pqxx::work& work, const App& app, const Vhost& vhost,
+                       const std::string& reserved_host) {
+  if (vhost.host == reserved_host)
+    return Error(ErrorKind::conflict, "the domain " + vhost.host +
+                                          " is the platform's own: applications cannot have it");
+  lock_host(work, vhost.host);
+  // A path of somebody's host would get the cookies and the passwords of its visitors.
+  const auto strangers = work.exec_params(
+      "SELECT 1 FROM vhosts v JOIN apps a ON a.id = v.app_id WHERE v.host = $1 AND a.org_id <> $2 "
+      "LIMIT 1",
+      vhost.host, app.org_id);
+  if (!strangers.empty())
+    return Error(ErrorKind::conflict,
+                 "the domain " + vhost.host + " is taken by another organisation");
   work.exec_params0(
       "INSERT INTO vhosts (host, path, app_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-      vhost.host, vhost.path, app_id);
+      vhost.host, vhost.path, app.id);
   const auto owner = work.exec_params1("SELECT app_id FROM vhosts WHERE host = $1 AND path = $2",
                                        vhost.host, vhost.path)[0]
                          .as<std::string>();
-  if (owner != app_id)
+  if (owner != app.id)
     return Error(ErrorKind::conflict,
                  "the domain " + vhost.fqdn() + " is taken by another application");
-  wake_scheduler(work, "domain added", app_id);
+  wake_scheduler(work, "domain added", app.id);
   return ok();
 }
 
@@ -253,6 +280,26 @@ Result<Deployment> request_deployment(pqxx::work& work, const crypto::Vault& vau
   return get_deployment(work, app.id, d.uuid);
 }
 
+Result<Deployment> record_in_service(pqxx::work& work, const crypto::Vault& vault, const App& app,
+                                     const DeploymentRequest& request) {
+  auto deployment = request_deployment(work, vault, app, request);
+  if (!deployment) return deployment.error();
+  work.exec_params0(
+      "UPDATE deployments SET state = 'OK', phase = 'ended', ended_at = now(), message = 'in "
+      "service already', (build_id, artifact_digest) = (SELECT build_id, artifact_digest FROM "
+      "deployments WHERE uuid = $2) WHERE uuid = $1",
+      deployment->uuid, app.serving_deployment);
+  return get_deployment(work, app.id, deployment->uuid);
+}
+
+std::optional<std::string> commit_to_scale(pqxx::work& work, const std::string& app_id) {
+  return optional_text(work.exec_params1(
+      "SELECT CASE WHEN a.serving_deployment IS NOT NULL THEN a.commit_id ELSE (SELECT d.commit_id "
+      "FROM deployments d WHERE d.app_id = a.id AND d.state = 'WIP' AND d.action = 'DEPLOY' AND "
+      "NOT d.cancel_requested ORDER BY d.number DESC LIMIT 1) END FROM apps a WHERE a.id = $1",
+      app_id)[0]);
+}
+
 Result<bool> serves_as_wanted(pqxx::work& work, const crypto::Vault& vault, const App& app) {
   if (!app.serving_deployment) return false;
   const auto rows = work.exec_params(
@@ -278,6 +325,28 @@ std::vector<Deployment> list_deployments(pqxx::work& work, const std::string& ap
   return all;
 }
 
+std::vector<Deployment> deployments_changed_since(pqxx::work& work, std::int64_t since_ms) {
+  std::vector<Deployment> all;
+  for (const auto& row :
+       work.exec_params(std::string("SELECT ") + deployment_columns +
+                            " FROM deployments WHERE (state <> 'WIP' OR phase <> 'queued') AND "
+                            "greatest(phase_since, ended_at) > to_timestamp($1::bigint / 1000.0) "
+                            "ORDER BY greatest(phase_since, ended_at) DESC LIMIT 1000",
+                        since_ms))
+    all.push_back(deployment_of(row));
+  std::ranges::reverse(all);
+  return all;
+}
+
+std::vector<std::string> members_of_app(pqxx::work& work, const std::string& app_id) {
+  std::vector<std::string> users;
+  for (const auto& row : work.exec_params(
+           "SELECT m.user_id FROM apps a JOIN members m ON m.org_id = a.org_id WHERE a.id = $1",
+           app_id))
+    users.push_back(row[0].as<std::string>());
+  return users;
+}
+
 Result<Deployment> get_deployment(pqxx::work& work, const std::string& app_id,
                                   const std::string& id) {
   const auto rows = work.exec_params(
@@ -301,6 +370,21 @@ Result<void> cancel_deployment(pqxx::work& work, const Deployment& deployment) {
                     deployment.uuid);
   wake_scheduler(work, "cancel requested", deployment.app_id);
   return ok();
+}
+
+std::map<std::string, std::set<int>> deployments_in_use(pqxx::work& work) {
+  std::map<std::string, std::set<int>> all;
+  for (const auto& row :
+       work.exec("SELECT a.id, d.number FROM apps a LEFT JOIN deployments d ON d.app_id = a.id AND "
+                 "(d.state = 'WIP' OR d.uuid = a.serving_deployment)")) {
+    auto& numbers = all[row[0].as<std::string>()];
+    if (!row[1].is_null()) numbers.insert(row[1].as<int>());
+  }
+  return all;
+}
+
+bool any_open_deployment(pqxx::work& work) {
+  return work.exec1("SELECT EXISTS (SELECT 1 FROM deployments WHERE state = 'WIP')")[0].as<bool>();
 }
 
 std::vector<Instance> list_instances(pqxx::work& work, const std::string& app_id, bool ended) {
@@ -334,14 +418,6 @@ std::vector<Instance> list_instances(pqxx::work& work, const std::string& app_id
     all.push_back(std::move(i));
   }
   return all;
-}
-
-std::optional<std::string> accelerator_of_hosts(pqxx::work& work) {
-  const auto rows = work.exec(
-      "SELECT accelerator || ' (' || accelerator_detail || ')' FROM hosts ORDER BY last_seen DESC "
-      "LIMIT 1");
-  if (rows.empty()) return std::nullopt;
-  return rows[0][0].as<std::string>();
 }
 
 }  // namespace karreg::api

@@ -101,18 +101,13 @@ Result<Identity> identify_session(pqxx::work& work, const std::string& token) {
   return identity;
 }
 
-Result<User> find_by_password(pqxx::work& work, const std::string& email,
-                              const std::string& password) {
+PasswordRecord password_record(pqxx::work& work, const std::string& email) {
   const auto rows = work.exec_params(
-      "SELECT id, coalesce(password_hash, '') FROM users WHERE lower(email) = lower($1)", email);
-  // The work of a verification is done for unknown addresses too: the time must not tell them
-  // apart.
-  static const std::string nobody = crypto::hash_password("nobody");
-  const std::string hash = rows.empty() ? nobody : rows[0][1].as<std::string>();
-  const bool good = crypto::verify_password(password, hash.empty() ? nobody : hash);
-  if (rows.empty() || hash.empty() || !good)
-    return Error(ErrorKind::unauthorized, "the e-mail address or the password is wrong");
-  return get_user(work, rows[0][0].as<std::string>());
+      "SELECT id, password_hash FROM users WHERE lower(email) = lower($1) AND password_hash IS NOT "
+      "NULL",
+      email);
+  if (rows.empty()) return {};
+  return {rows[0][0].as<std::string>(), rows[0][1].as<std::string>()};
 }
 
 Result<User> get_user(pqxx::work& work, const std::string& user_id) {

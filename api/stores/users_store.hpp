@@ -15,9 +15,13 @@ Result<Identity> identify(pqxx::work& work, const crypto::Vault& vault,
 /// Who holds the session cookie @p token.
 Result<Identity> identify_session(pqxx::work& work, const std::string& token);
 
-/// The user with this e-mail address and password. Error `unauthorized`.
-Result<User> find_by_password(pqxx::work& work, const std::string& email,
-                              const std::string& password);
+/// How a password of the user with this e-mail address is verified; both empty when there is no
+/// such user, or the user has no password.
+struct PasswordRecord {
+  std::string user_id;
+  std::string hash;
+};
+PasswordRecord password_record(pqxx::work& work, const std::string& email);
 Result<User> get_user(pqxx::work& work, const std::string& user_id);
 std::vector<Organisation> organisations_of(pqxx::work& work, const std::string& user_id);
 /// The organisation that @p owner names for this user: an orga_ id, the user's own id, or "self"

@@ -49,4 +49,17 @@ void when_chosen(CLI::App& command, Session& session, std::shared_ptr<Options> o
   });
 }
 
+/// A command of @p group about one app, with --app, --alias and --format. @p options has a member
+/// AppChoice choice.
+template <class Options>
+CLI::App* add_app_command(CLI::App& group, Session& session, const char* name, const char* text,
+                          const std::shared_ptr<Options>& options,
+                          Result<int> (*run)(Session&, const Options&)) {
+  CLI::App* command = group.add_subcommand(name, text);
+  add_app_options(*command, options->choice);
+  add_format_option(*command, session);
+  when_chosen(*command, session, options, run);
+  return command;
+}
+
 }  // namespace karreg::cli

@@ -66,6 +66,12 @@ Result<std::string> find_owner(const Api& api, const std::string& wanted) {
                "There is no organisation `" + wanted + "` of yours." + did_you_mean(wanted, names));
 }
 
+/// The app exists, but the folder does not know it: the user must learn of both.
+Error not_linked(const App& app, const Error& why) {
+  return {why.kind(), app.name + " was created (" + app.id + ") but not linked: " + why.message() +
+                          " Then run `karreg link " + app.id + "`."};
+}
+
 Result<int> create(Session& session, const Options& options) {
   auto links = find_links(session.folder());
   if (!links) return links.error();
@@ -105,8 +111,8 @@ Result<int> create(Session& session, const Options& options) {
   if (!options.no_link) {
     if (auto added = add_link(*links, {alias, app->id, app->owner, app->name, app->git_url});
         !added)
-      return added.error();
-    if (auto saved = save_links(*links); !saved) return saved.error();
+      return not_linked(*app, added.error());
+    if (auto saved = save_links(*links); !saved) return not_linked(*app, saved.error());
   }
   if (session.print_json(to_output(*app))) return 0;
   session.terminal().print(app->id);

@@ -4,6 +4,7 @@
 #include "cli/commands/commands.hpp"
 #include "cli/follow.hpp"
 #include "cli/git.hpp"
+#include "cli/retry.hpp"
 
 namespace karreg::cli {
 namespace {
@@ -90,12 +91,16 @@ Result<int> deploy(Session& session, const Options& options) {
   auto pushed = push(pushing, (*api)->profile(), session.environment());
   if (!pushed) return pushed.error();
 
-  auto now = newest(session, *target);
+  // A push may break off because the API starts again; what it recorded goes on without it.
+  auto now = patiently([&] { return newest(session, *target); });
   if (!now) return now.error();
   const auto deployment = made_by_push(*now, over_before, *commit);
   if (!deployment && pushed->result == PushEnd::Result::pushed && app->commit == *commit)
     return already_there(session, *target, *commit);
   if (!deployment) return without_deployment(*pushed, branch, *commit);
+  if (pushed->result == PushEnd::Result::failed)
+    session.terminal().note("The push broke off, but the platform had recorded it as deployment " +
+                            std::to_string(deployment->number) + ".");
   if (deployment->state != "WIP") return conclude(session, *target, *deployment);
   if (!options.detach) return follow_deployment(session, *target, deployment->uuid);
   if (!session.print_json(to_output(*deployment)))

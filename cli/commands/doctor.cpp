@@ -32,16 +32,31 @@ Result<std::string> login(const Api& api) {
   return self->value("email", "") + " (" + self->value("id", "") + ")";
 }
 
-/// What the platform says about its hosts; nothing on platforms that do not tell.
+/// The scheduler takes a host for lost after this silence, unless its operator chose another.
+constexpr std::int64_t longest_silence_ms = 30'000;
+
+Result<std::string> state_of(const Host& host) {
+  if (host.silent_ms > longest_silence_ms)
+    return Error(ErrorKind::unavailable, "not heard of for " +
+                                             std::to_string(host.silent_ms / 1000) +
+                                             " s. Is karreg-agent running there?");
+  if (host.accelerator.empty())
+    return Error(ErrorKind::unavailable, "it has not told which accelerator its VMs use.");
+  return "accelerator " + host.accelerator + " (" + host.accelerator_detail + "), " +
+         std::to_string(host.memory_mb) + " MB, " + std::to_string(host.vcpus) + " processors";
+}
+
 std::vector<Check> hosts(const Api& api) {
+  auto answer = api.get("/v1/hosts");
+  if (!answer) return {{"hosts", answer.error()}};
+  auto all = parse_hosts(*answer);
+  if (!all) return {{"hosts", all.error()}};
+  if (all->empty())
+    return {{"hosts", Error(ErrorKind::unavailable,
+                            "none has reported yet, so nothing can be deployed. Start karreg-agent "
+                            "on one.")}};
   std::vector<Check> checks;
-  const auto answer = api.get("/v1/hosts");
-  if (!answer || !answer->is_array()) return checks;
-  for (const Json& host : *answer)
-    if (host.is_object())
-      checks.push_back({"host " + host.value("id", "?"),
-                        "accelerator " + host.value("accelerator", "not known") + ": " +
-                            host.value("accelerator_detail", "not measured")});
+  for (const Host& host : *all) checks.push_back({"host " + host.id, state_of(host)});
   return checks;
 }
 

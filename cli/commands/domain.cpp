@@ -103,16 +103,6 @@ Result<int> favour(Session& session, const Options& options) {
   return 0;
 }
 
-CLI::App* add(CLI::App& group, Session& session, const char* name, const char* text,
-              const std::shared_ptr<Options>& options,
-              Result<int> (*run)(Session&, const Options&)) {
-  CLI::App* command = group.add_subcommand(name, text);
-  add_app_options(*command, options->choice);
-  add_format_option(*command, session);
-  when_chosen(*command, session, options, run);
-  return command;
-}
-
 }  // namespace
 
 void add_domain(CLI::App& app, Session& session) {
@@ -120,15 +110,15 @@ void add_domain(CLI::App& app, Session& session) {
   group->require_subcommand(1);
   auto options = std::make_shared<Options>();
   const char* domain = "The domain, with a path when it is for a part of the site: example.com/api";
-  add(*group, session, "list", "Show the domains", options, list);
-  add(*group, session, "add", "Lead a domain to the app", options, add_domain_to)
+  add_app_command(*group, session, "list", "Show the domains", options, list);
+  add_app_command(*group, session, "add", "Lead a domain to the app", options, add_domain_to)
       ->add_option("DOMAIN", options->domain, domain)
       ->required();
-  add(*group, session, "rm", "Lead a domain no longer to the app", options, rm)
+  add_app_command(*group, session, "rm", "Lead a domain no longer to the app", options, rm)
       ->add_option("DOMAIN", options->domain, domain)
       ->required();
-  CLI::App* favouring =
-      add(*group, session, "favourite", "Show or set the favourite domain", options, favour);
+  CLI::App* favouring = add_app_command(*group, session, "favourite",
+                                        "Show or set the favourite domain", options, favour);
   favouring->add_option("DOMAIN", options->domain, "The new favourite");
   favouring->add_flag("--unset", options->unset, "Have none");
 }

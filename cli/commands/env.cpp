@@ -125,31 +125,21 @@ Result<int> import(Session& session, const Options& options) {
   return 0;
 }
 
-CLI::App* add(CLI::App& group, Session& session, const char* name, const char* text,
-              const std::shared_ptr<Options>& options,
-              Result<int> (*run)(Session&, const Options&)) {
-  CLI::App* command = group.add_subcommand(name, text);
-  add_app_options(*command, options->choice);
-  add_format_option(*command, session);
-  when_chosen(*command, session, options, run);
-  return command;
-}
-
 }  // namespace
 
 void add_env(CLI::App& app, Session& session) {
   CLI::App* group = app.add_subcommand("env", "The environment of an app");
   group->require_subcommand(1);
   auto options = std::make_shared<Options>();
-  add(*group, session, "list", "Show the variables", options, list);
-  add(*group, session, "set", "Set variables", options, set)
+  add_app_command(*group, session, "list", "Show the variables", options, list);
+  add_app_command(*group, session, "set", "Set variables", options, set)
       ->add_option("VARIABLE", options->words, "NAME VALUE, or NAME=VALUE any number of times")
       ->required();
-  add(*group, session, "rm", "Remove variables", options, rm)
+  add_app_command(*group, session, "rm", "Remove variables", options, rm)
       ->add_option("NAME", options->words, "Their names")
       ->required();
-  CLI::App* importing = add(*group, session, "import",
-                            "Replace all variables by those of a .env file", options, import);
+  CLI::App* importing = add_app_command(
+      *group, session, "import", "Replace all variables by those of a .env file", options, import);
   importing->add_option("FILE", options->file, "The file (default: -, standard input)");
   importing->add_flag("--json", options->from_json,
                       "The file is a JSON object, or a list of {name, value}");

@@ -54,7 +54,8 @@ Result<void> by_browser(Session& session, Profile& profile) {
     std::this_thread::sleep_for(std::chrono::seconds(2));
   }
   return Error(ErrorKind::timeout,
-               "Nobody accepted the login within 2 minutes. Run `karreg login` again.");
+               "Nobody accepted the login within 2 minutes. Run `karreg login` again, or give it "
+               "a token with --token: who runs the platform can make one.");
 }
 
 Result<int> login(Session& session, const Options& options) {
@@ -103,9 +104,10 @@ void add_login(CLI::App& app, Session& session) {
   command->add_option("--api-host", options->api_host, "Address of the platform's API")
       ->type_name("URL");
   command
-      ->add_option("--token", options->token,
-                   "A token; alone it is an API token. Without it a page is opened to accept the "
-                   "login. KARREG_TOKEN keeps it off the command line")
+      ->add_option(
+          "--token", options->token,
+          "A token; alone it is an API token. Without it a page of the console is opened to "
+          "accept the login. KARREG_TOKEN keeps it off the command line")
       ->type_name("TOKEN");
   command->add_option("--secret", options->secret, "The secret of the token")->type_name("SECRET");
   command
@@ -119,10 +121,13 @@ void add_login(CLI::App& app, Session& session) {
 }
 
 void add_logout(CLI::App& app, Session& session) {
-  app.add_subcommand("logout", "Forget the login")->callback([&session] {
+  CLI::App* command = app.add_subcommand("logout", "Forget the login");
+  add_format_option(*command, session);
+  command->callback([&session] {
     session.action = [&session]() -> Result<int> {
       auto forgot = forget_login(session.environment());
       if (!forgot) return forgot.error();
+      if (session.print_json({{"logged_out", *forgot}})) return 0;
       session.terminal().note(*forgot ? "Logged out." : "You were not logged in.");
       return 0;
     };

@@ -34,7 +34,14 @@ Result<int> logs(Session& session, const Options& options) {
   }
   auto target = session.target(options.choice);
   if (!target) return target.error();
-  return show_logs(session, *target, query);
+  auto lines = show_logs(session, *target, query);
+  if (!lines) return lines.error();
+  // The platform begins 15 minutes ago, or where the deployment began, unless it is told.
+  if (*lines == 0 && !query.since_ms && query.deployment_id.empty())
+    session.terminal().note(
+        "No lines in the last 15 minutes; `--since 7d` looks further back, as far as logs are "
+        "kept.");
+  return 0;
 }
 
 }  // namespace
@@ -46,7 +53,8 @@ void add_logs(CLI::App& app, Session& session) {
   command->add_flag("-f,--follow", options->follow, "Go on with new lines");
   command
       ->add_option("--since", options->since,
-                   "From then on: 2026-01-31T12:00:00Z, or 90s, 15m, 2h, 3d ago")
+                   "From then on: 2026-01-31T12:00:00Z, or 90s, 15m, 2h, 3d ago (default: 15m, or "
+                   "the beginning of the --deployment-id)")
       ->type_name("TIME");
   command->add_option("--until", options->until, "Up to then (default: now)")->type_name("TIME");
   command->add_option("--deployment-id", options->deployment_id, "Of one deployment")

@@ -22,10 +22,7 @@ Result<int> scale(Session& session, const Options& options) {
   auto changed = parse_app(*answer);
   if (!changed) return changed.error();
   if (session.print_json(to_output(*changed))) return 0;
-  session.terminal().note(changed->name + ": " + std::to_string(changed->min_instances) + " to " +
-                          std::to_string(changed->max_instances) + " instances, " +
-                          changed->min_flavor + " to " + changed->max_flavor + ", builds on " +
-                          changed->build_flavor + ".");
+  session.terminal().note(scale_text(*changed));
   return 0;
 }
 

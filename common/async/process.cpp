@@ -13,6 +13,8 @@
 #include <csignal>
 #include <cstring>
 
+#include "common/async/task_group.hpp"
+
 namespace karreg {
 
 namespace {
@@ -61,6 +63,11 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
   for (auto& s : strings) result.push_back(s.data());
   result.push_back(nullptr);
   return result;
+}
+
+awaitable<void> kill_later(Process& process, std::chrono::milliseconds grace) {
+  const bool late = co_await sleep_for(grace);
+  if (late) process.kill(SIGKILL);
 }
 
 awaitable<std::size_t> read_some(asio::posix::stream_descriptor& from, std::span<char> into) {
@@ -161,6 +168,14 @@ awaitable<int> Process::wait() {
   ::waitpid(pid_, &status, 0);
   pid_ = -1;
   co_return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+awaitable<void> Process::wait_at_most(std::chrono::milliseconds grace) {
+  if (pid_ <= 0) co_return;
+  TaskGroup clock(pidfd_.get_executor());
+  clock.spawn("time to end", kill_later(*this, grace));
+  co_await wait();
+  co_await clock.stop(std::chrono::milliseconds(0));
 }
 
 void Process::kill(int signal_number) {

@@ -2,6 +2,7 @@
 /// Child processes of a coroutine program.
 
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <chrono>
 #include <map>
 #include <span>
 #include <string>
@@ -40,6 +41,9 @@ class Process {
   awaitable<int> wait();
   /// Sends @p signal_number to the whole process group.
   void kill(int signal_number);
+  /// Waits for the end, and kills the whole process group when that has not come within @p grace.
+  /// Does nothing once it was waited for.
+  awaitable<void> wait_at_most(std::chrono::milliseconds grace);
   pid_t pid() const { return pid_; }
 
  private:

@@ -8,6 +8,7 @@
 #include <array>
 #include <deque>
 
+#include "common/broker/confirms.hpp"
 #include "common/handle.hpp"
 
 namespace karreg::broker {
@@ -65,8 +66,10 @@ Error server_error(const std::string& doing, const amqp_rpc_reply_t& reply) {
     return Error(ErrorKind::unavailable, prefix + amqp_error_string2(reply.library_error));
   if (reply.reply.id == AMQP_CHANNEL_CLOSE_METHOD) {
     const auto* closed = static_cast<const amqp_channel_close_t*>(reply.reply.decoded);
-    return Error(closed->reply_code == 404 ? ErrorKind::not_found : ErrorKind::unavailable,
-                 prefix + text(closed->reply_text));
+    const auto kind = closed->reply_code == AMQP_NOT_FOUND             ? ErrorKind::not_found
+                      : closed->reply_code == AMQP_PRECONDITION_FAILED ? ErrorKind::conflict
+                                                                       : ErrorKind::unavailable;
+    return Error(kind, prefix + text(closed->reply_text));
   }
   if (reply.reply.id == AMQP_CONNECTION_CLOSE_METHOD) {
     const auto* closed = static_cast<const amqp_connection_close_t*>(reply.reply.decoded);
@@ -79,8 +82,8 @@ Error server_error(const std::string& doing, const amqp_rpc_reply_t& reply) {
 
 struct Connection::Impl {
   State state;
-  std::uint64_t published = 0;
-  std::uint64_t confirmed = 0;
+  bool confirming = false;
+  Confirms confirms;
 
   Result<void> check(const std::string& doing) {
     const auto reply = amqp_get_rpc_reply(state.get());
@@ -88,17 +91,20 @@ struct Connection::Impl {
     return server_error(doing, reply);
   }
 
-  /// One method frame that is not a delivery: confirms count, anything that closes is an error.
+  /// One method frame that is not a delivery: confirms settle, anything that closes is an error.
   Result<void> take(const amqp_frame_t& frame) {
     if (frame.frame_type != AMQP_FRAME_METHOD) return ok();
     switch (frame.payload.method.id) {
       case AMQP_BASIC_ACK_METHOD: {
         const auto* ack = static_cast<const amqp_basic_ack_t*>(frame.payload.method.decoded);
-        confirmed = ack->multiple ? std::max(confirmed, ack->delivery_tag) : confirmed + 1;
+        confirms.settle(ack->delivery_tag, ack->multiple != 0);
         return ok();
       }
-      case AMQP_BASIC_NACK_METHOD:
+      case AMQP_BASIC_NACK_METHOD: {
+        const auto* nack = static_cast<const amqp_basic_nack_t*>(frame.payload.method.decoded);
+        confirms.settle(nack->delivery_tag, nack->multiple != 0);
         return Error(ErrorKind::unavailable, "the broker refused a message");
+      }
       case AMQP_CHANNEL_CLOSE_METHOD:
       case AMQP_CONNECTION_CLOSE_METHOD: {
         amqp_rpc_reply_t reply{};
@@ -168,12 +174,17 @@ Result<void> Connection::declare_queue(const QueueSpec& spec) {
   Arguments arguments;
   if (spec.quorum) arguments.add("x-queue-type", std::string("quorum"));
   if (spec.max_length) arguments.add("x-max-length", *spec.max_length);
-  // What is dropped because a newer state replaced it is no dead letter.
+  // What is dropped because a newer state replaced it is no dead letter; what a consumer rejects is
+  // (Consumer).
   if (!spec.max_length) arguments.add("x-dead-letter-exchange", std::string(dead_exchange));
   amqp_queue_declare(state, channel, bytes(spec.name), 0, spec.durable ? 1 : 0,
                      spec.exclusive ? 1 : 0, 0, arguments.table());
   auto done = impl_->check("declaring queue " + spec.name);
   if (!done) return done;
+  for (const auto& old : spec.replaces) {
+    done = delete_queue(old);
+    if (!done) return done;
+  }
   for (const auto& binding : spec.bindings) {
     amqp_queue_bind(state, channel, bytes(spec.name), amqp_cstring_bytes(exchange), bytes(binding),
                     amqp_empty_table);
@@ -200,7 +211,9 @@ Result<void> Connection::delete_queue(const std::string& name) {
 
 Result<void> Connection::enable_confirms() {
   amqp_confirm_select(impl_->state.get(), channel);
-  return impl_->check("asking for confirms");
+  auto done = impl_->check("asking for confirms");
+  impl_->confirming = done.has_value();
+  return done;
 }
 
 Result<void> Connection::publish(const std::string& exchange_name, const std::string& routing_key,
@@ -214,13 +227,13 @@ Result<void> Connection::publish(const std::string& exchange_name, const std::st
   if (code != AMQP_STATUS_OK)
     return Error(ErrorKind::unavailable,
                  std::string("broker, publishing: ") + amqp_error_string2(code));
-  ++impl_->published;
+  if (impl_->confirming) impl_->confirms.published();
   return ok();
 }
 
 Result<void> Connection::wait_confirms(std::chrono::milliseconds timeout) {
   const auto deadline = std::chrono::steady_clock::now() + timeout;
-  while (impl_->confirmed < impl_->published) {
+  while (!impl_->confirms.complete()) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
         deadline - std::chrono::steady_clock::now());
     if (left.count() <= 0)
@@ -258,6 +271,9 @@ Result<void> Connection::consume_stream(const std::string& stream, const StreamS
   switch (start.at) {
     case StreamStart::At::first:
       arguments.add("x-stream-offset", std::string("first"));
+      break;
+    case StreamStart::At::last:
+      arguments.add("x-stream-offset", std::string("last"));
       break;
     case StreamStart::At::next:
       arguments.add("x-stream-offset", std::string("next"));

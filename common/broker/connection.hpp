@@ -24,7 +24,8 @@ struct Delivery {
 
 /// Where reading of a stream begins.
 struct StreamStart {
-  enum class At { first, next, offset, time };
+  /// `last`: the newest chunk, which is one message or several.
+  enum class At { first, last, next, offset, time };
   At at = At::first;
   std::int64_t offset = 0;  ///< At::offset: the first message wanted
   std::int64_t time_s = 0;  ///< At::time: seconds since the epoch; a whole chunk from there, so
@@ -41,8 +42,10 @@ class Connection {
 
   /// The exchanges `karreg`, `karreg.dead` and the queue of dead letters.
   Result<void> declare_exchanges();
+  /// The queue, its bindings, and the end of those that it replaces.
   Result<void> declare_queue(const QueueSpec& spec);
-  /// A stream that forgets what is older than @p max_age (such as "7D").
+  /// A stream that forgets what is older than @p max_age (such as "7D"). Error `conflict` when it
+  /// exists with other arguments; the connection is of no use then.
   Result<void> declare_stream(const std::string& name, const std::string& max_age);
   Result<void> delete_queue(const std::string& name);
 

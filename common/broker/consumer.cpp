@@ -1,6 +1,5 @@
 #include "common/broker/consumer.hpp"
 
-#include "common/broker/backoff.hpp"
 #include "common/log.hpp"
 
 namespace karreg::broker {
@@ -12,7 +11,17 @@ constexpr std::uint16_t prefetch = 64;
 constexpr auto call_time = 10s;
 /// How long a stop may go unnoticed.
 constexpr auto poll_time = 100ms;
+/// Failing messages whose failures are counted; beyond, the counts begin anew.
+constexpr std::size_t max_failing = 1000;
+
+std::size_t message_id(const Delivery& delivery) {
+  return std::hash<std::string>{}(delivery.routing_key + '\n' + delivery.body);
+}
 }  // namespace
+
+Disposition disposition_after(const Error& error) {
+  return error.kind() == ErrorKind::unavailable ? Disposition::later : Disposition::failed;
+}
 
 Consumer::Consumer(Address address, QueueSpec queue, Handler handler, OnConnected on_connected)
     : address_(std::move(address)),
@@ -26,8 +35,63 @@ Consumer::~Consumer() {
 }
 
 void Consumer::stop() {
-  stopping_ = true;
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
   if (thread_.joinable()) thread_.join();
+}
+
+void Consumer::pause(std::chrono::milliseconds duration) {
+  std::unique_lock lock(mutex_);
+  wake_.wait_for(lock, duration, [this] { return stopping_.load(); });
+}
+
+Disposition Consumer::handle(const Delivery& delivery) {
+  try {
+    return handler_(delivery);
+  } catch (const std::exception& e) {
+    log::error("message handler failed",
+               {log::field("queue", queue_.name), log::field("key", delivery.routing_key),
+                log::field("why", e.what())});
+    return Disposition::failed;
+  }
+}
+
+bool Consumer::is_hopeless(const Delivery& delivery) {
+  const auto id = message_id(delivery);
+  if (failures_.size() >= max_failing && !failures_.contains(id)) failures_.clear();
+  if (++failures_[id] < failures_to_reject) return false;
+  log::error("message given up: it is with the dead letters now",
+             {log::field("queue", queue_.name), log::field("key", delivery.routing_key),
+              log::field("failures", failures_to_reject)});
+  return true;
+}
+
+Result<void> Consumer::reject(Connection& connection, const Delivery& delivery) {
+  // A bounded queue has no exchange for dead letters: what it drops would go there too.
+  if (queue_.max_length) {
+    auto sent = connection.publish(dead_exchange, delivery.routing_key, delivery.body);
+    if (!sent) return sent;
+  }
+  return connection.reject(delivery.tag, false);
+}
+
+Result<void> Consumer::settle(Connection& connection, const Delivery& delivery,
+                              Disposition disposition) {
+  if (disposition == Disposition::failed && is_hopeless(delivery))
+    disposition = Disposition::reject;
+  if (disposition == Disposition::ack || disposition == Disposition::reject) {
+    failures_.erase(message_id(delivery));
+    if (disposition == Disposition::reject) return reject(connection, delivery);
+    tries_.reset();
+    return connection.ack(delivery.tag);
+  }
+  // Without a pause it would come back at once, for as long as the cause lasts.
+  pause(tries_.next());
+  // What is not answered is delivered again to whoever consumes next.
+  return stopping_ ? ok() : connection.reject(delivery.tag, true);
 }
 
 Result<void> Consumer::serve(Connection& connection) {
@@ -35,21 +99,8 @@ Result<void> Consumer::serve(Connection& connection) {
     auto delivery = connection.next(poll_time);
     if (!delivery) return delivery.error();
     if (!*delivery) continue;
-    Disposition disposition = Disposition::later;
-    try {
-      disposition = handler_(**delivery);
-    } catch (const std::exception& e) {
-      log::error("message handler failed",
-                 {log::field("queue", queue_.name), log::field("key", (*delivery)->routing_key),
-                  log::field("why", e.what())});
-      // Delivered again after a moment: a lasting failure must not spin.
-      std::this_thread::sleep_for(poll_time);
-    }
-    const auto tag = (*delivery)->tag;
-    auto answered = disposition == Disposition::ack
-                        ? connection.ack(tag)
-                        : connection.reject(tag, disposition == Disposition::later);
-    if (!answered) return answered;
+    auto settled = settle(connection, **delivery, handle(**delivery));
+    if (!settled) return settled;
   }
   return ok();
 }
@@ -67,13 +118,11 @@ void Consumer::run() {
       ready = serve(*connection);
     }
     if (ready) continue;
-    const auto pause = backoff.next();
+    const auto retry = backoff.next();
     log::warn("broker is away",
               {log::field("queue", queue_.name), log::field("why", ready.error().message()),
-               log::field("retry_ms", pause.count())});
-    const auto until = std::chrono::steady_clock::now() + pause;
-    while (!stopping_ && std::chrono::steady_clock::now() < until)
-      std::this_thread::sleep_for(20ms);
+               log::field("retry_ms", retry.count())});
+    pause(retry);
   }
 }
 

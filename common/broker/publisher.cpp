@@ -68,7 +68,20 @@ void Publisher::stop(std::chrono::milliseconds timeout) {
   if (thread_.joinable()) thread_.join();
 }
 
-Result<void> Publisher::send_batch(Connection& connection, std::set<std::string>& declared) {
+Result<void> Publisher::declare(Connection& connection, const std::string& stream) {
+  if (declared_.contains(stream) || declared_otherwise_.contains(stream)) return ok();
+  auto made = connection.declare_stream(stream, log_age);
+  if (made) {
+    declared_.insert(stream);
+  } else if (made.error().kind() == ErrorKind::conflict) {
+    log::warn("stream keeps the arguments it has",
+              {log::field("stream", stream), log::field("why", made.error().message())});
+    declared_otherwise_.insert(stream);
+  }
+  return made;
+}
+
+Result<void> Publisher::send_batch(Connection& connection) {
   std::vector<Message> batch;
   {
     const std::lock_guard lock(mutex_);
@@ -81,13 +94,11 @@ Result<void> Publisher::send_batch(Connection& connection, std::set<std::string>
     Result<void> sent;
     if (message.kind == Kind::remove) {
       sent = connection.delete_queue(message.target);
-      declared.erase(message.target);
+      declared_.erase(message.target);
+      declared_otherwise_.erase(message.target);
     } else if (message.kind == Kind::stream) {
-      if (!declared.contains(message.target)) {
-        sent = connection.declare_stream(message.target, log_age);
-        if (!sent) return sent;
-        declared.insert(message.target);
-      }
+      sent = declare(connection, message.target);
+      if (!sent) return sent;
       sent = connection.publish("", message.target, message.body);
     } else {
       sent = connection.publish(exchange, message.target, message.body);
@@ -111,7 +122,10 @@ Result<void> Publisher::send_batch(Connection& connection, std::set<std::string>
 void Publisher::run() {
   Backoff backoff;
   std::optional<Connection> connection;
-  std::set<std::string> declared;
+  const auto pause = [&](std::chrono::milliseconds duration) {
+    std::unique_lock lock(mutex_);
+    wake_.wait_for(lock, duration, [this] { return stopping_; });
+  };
   for (;;) {
     {
       std::unique_lock lock(mutex_);
@@ -123,15 +137,13 @@ void Publisher::run() {
       auto ready = opened ? opened->declare_exchanges() : Result<void>(opened.error());
       if (ready) ready = opened->enable_confirms();
       if (!ready) {
-        const auto pause = backoff.next();
+        const auto retry = backoff.next();
         log::warn("broker is away", {log::field("why", ready.error().message()),
-                                     log::field("retry_ms", pause.count())});
-        std::unique_lock lock(mutex_);
-        wake_.wait_for(lock, pause, [this] { return stopping_; });
+                                     log::field("retry_ms", retry.count())});
+        pause(retry);
         continue;
       }
-      backoff.reset();
-      declared.clear();
+      declared_.clear();
       connection.emplace(std::move(*opened));
     }
     bool has_work = false;
@@ -139,10 +151,17 @@ void Publisher::run() {
       const std::lock_guard lock(mutex_);
       has_work = !queue_.empty();
     }
-    auto result = has_work ? send_batch(*connection, declared) : connection->idle(0ms);
+    auto result = has_work ? send_batch(*connection) : connection->idle(0ms);
     if (!result) {
-      log::warn("broker connection lost", {log::field("why", result.error().message())});
       connection.reset();
+      // Only what was confirmed ends the back-off: a broker that lets us in and refuses the batch
+      // each time is no better than one that is away.
+      const auto retry = backoff.next();
+      log::warn("broker connection lost", {log::field("why", result.error().message()),
+                                           log::field("retry_ms", retry.count())});
+      pause(retry);
+    } else if (has_work) {
+      backoff.reset();
     }
   }
   std::deque<Message> rest;

@@ -50,13 +50,18 @@ class Publisher {
   };
   Result<void> enqueue(Message message);
   void run();
-  Result<void> send_batch(class Connection& connection, std::set<std::string>& declared);
+  Result<void> send_batch(class Connection& connection);
+  Result<void> declare(class Connection& connection, const std::string& stream);
 
   Address address_;
   std::size_t capacity_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Message> queue_;
+  std::set<std::string> declared_;  ///< streams, on the present connection
+  /// Streams that exist with other arguments than ours, as an older version declared them: good to
+  /// publish to, but to declare one closes the connection.
+  std::set<std::string> declared_otherwise_;
   bool stopping_ = false;
   std::chrono::steady_clock::time_point stop_at_{};
   std::thread thread_;

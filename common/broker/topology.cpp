@@ -16,7 +16,7 @@ std::string proxy_snapshot(const std::string& proxy_id) {
 }  // namespace key
 
 QueueSpec scheduler_queue() {
-  return {"scheduler", true, false, true, std::nullopt, {"scheduler.#"}};
+  return {"scheduler-news", true, false, true, 1000, {"scheduler.#"}, {"scheduler"}};
 }
 
 QueueSpec builder_queue() {

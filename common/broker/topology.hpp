@@ -20,6 +20,7 @@ struct QueueSpec {
   bool quorum = false;                     ///< replicated where there are several nodes
   std::optional<std::int64_t> max_length;  ///< the oldest are dropped beyond
   std::vector<std::string> bindings;       ///< routing keys
+  std::vector<std::string> replaces{};     ///< names it had with other arguments: deleted
 };
 
 namespace key {
@@ -33,6 +34,8 @@ std::string host_desired(const std::string& host_id);
 std::string proxy_snapshot(const std::string& proxy_id);
 }  // namespace key
 
+/// Keeps the newest news only: while no scheduler runs, hosts and proxies go on reporting their
+/// whole state every few seconds, and the old ones are worth nothing.
 QueueSpec scheduler_queue();
 QueueSpec builder_queue();
 /// Keeps only the newest desired state.

@@ -31,6 +31,10 @@ void require(bool succeeded) {
   if (!succeeded) throw std::runtime_error("OpenSSL failed: AES-256-GCM");
 }
 
+bool is_absent(const std::string& path) {
+  return ::access(path.c_str(), F_OK) != 0 && errno == ENOENT;
+}
+
 /// Makes the key file unless another process was faster; either way it exists afterwards.
 Result<void> create(const std::string& path) {
   std::string key(32, '\0');
@@ -57,18 +61,30 @@ Result<void> create(const std::string& path) {
 }  // namespace
 
 Result<Vault> Vault::open_or_create(const std::string& key_file) {
-  if (::access(key_file.c_str(), F_OK) != 0) {
+  if (is_absent(key_file)) {
     auto created = create(key_file);
     if (!created) return created.error();
   }
+  return open_existing(key_file);
+}
+
+Result<Vault> Vault::open_existing(const std::string& key_file) {
+  if (is_absent(key_file))
+    return Error(ErrorKind::not_found,
+                 "the key file " + key_file +
+                     " (setting secrets.key_file) is missing, and nothing that was sealed opens "
+                     "without it: restore it from the backup; for a new platform karreg-api makes "
+                     "it when it first starts");
   std::ifstream file(key_file);
   std::string text;
   if (!file || !(file >> text))
-    return Error(ErrorKind::internal, "cannot read the key file " + key_file);
+    return Error(ErrorKind::internal,
+                 "cannot read the key file " + key_file + " (setting secrets.key_file)");
   auto key = from_hex(text);
   if (!key || key->size() != 32)
     return Error(ErrorKind::invalid,
-                 "the key file " + key_file + " must hold 64 hexadecimal digits (32 bytes)");
+                 "the key file " + key_file +
+                     " (setting secrets.key_file) must hold 64 hexadecimal digits (32 bytes)");
   return Vault(*key);
 }
 

@@ -12,9 +12,13 @@ namespace karreg::crypto {
 /// text: it opens in no other place.
 class Vault {
  public:
-  /// Reads the key (64 hexadecimal digits) from @p key_file, or makes one there (mode 0600) when
-  /// the file does not exist. Error `invalid` for a file of another form, `internal` when it cannot
-  /// be read or made.
+  /// Reads the key (64 hexadecimal digits) from @p key_file. Error `not_found`, with the way out,
+  /// when there is no such file, `invalid` for one of another form, `internal` when it cannot be
+  /// read.
+  static Result<Vault> open_existing(const std::string& key_file);
+  /// The same, but makes a key (mode 0600) when there is none. Only for a platform that has sealed
+  /// nothing yet: what was sealed under a lost key opens under no other. Error `internal` when it
+  /// cannot be made.
   static Result<Vault> open_or_create(const std::string& key_file);
 
   /// base64 of nonce, ciphertext and tag.

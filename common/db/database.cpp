@@ -2,6 +2,9 @@
 
 #include <chrono>
 
+#include "common/db/session.hpp"
+#include "common/log.hpp"
+
 namespace karreg::db {
 
 namespace {
@@ -12,6 +15,10 @@ constexpr const char* session_settings =
     "SET statement_timeout = '20s'; SET lock_timeout = '10s'; SET "
     "idle_in_transaction_session_timeout = "
     "'60s'; SET timezone = 'UTC'";
+
+Error away() {
+  return Error(ErrorKind::unavailable, "the database is away for the moment, try again");
+}
 }  // namespace
 
 std::vector<Setting> settings() {
@@ -27,22 +34,27 @@ bool is_retryable(const std::exception& e) {
 }
 
 Error to_error(const std::exception& e) {
+  // PostgreSQL's own words name tables, hosts and users: they are for the log, ours for anybody.
+  const auto logged = [&](Error error) {
+    log::info("database refused", {log::field("why", e.what())});
+    return error;
+  };
   if (dynamic_cast<const pqxx::unique_violation*>(&e) != nullptr)
-    return Error(ErrorKind::conflict, e.what());
+    return logged({ErrorKind::conflict, "it is there already, or was made at the same moment"});
   if (dynamic_cast<const pqxx::foreign_key_violation*>(&e) != nullptr)
-    return Error(ErrorKind::not_found, e.what());
-  if (dynamic_cast<const pqxx::broken_connection*>(&e) != nullptr)
-    return Error(ErrorKind::unavailable, std::string("the database is away: ") + e.what());
+    return logged({ErrorKind::not_found, "what it belongs to is not there, or not any more"});
+  if (dynamic_cast<const pqxx::broken_connection*>(&e) != nullptr) return logged(away());
   if (dynamic_cast<const pqxx::in_doubt_error*>(&e) != nullptr)
-    return Error(
-        ErrorKind::unavailable,
-        std::string("it is not known whether the change was saved, look again: ") + e.what());
-  if (is_retryable(e)) return Error(ErrorKind::conflict, e.what());
+    return logged(
+        {ErrorKind::unavailable,
+         "the database went away before it said whether the change was saved, look again"});
+  if (is_retryable(e))
+    return logged({ErrorKind::conflict, "it is being changed at the same moment, try again"});
   return Error(ErrorKind::internal, std::string("database: ") + e.what());
 }
 
-Database::Database(std::string url, std::size_t connections)
-    : url_(std::move(url)), limit_(connections) {}
+Database::Database(const std::string& url, std::size_t connections)
+    : url_(with_timeouts(url)), limit_(connections) {}
 
 Result<Database::Lease> Database::take() {
   {
@@ -62,10 +74,13 @@ Result<Database::Lease> Database::take() {
     auto connection = std::make_unique<pqxx::connection>(url_);
     pqxx::nontransaction setup(*connection);
     setup.exec(session_settings);
+    away_ = false;
     return connection;
   } catch (const std::exception& e) {
     drop();
-    return Error(ErrorKind::unavailable, std::string("the database is away: ") + e.what());
+    // Once, not for each caller that tries.
+    if (!away_.exchange(true)) log::warn("database is away", {log::field("why", e.what())});
+    return away();
   }
 }
 

@@ -2,6 +2,7 @@
 /// PostgreSQL through libpqxx: a pool of connections for blocking code. Only *_store.cpp files
 /// include this.
 
+#include <atomic>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -17,7 +18,8 @@ namespace karreg::db {
 /// The setting [database].
 std::vector<Setting> settings();
 
-/// What a libpqxx exception means to us.
+/// What a libpqxx exception means to us, in words for anybody; its own are logged, except those of
+/// `internal`, which its caller logs.
 Error to_error(const std::exception& e);
 
 /// Whether @p e says that the same transaction may succeed when tried again (serialisation failure,
@@ -27,13 +29,14 @@ bool is_retryable(const std::exception& e);
 /// A bounded pool. Thread-safe; every call blocks, so coroutine code calls it through offload().
 class Database {
  public:
-  explicit Database(std::string url, std::size_t connections = 4);
+  explicit Database(const std::string& url, std::size_t connections = 4);
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
   /// Runs @p fn(pqxx::work&) -> Result<T> in a transaction, committed when it returns a value and
-  /// rolled back when it returns an error. Tried again (3 times) on serialisation failures: @p fn
-  /// must have no other effect. Exceptions of libpqxx become errors: `conflict` (unique violation),
+  /// rolled back when it returns an error. Tried again (3 times) on serialisation failures, and
+  /// once when the connection turns out to be dead: @p fn must have no other effect, or one that it
+  /// may repeat. Exceptions of libpqxx become errors: `conflict` (unique violation),
   /// `unavailable` (no connection).
   template <class Fn>
   auto transact(Fn fn) -> std::invoke_result_t<Fn&, pqxx::work&> {
@@ -41,14 +44,13 @@ class Database {
       auto lease = take();
       if (!lease) return lease.error();
       try {
-        pqxx::work work(**lease);
-        auto result = fn(work);
-        if (result) work.commit();
+        auto result = run(**lease, fn);
         give_back(std::move(*lease));
         return result;
       } catch (const pqxx::broken_connection& e) {
+        // Not while it was committed: that is pqxx::in_doubt_error.
         drop();
-        return to_error(e);
+        if (attempt > 1) return to_error(e);
       } catch (const pqxx::failure& e) {
         const bool again = is_retryable(e) && attempt < 4;
         give_back(std::move(*lease));
@@ -62,6 +64,15 @@ class Database {
 
  private:
   using Lease = std::unique_ptr<pqxx::connection>;
+  /// One transaction from beginning to end: when it returns, the roll-back too is over, and the
+  /// connection is free for another thread.
+  template <class Fn>
+  static auto run(pqxx::connection& connection, Fn& fn) -> std::invoke_result_t<Fn&, pqxx::work&> {
+    pqxx::work work(connection);
+    auto result = fn(work);
+    if (result) work.commit();
+    return result;
+  }
   Result<Lease> take();
   void give_back(Lease connection);
   void drop();
@@ -72,6 +83,7 @@ class Database {
   std::condition_variable freed_;
   std::vector<Lease> idle_;
   std::size_t open_ = 0;
+  std::atomic<bool> away_{false};  ///< and the log says so
 };
 
 }  // namespace karreg::db

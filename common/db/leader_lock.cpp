@@ -2,6 +2,8 @@
 
 #include <pqxx/pqxx>
 
+#include "common/db/session.hpp"
+
 namespace karreg::db {
 
 struct LeaderLock::Impl {
@@ -11,8 +13,8 @@ struct LeaderLock::Impl {
   bool held = false;
 };
 
-LeaderLock::LeaderLock(std::string url, std::int64_t key)
-    : impl_(std::make_unique<Impl>(Impl{std::move(url), key, nullptr, false})) {}
+LeaderLock::LeaderLock(const std::string& url, std::int64_t key)
+    : impl_(std::make_unique<Impl>(Impl{with_timeouts(url), key, nullptr, false})) {}
 
 LeaderLock::~LeaderLock() = default;
 

@@ -12,7 +12,7 @@ namespace karreg::db {
 /// loses it at once. For one thread.
 class LeaderLock {
  public:
-  LeaderLock(std::string url, std::int64_t key);
+  LeaderLock(const std::string& url, std::int64_t key);
   ~LeaderLock();
   /// Whether this process leads now; tries to become leader when it does not. Cheap enough for
   /// every round. Error `unavailable` when the database is away.

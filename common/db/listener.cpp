@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <pqxx/pqxx>
 
+#include "common/db/session.hpp"
 #include "common/log.hpp"
 
 namespace karreg::db {
@@ -16,9 +17,9 @@ struct Receiver : pqxx::notification_receiver {
 };
 }  // namespace
 
-Listener::Listener(std::string url, std::string channel, std::chrono::milliseconds at_least,
+Listener::Listener(const std::string& url, std::string channel, std::chrono::milliseconds at_least,
                    std::function<void()> on_news)
-    : url_(std::move(url)),
+    : url_(with_timeouts(url)),
       channel_(std::move(channel)),
       at_least_(at_least),
       on_news_(std::move(on_news)),

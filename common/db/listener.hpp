@@ -11,7 +11,7 @@ namespace karreg::db {
 /// notification, after each (re)connection, and every @p at_least.
 class Listener {
  public:
-  Listener(std::string url, std::string channel, std::chrono::milliseconds at_least,
+  Listener(const std::string& url, std::string channel, std::chrono::milliseconds at_least,
            std::function<void()> on_news);
   ~Listener();
   Listener(const Listener&) = delete;

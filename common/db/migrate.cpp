@@ -5,6 +5,7 @@
 
 #include "common/crypto/digest.hpp"
 #include "common/db/database.hpp"
+#include "common/db/session.hpp"
 #include "common/log.hpp"
 
 namespace karreg::db {
@@ -38,7 +39,7 @@ Result<void> migrate(const std::string& url, std::chrono::seconds patience,
   const auto deadline = std::chrono::steady_clock::now() + patience;
   for (;;) {
     try {
-      pqxx::connection connection(url);
+      pqxx::connection connection(with_timeouts(url));
       {
         pqxx::work work(connection);
         work.exec(lock_schema);

@@ -14,18 +14,6 @@ void start_library() {
   static_cast<void>(started);
 }
 
-Result<Commit> load(git_repository* repository, const git_oid& oid) {
-  CommitHandle commit;
-  if (const int code = git_commit_lookup(Out(commit), repository, &oid); code != 0)
-    return last_error("looking up the commit " + to_text(oid), code);
-  Commit found;
-  if (const int code = git_commit_tree(Out(found.tree), commit.get()); code != 0)
-    return last_error("reading the tree of the commit " + to_text(oid), code);
-  found.id = to_text(oid);
-  found.time = git_commit_time(commit.get());
-  return found;
-}
-
 }  // namespace
 
 Error last_error(std::string_view doing, int code) {
@@ -52,18 +40,64 @@ Result<Repository> Repository::open(const std::filesystem::path& folder) {
   return Repository(std::move(handle));
 }
 
+Result<std::int64_t> Repository::size_of(const git_oid& oid) const {
+  OdbHandle objects;
+  if (const int code = git_repository_odb(Out(objects), handle_.get()); code != 0)
+    return last_error("opening the objects of the repository", code);
+  std::size_t bytes = 0;
+  git_object_t type = GIT_OBJECT_INVALID;
+  if (const int code = git_odb_read_header(&bytes, &type, objects.get(), &oid); code != 0)
+    return last_error("looking up the object " + to_text(oid), code);
+  return static_cast<std::int64_t>(bytes);
+}
+
+Result<void> Repository::at_most(const git_oid& oid, std::int64_t max_bytes) const {
+  auto bytes = size_of(oid);
+  if (!bytes) return bytes.error();
+  if (*bytes <= max_bytes) return ok();
+  return Error(ErrorKind::too_large, "the git object " + to_text(oid) + " has " +
+                                         std::to_string(*bytes) + " bytes, more than the " +
+                                         std::to_string(max_bytes) + " that are read");
+}
+
+Result<BlobHandle> Repository::blob(const git_oid& oid, std::int64_t max_bytes) const {
+  if (auto small = at_most(oid, max_bytes); !small) return small.error();
+  BlobHandle found;
+  if (const int code = git_blob_lookup(Out(found), handle_.get(), &oid); code != 0)
+    return last_error("reading the blob " + to_text(oid), code);
+  return found;
+}
+
+Result<TreeHandle> Repository::tree(const git_oid& oid) const {
+  if (auto small = at_most(oid, max_tree_bytes); !small) return small.error();
+  TreeHandle found;
+  if (const int code = git_tree_lookup(Out(found), handle_.get(), &oid); code != 0)
+    return last_error("reading the tree " + to_text(oid), code);
+  return found;
+}
+
+Result<Commit> Repository::load(const git_oid& oid) const {
+  if (auto small = at_most(oid, max_tree_bytes); !small) return small.error();
+  CommitHandle commit;
+  if (const int code = git_commit_lookup(Out(commit), handle_.get(), &oid); code != 0)
+    return last_error("looking up the commit " + to_text(oid), code);
+  auto root = tree(*git_commit_tree_id(commit.get()));
+  if (!root) return root.error().within("the commit " + to_text(oid));
+  return Commit{to_text(oid), git_commit_time(commit.get()), std::move(*root)};
+}
+
 Result<Commit> Repository::commit(const std::string& id) const {
   git_oid oid;
   if (id.size() != GIT_OID_HEXSZ || git_oid_fromstr(&oid, id.c_str()) != 0)
     return Error(ErrorKind::invalid, "`" + id + "` is not a full commit id");
-  return load(handle_.get(), oid);
+  return load(oid);
 }
 
 Result<Commit> Repository::commit_at(const std::string& reference) const {
   git_oid oid;
   if (const int code = git_reference_name_to_id(&oid, handle_.get(), reference.c_str()); code != 0)
     return last_error("resolving " + reference, code);
-  return load(handle_.get(), oid);
+  return load(oid);
 }
 
 }  // namespace karreg::git

@@ -19,6 +19,7 @@ using CommitHandle = Handle<git_commit, git_commit_free>;
 using TreeHandle = Handle<git_tree, git_tree_free>;
 using TreeEntryHandle = Handle<git_tree_entry, git_tree_entry_free>;
 using BlobHandle = Handle<git_blob, git_blob_free>;
+using OdbHandle = Handle<git_odb, git_odb_free>;
 
 /// libgit2's last error of this thread as ours; call it at once after the failing call. @p doing:
 /// "opening the repository /x".
@@ -26,6 +27,10 @@ Error last_error(std::string_view doing, int code);
 
 /// 40 hexadecimal digits.
 std::string to_text(const git_oid& oid);
+
+/// A tree or a commit above this is refused: the largest repositories that people write stay far
+/// below.
+constexpr std::int64_t max_tree_bytes = std::int64_t{16} << 20;
 
 /// A commit and its tree.
 struct Commit {
@@ -46,10 +51,22 @@ class Repository {
   /// The commit that @p reference (HEAD, refs/heads/master) points to.
   Result<Commit> commit_at(const std::string& reference) const;
 
+  // libgit2 inflates an object as a whole, and a pusher may have packed gigabytes into a few bytes:
+  // the size is read first.
+
+  /// Size of the object @p oid, from its header alone.
+  Result<std::int64_t> size_of(const git_oid& oid) const;
+  /// Error `too_large` above @p max_bytes.
+  Result<BlobHandle> blob(const git_oid& oid, std::int64_t max_bytes) const;
+  /// Error `too_large` above max_tree_bytes.
+  Result<TreeHandle> tree(const git_oid& oid) const;
+
   git_repository* raw() const { return handle_.get(); }
 
  private:
   explicit Repository(RepositoryHandle handle) : handle_(std::move(handle)) {}
+  Result<Commit> load(const git_oid& oid) const;
+  Result<void> at_most(const git_oid& oid, std::int64_t max_bytes) const;
 
   RepositoryHandle handle_;
 };

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "common/ids.hpp"
+#include "common/log.hpp"
+
 namespace karreg::http {
 
 namespace {
@@ -15,7 +18,34 @@ int hex_value(char c) {
   const char l = lower(c);
   return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
 }
+
+/// Bytes of the well-formed sequence at the front of @p text; 0 when it is none.
+std::size_t utf8_length(std::string_view text) {
+  const auto at = [&](std::size_t i) {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
+  };
+  const unsigned first = at(0);
+  if (first < 0x80) return 1;
+  const std::size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+  if (first < 0xc2 || first > 0xf4) return 0;
+  // The second byte also tells overlong forms, surrogates and what lies beyond U+10FFFF.
+  const unsigned least = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+  const unsigned most = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+  if (at(1) < least || at(1) > most) return 0;
+  for (std::size_t i = 2; i < length; ++i)
+    if (at(i) < 0x80 || at(i) > 0xbf) return 0;
+  return length;
+}
 }  // namespace
+
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t length = utf8_length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
 
 bool iequals(std::string_view a, std::string_view b) {
   return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
@@ -49,6 +79,7 @@ std::optional<std::string> percent_decode(std::string_view text, bool plus_is_sp
       i += 2;
     }
   }
+  if (!is_utf8(result)) return std::nullopt;
   return result;
 }
 
@@ -198,8 +229,15 @@ Response error_response(int status, std::string_view message) {
   return json_response(status, body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
+std::string public_message(const Error& error) {
+  if (error.kind() != ErrorKind::internal) return error.message();
+  const std::string number = ids::uuid().substr(0, 8);
+  log::error("request failed", {log::field("number", number), log::field("why", error.message())});
+  return "an internal error happened; the log of the server says more under the number " + number;
+}
+
 Response error_response(const Error& error) {
-  return error_response(http_status(error.kind()), error.message());
+  return error_response(http_status(error.kind()), public_message(error));
 }
 
 }  // namespace karreg::http

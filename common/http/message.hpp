@@ -43,8 +43,10 @@ struct Response {
 /// Decoded query parameters in order, duplicates kept.
 using Query = std::vector<std::pair<std::string, std::string>>;
 
+/// Whether @p text is well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates).
+bool is_utf8(std::string_view text);
 /// RFC 3986 percent-decoding; '+' becomes a space when @p plus_is_space (query strings). Nothing
-/// when an escape is malformed or decodes to NUL.
+/// when an escape is malformed or decodes to NUL, or the result is no UTF-8.
 std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space);
 /// RFC 3986 percent-encoding of all but unreserved characters, upper-case hexadecimal.
 std::string percent_encode(std::string_view text);
@@ -66,6 +68,9 @@ std::string_view reason_phrase(int status);
 /// {"id":status,"message":...,"type":"error"} with its content type.
 Response error_response(int status, std::string_view message);
 Response error_response(const Error& error);
+/// What of @p error is for whoever asked. The text of an `internal` one is for the operator: it
+/// goes into the log under a number, and only the number is told.
+std::string public_message(const Error& error);
 /// A JSON answer; @p body is JSON text.
 Response json_response(int status, std::string body);
 

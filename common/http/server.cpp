@@ -1,5 +1,6 @@
 #include "common/http/server.hpp"
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -9,6 +10,7 @@
 #include <boost/beast/http/read.hpp>
 #include <set>
 
+#include "common/http/websocket_accept.hpp"
 #include "common/log.hpp"
 
 namespace karreg::http {
@@ -135,6 +137,18 @@ class StreamedResponse final : public ResponseWriter {
     (void)co_await put(end);
   }
 
+  awaitable<Result<std::unique_ptr<WebSocket>>> upgrade(std::size_t max_message_bytes) override {
+    if (exchange_.buffer.size() > 0)
+      co_return Error(ErrorKind::invalid, "wait for the answer before you send on this socket");
+    auto socket = co_await accept_websocket(exchange_.stream, exchange_.parser.get(),
+                                            max_message_bytes, exchange_.limits.write_time);
+    if (!socket && socket.error().kind() == ErrorKind::invalid) co_return socket;
+    started_ = true;
+    finished_ = true;
+    exchange_.keep_alive = false;
+    co_return socket;
+  }
+
   awaitable<void> peer_gone() override {
     auto& socket = exchange_.stream.socket();
     for (;;) {
@@ -198,6 +212,18 @@ void fill_request(Request& request, const Parser& parser, const std::string& pee
   for (const auto& field : message)
     request.headers.add(std::string(field.name_string()), std::string(field.value()));
   request.peer = peer;
+}
+
+/// What is wrong with the request's target, if anything. Handlers get text: a path decodes to
+/// UTF-8, and of a query what does not decode stays as it stands, which is ASCII then.
+std::optional<std::string> target_problem(const Request& request) {
+  const bool ascii = std::ranges::all_of(
+      request.target, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+  if (!ascii)
+    return "the request is malformed: characters beyond ASCII stand percent-encoded in a URL";
+  if (!percent_decode(request.path, false))
+    return "the request is malformed: an escape of the path is not %XX, or no UTF-8";
+  return std::nullopt;
 }
 
 }  // namespace
@@ -292,7 +318,10 @@ struct Server::Impl : std::enable_shared_from_this<Impl> {
     state.expects_continue = iequals(request.headers.get("Expect").value_or(""), "100-continue");
     std::string failure;
     try {
-      co_await handler(request, response);
+      if (const auto problem = target_problem(request))
+        co_await response.send(error_response(400, *problem));
+      else
+        co_await handler(request, response);
     } catch (const std::exception& e) {
       failure = e.what();
     }

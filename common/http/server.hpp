@@ -12,6 +12,7 @@
 #include "common/async/task_group.hpp"
 #include "common/config.hpp"
 #include "common/http/message.hpp"
+#include "common/http/websocket.hpp"
 
 namespace karreg::http {
 
@@ -48,7 +49,7 @@ class Request {
   awaitable<Result<std::string>> read_body(std::size_t max_bytes);
 };
 
-/// The answer to one request: either send(), or start(), write()..., finish().
+/// The answer to one request: either send(), or start(), write()..., finish(), or upgrade().
 class ResponseWriter {
  public:
   virtual ~ResponseWriter() = default;
@@ -60,6 +61,10 @@ class ResponseWriter {
   /// A piece of the body. Error `unavailable` when the client is gone.
   virtual awaitable<Result<void>> write(std::string_view piece) = 0;
   virtual awaitable<void> finish() = 0;
+  /// Makes the connection a WebSocket for messages of at most @p max_message_bytes; it ends with
+  /// the handler. Error `invalid` when the client did not ask for one: then it is still to be
+  /// answered. Error `unavailable` when the client is gone.
+  virtual awaitable<Result<std::unique_ptr<WebSocket>>> upgrade(std::size_t max_message_bytes) = 0;
   /// Completes when the client closed the connection; for handlers that wait for something else
   /// meanwhile (compose with ||).
   virtual awaitable<void> peer_gone() = 0;

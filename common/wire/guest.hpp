@@ -101,14 +101,30 @@ struct Stop {
   NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Stop, grace_ms)
 };
 
+/// agent -> guest, to one that `pongs`: "are you there?". It answers at once with `pong` of the
+/// same @c id.
+struct Ping {
+  std::uint64_t id = 0;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Ping, id)
+};
+
+/// agent -> guest, when it is attached and then once a minute: the wall clock of the host, in
+/// nanoseconds since the epoch. A VM that was paused, or is emulated on a busy host, falls behind.
+struct Time {
+  std::int64_t time_ns = 0;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Time, time_ns)
+};
+
 /// guest -> agent: first message and answer to `attach`. @c uptime_ms: kernel uptime when PID 1
-/// began.
+/// began. @c pongs: it answers `ping`, which guests of older images do not.
 struct Hello {
   int protocol = protocol_version;
   bool configured = false;
   std::string instance_id;  ///< empty until configured
   std::int64_t uptime_ms = 0;
-  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Hello, protocol, configured, instance_id, uptime_ms)
+  bool pongs = false;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Hello, protocol, configured, instance_id, uptime_ms,
+                                              pongs)
 };
 
 /// guest -> agent: where the VM is. @c phase: configuring | pre_run | building | packing | starting
@@ -162,8 +178,14 @@ struct Exit {
   NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Exit, exit_code, signal, oom, reason)
 };
 
-using FromGuest = std::variant<Hello, State, Log, BuildResult, Exit>;
-using ToGuest = std::variant<Config, Attach, LogAck, Stop>;
+/// guest -> agent: the answer to `ping`.
+struct Pong {
+  std::uint64_t id = 0;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Pong, id)
+};
+
+using FromGuest = std::variant<Hello, State, Log, BuildResult, Exit, Pong>;
+using ToGuest = std::variant<Config, Attach, LogAck, Stop, Ping, Time>;
 
 namespace detail {
 template <class T>
@@ -172,11 +194,14 @@ constexpr const char* type_name() {
   if constexpr (std::is_same_v<T, Attach>) return "attach";
   if constexpr (std::is_same_v<T, LogAck>) return "log_ack";
   if constexpr (std::is_same_v<T, Stop>) return "stop";
+  if constexpr (std::is_same_v<T, Ping>) return "ping";
+  if constexpr (std::is_same_v<T, Time>) return "time";
   if constexpr (std::is_same_v<T, Hello>) return "hello";
   if constexpr (std::is_same_v<T, State>) return "state";
   if constexpr (std::is_same_v<T, Log>) return "log";
   if constexpr (std::is_same_v<T, BuildResult>) return "build_result";
   if constexpr (std::is_same_v<T, Exit>) return "exit";
+  if constexpr (std::is_same_v<T, Pong>) return "pong";
 }
 
 template <class Variant, std::size_t I = 0>

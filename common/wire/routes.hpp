@@ -39,11 +39,13 @@ struct RouteKey {
   auto operator<=>(const RouteKey&) const = default;
 };
 
-/// The whole table as of @c version.
+/// The whole table as of @c version, for a proxy that reported @c for_version: only that one may
+/// go back to an older table than it has.
 struct RouteSnapshot {
   std::uint64_t version = 0;
   std::vector<Route> routes;
-  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(RouteSnapshot, version, routes)
+  std::uint64_t for_version = 0;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(RouteSnapshot, version, routes, for_version)
 };
 
 /// What changed from @c base to @c version. Applies only to a table of version @c base; a proxy

@@ -1,4 +1,5 @@
-// The smallest web application: says hello, and which version of it answers. One request a connection, one at a time.
+// The smallest web application: says hello, and which version of it answers. One request a
+// connection, one at a time.
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -24,10 +25,12 @@ void answer(int connection) {
     head.append(buffer, static_cast<std::size_t>(got));
   }
   const std::string body = "Hello from Karreg, version " HELLO_VERSION "\n";
-  const std::string response = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: " +
-                               std::to_string(body.size()) + "\r\nConnection: close\r\n\r\n" + body;
+  const std::string response =
+      "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: " +
+      std::to_string(body.size()) + "\r\nConnection: close\r\n\r\n" + body;
   for (std::size_t sent = 0; sent < response.size();) {
-    const ssize_t n = ::send(connection, response.data() + sent, response.size() - sent, MSG_NOSIGNAL);
+    const ssize_t n =
+        ::send(connection, response.data() + sent, response.size() - sent, MSG_NOSIGNAL);
     if (n <= 0) return;
     sent += static_cast<std::size_t>(n);
   }
@@ -49,7 +52,8 @@ int main() {
   const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
   const int on = 1;
   ::setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (::bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 || ::listen(listener, 128) != 0) {
+  if (::bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+      ::listen(listener, 128) != 0) {
     std::perror("hello: cannot listen");
     return 1;
   }

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 
 #include "images/guest/run.hpp"
 #include "images/guest/system.hpp"
@@ -20,6 +21,8 @@ namespace {
 using wire::guest::BuildResult;
 constexpr std::int64_t block = 4096;
 constexpr const char* packed = "/packed.erofs";
+/// For an empty file system on the disk of the dependency cache.
+constexpr std::chrono::seconds cache_time{60};
 
 std::uint64_t device_bytes(int fd) {
   std::uint64_t bytes = 0;
@@ -39,27 +42,31 @@ std::string disk_size(const char* serial) {
 /// ZIP archives, thus Python's wheels, know no time before.
 constexpr std::int64_t year_1980 = 315'532'800;
 
-/// Notices that a disk ran full, also when the failing tool has cleaned up behind itself.
+/// Notices that a disk ran full during a step, also when the failing tool has cleaned up behind
+/// itself.
 class DiskWatch {
  public:
   static constexpr std::chrono::milliseconds interval{250};
 
   std::chrono::milliseconds look() {
-    struct statvfs info{};
-    for (const auto& place : places_) {
-      if (::statvfs(place.path, &info) != 0) continue;
-      if (info.f_bavail < info.f_blocks / 200 || info.f_favail < 16)
+    for (const auto& place : places_)
+      if (is_full(place) && !full_before_.contains(place.serial))
         full_ = std::string("no space left on the ") + place.name + " disk (" +
                 disk_size(place.serial) + ")";
-    }
     return interval;
   }
-  /// Which disk is or was full, as a sentence; empty when none.
+  /// Which disk is or was full since begin_step(), as a sentence; empty when none.
   const std::string& full() {
     look();
     return full_;
   }
-  void forget() { full_.clear(); }
+  /// A disk that is full by now did not stop the step that begins.
+  void begin_step() {
+    full_.clear();
+    full_before_.clear();
+    for (const auto& place : places_)
+      if (is_full(place)) full_before_.insert(place.serial);
+  }
 
  private:
   struct Place {
@@ -71,8 +78,48 @@ class DiskWatch {
       {"/", "build", wire::guest::disk::scratch},
       {"/cache", "dependency cache", wire::guest::disk::cache},
   };
+  static bool is_full(const Place& place) {
+    struct statvfs info{};
+    return ::statvfs(place.path, &info) == 0 &&
+           (info.f_bavail < info.f_blocks / 200 || info.f_favail < 16);
+  }
+
   std::string full_;
+  std::set<std::string> full_before_;
 };
+
+/// Nothing else takes away what no build uses any more. Below this, a build begins with what it
+/// may still use.
+bool cache_is_crowded() {
+  constexpr std::uint64_t percent = 80;
+  const auto over = [](std::uint64_t all, std::uint64_t free) {
+    return all > 0 && (all - free) * 100 > all * percent;
+  };
+  struct statvfs info{};
+  return ::statvfs("/cache", &info) == 0 &&
+         (over(info.f_blocks, info.f_bfree) || over(info.f_files, info.f_ffree));
+}
+
+/// The dependency cache at /cache: what earlier builds left there, or an empty one when that is too
+/// much or cannot be read. Without any a build is slower, and that is all.
+void open_cache(Supervisor& supervisor) {
+  bool mounted = mount_cache();
+  if (mounted && !cache_is_crowded()) return;
+  supervisor.log(mounted ? "the dependency cache is over 80 % full and is emptied"
+                         : "the dependency cache cannot be read and is made anew");
+  release_cache();
+  Child make;
+  make.argv = {"mkfs.ext4", "-q", "-F",        "-m",
+               "0",         "-E", "nodiscard", disk(wire::guest::disk::cache)};
+  make.env = {{"PATH", "/usr/sbin:/usr/bin:/sbin:/bin"}};
+  make.as_app = false;
+  make.out_stream = make.err_stream = "karreg";
+  const Ended ended = supervisor.run(make, Clock::now() + cache_time);
+  if (ended.good() && mount_cache()) return;
+  if (!ended.good()) supervisor.log("mkfs.ext4 " + ended.sentence());
+  supervisor.log("there is no dependency cache for this build");
+  cache_on_scratch();
+}
 
 /// When the source was committed: the archive gives all its files that time. Files of the result
 /// carry it, so that equal builds are equal bytes and a new commit has new entity tags.
@@ -97,6 +144,7 @@ std::map<std::string, std::string> build_environment(const wire::guest::Config& 
   fallback("YARN_CACHE_FOLDER", "/cache/yarn");
   fallback("PIP_CACHE_DIR", "/cache/pip");
   fallback("CCACHE_DIR", "/cache/ccache");
+  fallback("CCACHE_MAXSIZE", "1G");
   fallback("XDG_CACHE_HOME", "/cache/xdg");
   if (std::filesystem::exists("/usr/bin/ccache")) {
     fallback("CMAKE_C_COMPILER_LAUNCHER", "ccache");
@@ -168,13 +216,14 @@ BuildResult run_build(Supervisor& supervisor, const wire::guest::Config& config)
     return failed(name, "the command " + ended.sentence());
   };
 
+  open_cache(supervisor);
   supervisor.say("building", "unpacking the source");
   Child child;
   child.env = build_environment(config);
   child.out_stream = child.err_stream = "build";
   child.max_processes = build.max_processes;
   const auto run = [&] {
-    disks.forget();
+    disks.begin_step();
     return supervisor.run(child, deadline, [&] { return disks.look(); });
   };
   // Unpacked by the app's user, who therefore owns everything and can do no harm.

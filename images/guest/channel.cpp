@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <stdexcept>
+#include <thread>
 
 #include "images/guest/system.hpp"
 
@@ -17,11 +19,23 @@ namespace {
 /// buffer.
 constexpr std::size_t max_output = std::size_t{1024} * 1024;
 
+/// The host names a port some moments after its driver is there, which is late when the driver is a
+/// module.
+constexpr std::chrono::seconds port_time{10};
+constexpr std::chrono::milliseconds port_tick{1};
+
 std::string find_port() {
-  for (const auto& entry : std::filesystem::directory_iterator("/sys/class/virtio-ports")) {
-    const std::string name = read_file(entry.path() / "name");
-    if (name.starts_with(wire::guest::port_name)) return "/dev/" + entry.path().filename().string();
-  }
+  const std::filesystem::path ports = "/sys/class/virtio-ports";
+  const auto until = std::chrono::steady_clock::now() + port_time;
+  do {
+    std::error_code none_yet;
+    for (const auto& entry : std::filesystem::directory_iterator(ports, none_yet)) {
+      const std::string name = read_file(entry.path() / "name");
+      const std::string device = "/dev/" + entry.path().filename().string();
+      if (name.starts_with(wire::guest::port_name)) return device;
+    }
+    std::this_thread::sleep_for(port_tick);
+  } while (std::chrono::steady_clock::now() < until);
   throw std::runtime_error(std::string("no virtio port named ") + wire::guest::port_name);
 }
 }  // namespace
@@ -58,10 +72,14 @@ void Channel::pump() {
 std::optional<wire::guest::ToGuest> Channel::receive() {
   for (;;) {
     const auto newline = in_.find('\n');
-    if (newline == std::string::npos) {
-      if (in_.size() > wire::guest::max_line_bytes) in_.clear();
-      return std::nullopt;
+    const bool whole = newline != std::string::npos;
+    if ((whole ? newline : in_.size()) > wire::guest::max_line_bytes) {
+      // What comes up to the next newline is the rest of it, and no message.
+      overflowed_ = true;
+      in_.erase(0, whole ? newline + 1 : in_.size());
+      continue;
     }
+    if (!whole) return std::nullopt;
     const std::string line = in_.substr(0, newline);
     in_.erase(0, newline + 1);
     if (auto message = wire::guest::decode<wire::guest::ToGuest>(line)) return message;

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "common/wire/guest.hpp"
 
@@ -25,8 +26,11 @@ class Channel {
   }
   /// Moves bytes both ways as far as possible.
   void pump();
-  /// The next message of the agent; lines that are no message are skipped.
+  /// The next message of the agent; lines that are no message, or are longer than
+  /// `max_line_bytes`, are skipped.
   std::optional<wire::guest::ToGuest> receive();
+  /// Whether a line was skipped for its length since the last time this was asked.
+  bool overflowed() { return std::exchange(overflowed_, false); }
   bool flushed() const { return out_.empty(); }
   /// False while no agent is attached, as of the last pump(). The port then reports a hang-up to
   /// poll(2) without pause: look again by timer.
@@ -39,6 +43,7 @@ class Channel {
   std::string in_;
   std::string out_;
   bool connected_ = true;
+  bool overflowed_ = false;
 };
 
 }  // namespace karreg::guest

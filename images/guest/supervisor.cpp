@@ -109,13 +109,14 @@ Supervisor::Supervisor(Channel& channel) : channel_(channel) {
 
 void Supervisor::hello() {
   channel_.send(msg::Hello{msg::protocol_version, config_.has_value(),
-                           config_ ? config_->instance_id : std::string(), started_ms_});
+                           config_ ? config_->instance_id : std::string(), started_ms_, true});
 }
 
 std::optional<msg::Config> Supervisor::wait_for_config() {
   started_ms_ = uptime_ms();
   hello();
-  while (!config_ && !stop_) pump(idle);
+  while (!config_ && !stop_ && !exit_) pump(idle);
+  if (exit_) finish();
   return config_;
 }
 
@@ -147,6 +148,10 @@ void Supervisor::handle(const msg::ToGuest& message) {
     logs_.ack(ack->seq);
   } else if (const auto* stop = std::get_if<msg::Stop>(&message)) {
     if (!stop_) stop_ = *stop;
+  } else if (const auto* ping = std::get_if<msg::Ping>(&message)) {
+    channel_.send(msg::Pong{ping->id});
+  } else if (const auto* time = std::get_if<msg::Time>(&message)) {
+    follow_clock(time->time_ns);
   } else {
     // A new agent: it knows nothing yet.
     hello();
@@ -155,6 +160,16 @@ void Supervisor::handle(const msg::ToGuest& message) {
     if (exit_) channel_.send(*exit_);
     logs_.resend();
   }
+}
+
+void Supervisor::miss_message() {
+  const std::string what = "a message to the VM was longer than " +
+                           std::to_string(msg::max_line_bytes / 1024) +
+                           " KiB and could not be read";
+  if (config_)
+    log(what);
+  else if (!exit_)
+    remember_and_send(msg::Exit{1, 0, false, what + "; is the environment of the app that large?"});
 }
 
 void Supervisor::drain(Source& source, bool& open) {
@@ -204,6 +219,7 @@ void Supervisor::pump(std::chrono::milliseconds timeout) {
   reap();
   channel_.pump();
   while (auto message = channel_.receive()) handle(*message);
+  if (channel_.overflowed()) miss_message();
   while (channel_.connected() && channel_.flushed()) {
     auto batch = logs_.next(Clock::now());
     if (!batch) break;
@@ -237,13 +253,19 @@ Ended Supervisor::run(const Child& child, std::optional<Clock::time_point> deadl
     if (::kill(ended.timed_out ? -1 : -child_, SIGTERM) != 0) ::kill(child_, SIGTERM);
     kill_at = Clock::now() + grace;
   };
+  // A group outlives its leader: of `sh -c "server | pretty"` the shell obeys SIGTERM at once, and
+  // the server has its grace all the same.
+  bool killed = false;
+  const auto group_is_gone = [group = child_] { return ::kill(-group, 0) != 0 && errno == ESRCH; };
+  const auto over = [&] { return child_status_ && (!kill_at || killed || group_is_gone()); };
   std::chrono::milliseconds wait{0};
-  while (!child_status_) {
+  while (!over()) {
     pump(wait);
     wait = on_tick ? on_tick() : idle;
     const auto now = Clock::now();
     if (kill_at && now >= *kill_at) {
       ::kill(-1, SIGKILL);
+      killed = true;
       kill_at = now + 1s;
     } else if (!kill_at && stop_) {
       ended.stopped = true;

@@ -42,7 +42,7 @@ class Supervisor {
   explicit Supervisor(Channel& channel);
 
   /// Waits for the agent's configuration, answering `attach` with `hello`. Nothing when the agent
-  /// says stop instead.
+  /// says stop instead, or when what it says is too long to be read, which is told as the exit.
   std::optional<wire::guest::Config> wait_for_config();
   void say(const std::string& phase, const std::string& detail = {});
   /// A line of the init itself.
@@ -68,6 +68,8 @@ class Supervisor {
   /// One round: poll at most @p timeout, move bytes, handle the agent's messages.
   void pump(std::chrono::milliseconds timeout);
   void handle(const wire::guest::ToGuest& message);
+  /// Says that a message of the agent was too long.
+  void miss_message();
   void hello();
   void drain(Source& source, bool& open);
   void reap();

@@ -2,20 +2,28 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <net/ethernet.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <net/route.h>
+#include <netinet/if_ether.h>
+#include <netpacket/packet.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <filesystem>
+#include <sstream>
 #include <stdexcept>
+#include <tuple>
 
 namespace karreg::guest {
 
@@ -26,6 +34,9 @@ void fail(const std::string& what) {
 }
 
 namespace {
+
+/// A message may be on its way for long on a busy host: steps for less would make it worse.
+constexpr std::int64_t max_clock_error_ns = 1'000'000'000;
 
 void mount_at(const char* source, const std::string& target, const char* type, unsigned long flags,
               const char* options = nullptr) {
@@ -88,6 +99,53 @@ void default_route(int socket, const std::string& gateway) {
   if (::ioctl(socket, SIOCADDRT, &route) != 0) fail("default route by " + gateway);
 }
 
+/// Says once to everybody on @p name's wire whose @p ip is (an ARP announcement, RFC 5227). passt
+/// learns the guest's hardware address from its first frame and sends to all stations until then,
+/// which TCP ignores: the first visitor of an app that listens before it ever speaks would wait for
+/// 10 s.
+void announce(const char* name, const std::string& ip) {
+  const int socket = ::socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (socket < 0) fail("socket for the announcement");
+  ifreq request{};
+  std::strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+  if (::ioctl(socket, SIOCGIFHWADDR, &request) != 0)
+    fail(std::string("hardware address of ") + name);
+  ether_arp arp{};
+  arp.arp_hrd = htons(ARPHRD_ETHER);
+  arp.arp_pro = htons(ETHERTYPE_IP);
+  arp.arp_hln = ETH_ALEN;
+  arp.arp_pln = sizeof(in_addr);
+  arp.arp_op = htons(ARPOP_REQUEST);
+  std::memcpy(arp.arp_sha, request.ifr_hwaddr.sa_data, ETH_ALEN);
+  ::inet_pton(AF_INET, ip.c_str(), arp.arp_spa);
+  std::memcpy(arp.arp_tpa, arp.arp_spa, sizeof arp.arp_tpa);
+  sockaddr_ll everybody{};
+  everybody.sll_family = AF_PACKET;
+  everybody.sll_protocol = htons(ETHERTYPE_ARP);
+  everybody.sll_ifindex = static_cast<int>(::if_nametoindex(name));
+  everybody.sll_halen = ETH_ALEN;
+  std::memset(everybody.sll_addr, 0xff, ETH_ALEN);
+  if (::sendto(socket, &arp, sizeof arp, 0, reinterpret_cast<const sockaddr*>(&everybody),
+               sizeof everybody) < 0)
+    fail(std::string("announcing the address of ") + name);
+  ::close(socket);
+}
+
+/// Debian's kernel has its drivers as modules; ours knows no modules, and its initrd has none. They
+/// lie in the initrd's memory, which they are not to keep.
+void load_modules() {
+  const std::string folder = "/modules/";
+  std::istringstream order(read_file(folder + "order"));
+  for (std::string name; std::getline(order, name);) {
+    const int fd = ::open((folder + name).c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) fail("opening the kernel's module " + name);
+    if (::syscall(SYS_finit_module, fd, "", 0) != 0 && errno != EEXIST)
+      fail("loading the kernel's module " + name);
+    ::close(fd);
+  }
+  fs::remove_all(folder);
+}
+
 }  // namespace
 
 void mount_early() {
@@ -97,6 +155,7 @@ void mount_early() {
   fs::create_directories("/dev");
   if (::mount("devtmpfs", "/dev", "devtmpfs", MS_NOSUID, "mode=0755") != 0 && errno != EBUSY)
     fail("mounting /dev");
+  load_modules();
 }
 
 std::string disk(std::string_view serial) {
@@ -120,8 +179,6 @@ void enter_root(std::string_view kind) {
   } else {
     fs::create_directories(root + "/app");
     own_by_app(root + "/app");
-    mount_at(disk(serial::cache).c_str(), root + "/cache", "ext4", MS_NOATIME);
-    own_by_app(root + "/cache");
   }
   for (const char* moved : {"/proc", "/sys", "/dev"}) {
     fs::create_directories(root + moved);
@@ -152,6 +209,7 @@ void configure_network(const wire::guest::Network& network, const std::string& h
   if (!network.address.empty()) {
     bring_up(socket, "eth0", network.address, netmask(network.prefix));
     if (!network.gateway.empty()) default_route(socket, network.gateway);
+    announce("eth0", network.address);
   }
   ::close(socket);
   std::string resolv;
@@ -163,10 +221,20 @@ void configure_network(const wire::guest::Network& network, const std::string& h
   write_file("/etc/hostname", hostname + "\n");
 }
 
-void set_clock(std::int64_t time_ns) {
-  if (time_ns <= 0) return;
+namespace {
+bool step_clock(std::int64_t time_ns) {
   const timespec time{time_ns / 1'000'000'000, time_ns % 1'000'000'000};
-  if (::clock_settime(CLOCK_REALTIME, &time) != 0) fail("setting the clock");
+  return time_ns <= 0 || ::clock_settime(CLOCK_REALTIME, &time) == 0;
+}
+}  // namespace
+
+void set_clock(std::int64_t time_ns) {
+  if (!step_clock(time_ns)) fail("setting the clock");
+}
+
+void follow_clock(std::int64_t time_ns) {
+  // A clock that the kernel refuses (of a host that is back in 1970) is no reason to end the app.
+  if (std::abs(time_ns - wall_time_ns()) > max_clock_error_ns) std::ignore = step_clock(time_ns);
 }
 
 std::int64_t wall_time_ns() {
@@ -207,6 +275,18 @@ std::uint64_t oom_kills() {
   const std::string stat = read_file("/proc/vmstat");
   const auto at = stat.find("oom_kill ");
   return at == std::string::npos ? 0 : std::strtoull(stat.c_str() + at + 9, nullptr, 10);
+}
+
+bool mount_cache() {
+  const std::string device = disk(wire::guest::disk::cache);
+  if (::mount(device.c_str(), "/cache", "ext4", MS_NOATIME, nullptr) != 0) return false;
+  own_by_app("/cache");
+  return true;
+}
+
+void cache_on_scratch() {
+  fs::create_directories("/cache");
+  own_by_app("/cache");
 }
 
 void release_cache() {

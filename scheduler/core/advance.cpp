@@ -12,6 +12,7 @@ Advanced advance(World world, Time now, IdSource& ids) {
     heal(round, app);
   }
   step_drains(round);
+  step_forgotten(round);
   place(round);
   step_routes(round);
   for (auto& [id, app] : result.world.apps) {

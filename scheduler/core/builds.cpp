@@ -9,15 +9,26 @@ namespace karreg::scheduler {
 
 namespace {
 
-/// Compilers and package managers need room, whatever the app's own size is.
-std::string build_flavor(const App& app) {
-  const auto chosen = find_flavor(app.build_flavor);
-  return chosen && chosen->memory_mb >= 1024 ? app.build_flavor : "XS";
+/// Compilers and package managers need room, whatever the chosen size is.
+std::string build_flavor(const App& app, const Deployment& deployment) {
+  const std::string& wanted = app.separate_build ? app.build_flavor : deployment.flavor;
+  const auto chosen = find_flavor(wanted);
+  return chosen && chosen->memory_mb >= 1024 ? wanted : "XS";
 }
 
 void set_state(Round& round, Build& build, BuildState state) {
   build.state = state;
   build.state_since = round.now;
+}
+
+/// Whether a build VM of @p app that was given up may still run: it has the dependency cache open
+/// for writing, and QEMU lets nobody else have it. One on a silent host is not waited for.
+bool disks_are_held(const Round& round, const App& app) {
+  for (const auto& [id, instance] : round.world.instances)
+    if (instance.app_id == app.id && instance.build && !instance.ended_at &&
+        !host_silent(round.world, instance, round.policy().host_lost_after, round.now))
+      return true;
+  return false;
 }
 
 void run_build_vm(Round& round, const App& app, Deployment& deployment, Build& build) {
@@ -29,10 +40,15 @@ void run_build_vm(Round& round, const App& app, Deployment& deployment, Build& b
     if (instance.alive()) vm = &instance;
   }
   if (vm == nullptr) {
-    const std::string flavor = build_flavor(app);
+    if (disks_are_held(round, app)) {
+      deployment.message = "waiting for the end of an earlier build VM of this application";
+      return;
+    }
+    const std::string flavor = build_flavor(app, deployment);
     if (const std::string why = no_room(round.world, flavor, round.now); !why.empty()) {
       deployment.message = "waiting for room to build: " + why;
-      if (round.now - build.state_since > round.policy().capacity_timeout) {
+      if (round.now - build.state_since > round.policy().capacity_timeout &&
+          !room_comes(round.world, flavor, round.now)) {
         build.message = "no room for the build: " + why;
         set_state(round, build, BuildState::failed);
       }

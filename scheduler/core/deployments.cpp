@@ -121,10 +121,17 @@ void start_deployment(Round& round, App& app, Deployment& deployment) {
     enter(round, deployment, Phase::draining);
     return;
   }
-  if (app.state == "SHOULD_BE_DOWN") app.state = "WANTS_TO_BE_UP";
   const auto serving = round.world.deployments.find(app.serving_deployment);
   const bool scales = deployment.action != Action::deploy;
-  if (scales && serving != round.world.deployments.end()) {
+  if (scales && serving == round.world.deployments.end()) {
+    // A stop, or a first deployment that was cancelled or failed, is not undone by a new size.
+    end_deployment(round, deployment, DeploymentState::cancelled,
+                   "no version is in service that could be scaled; the next deployment has the new "
+                   "size");
+    return;
+  }
+  if (app.state == "SHOULD_BE_DOWN") app.state = "WANTS_TO_BE_UP";
+  if (scales) {
     deployment.artifact_digest = serving->second.artifact_digest;
     deployment.build_id = serving->second.build_id;
     deployment.commit = serving->second.commit;

@@ -75,6 +75,13 @@ void step_drains(Round& round) {
   }
 }
 
+void step_forgotten(Round& round) {
+  for (auto& [id, instance] : round.world.instances)
+    if (!instance.wanted && !instance.ended_at &&
+        host_silent(round.world, instance, round.policy().host_forgotten, round.now))
+      instance.ended_at = round.now;
+}
+
 Instance* in_slot(Round& round, const Deployment& deployment, int number) {
   Instance* newest = nullptr;
   for (auto& [id, instance] : round.world.instances) {

@@ -60,12 +60,16 @@ std::string broken_app(const World& world, const App& app) {
       return "app " + app.id + " is served by a version that was never healthy";
   }
   int active = 0;
+  int building = 0;
   std::set<std::pair<std::string, int>> slots;
   for (const auto& [uuid, deployment] : world.deployments)
     if (deployment.app_id == app.id && deployment.state == DeploymentState::wip &&
         deployment.phase != Phase::queued)
       ++active;
   if (active > 1) return fmt::format("app {} has {} active deployments", app.id, active);
+  for (const auto& [id, instance] : world.instances)
+    building += instance.app_id == app.id && instance.build && instance.alive();
+  if (building > 1) return fmt::format("app {} has {} build VMs", app.id, building);
   for (const auto& [id, instance] : world.instances)
     if (instance.app_id == app.id && !instance.build && instance.alive() && !instance.unwanted_at &&
         !slots.emplace(instance.deployment, instance.number).second)

@@ -100,7 +100,10 @@ Slot step_slot(Round& round, const App& app, Deployment& deployment, int number)
   }
   deployment.message = "waiting for room: " + why;
   make_room(round, app, deployment);
-  if (round.now - deployment.phase_since <= round.policy().capacity_timeout) return Slot::waiting;
+  // The VM that this one follows may hold the room for another moment.
+  if (round.now - deployment.phase_since <= round.policy().capacity_timeout ||
+      room_comes(round.world, deployment.flavor, round.now))
+    return Slot::waiting;
   end_deployment(round, deployment, DeploymentState::fail,
                  "no room for a new instance: " + why +
                      "; stop something, choose a smaller size, or add a host");

@@ -37,6 +37,8 @@ void begin_drain(Round& round, Instance& instance);
 void give_up(Round& round, Instance& instance);
 /// instances.cpp: ends drains whose requests are done.
 void step_drains(Round& round);
+/// instances.cpp: counts as ended what is to stop on hosts that have been silent for too long.
+void step_forgotten(Round& round);
 /// placement.cpp: hosts for instances that have none.
 void place(Round& round);
 /// placement.cpp: why an instance of @p flavor finds no host; empty when it does.

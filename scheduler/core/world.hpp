@@ -39,6 +39,7 @@ struct App {
   bool sticky_sessions = false;
   bool force_https = false;
   bool cancel_on_push = false;
+  bool separate_build = true;  ///< builds have a size of their own; else that of the instances
   std::string build_flavor = "S";
   std::string serving_deployment;
   std::string commit;
@@ -108,8 +109,12 @@ struct Instance {
   std::optional<Time> ended_at;
   bool operator==(const Instance& other) const;
 
-  /// It ended by itself and will not come back.
-  bool terminal() const { return phase == "exited" || phase == "failed" || phase == "built"; }
+  /// It ended by itself and will not come back; or its agent stops it though it is wanted, which no
+  /// later state of ours takes back.
+  bool terminal() const {
+    return phase == "exited" || phase == "failed" || phase == "built" ||
+           (phase == "stopping" && wanted);
+  }
   /// Takes memory on its host.
   bool alive() const { return !ended_at && wanted; }
 };
@@ -129,10 +134,13 @@ struct Proxy {
 
 /// Tunables of the decisions.
 struct Policy {
-  milliseconds drain_timeout{30'000};     ///< an old instance's open requests are cut after it
-  milliseconds host_lost_after{30'000};   ///< a silent host's instances are replaced after it
-  milliseconds host_sure{6'000};          ///< three reports; one silent for longer may be gone
-  milliseconds host_fresh{15'000};        ///< nothing is placed on a host silent for longer
+  milliseconds drain_timeout{30'000};    ///< an old instance's open requests are cut after it
+  milliseconds host_lost_after{30'000};  ///< a silent host's instances are replaced after it
+  milliseconds host_sure{6'000};         ///< three reports; one silent for longer may be gone
+  milliseconds host_fresh{15'000};       ///< nothing is placed on a host silent for longer
+  /// What is to be stopped on a host silent for longer counts as gone; if the host comes back, its
+  /// agent stops it all the same.
+  milliseconds host_forgotten{3'600'000};
   milliseconds proxy_live{10'000};        ///< a proxy silent for longer is not waited for
   milliseconds proxy_forgotten{900'000};  ///< ... even when the scheduler itself was away meanwhile
   milliseconds switch_timeout{

@@ -26,9 +26,10 @@ std::vector<InstanceRow> wanted_instances(pqxx::work& work, const std::string& h
   std::vector<InstanceRow> rows;
   for (const auto& row : work.exec_params(
            "SELECT i.id, i.app_id, a.name, i.deployment, coalesce(d.commit_id, ''), d.sealed_env, "
-           "coalesce(i.build_id, ''), i.kind = 'build', i.number, i.flavor, "
+           "coalesce(i.build_id, ''), i.kind = 'build', i.number, i.flavor, i.phase <> 'placed', "
            "coalesce(d.artifact_digest, ''), "
-           "coalesce(b.plan, t.plan, 'null'), coalesce(b.runtime, t.runtime, '') "
+           "coalesce(b.plan, t.plan, 'null'), coalesce(b.runtime, t.runtime, ''), "
+           "coalesce(b.run_image, '') "
            "FROM instances i JOIN apps a ON a.id = i.app_id JOIN deployments d ON d.uuid = "
            "i.deployment "
            "LEFT JOIN builds b ON b.id = coalesce(i.build_id, d.build_id) LEFT JOIN artifacts t ON "
@@ -38,7 +39,8 @@ std::vector<InstanceRow> wanted_instances(pqxx::work& work, const std::string& h
            host_id)) {
     const auto text = [&](int column) { return row[column].as<std::string>(); };
     rows.push_back({text(0), text(1), text(2), text(3), text(4), text(5), text(6),
-                    row[7].as<bool>(), row[8].as<int>(), text(9), text(10), text(11), text(12)});
+                    row[7].as<bool>(), row[8].as<int>(), text(9), row[10].as<bool>(), text(11),
+                    text(12), text(13), text(14)});
   }
   return rows;
 }

@@ -8,17 +8,22 @@
 namespace karreg::scheduler {
 
 namespace {
-std::string joined(const std::vector<std::string>& lines) {
-  std::string text;
-  for (const auto& line : lines) text += line + "\n";
-  // PostgreSQL's text holds no NUL.
+/// What a guest wrote, as PostgreSQL can keep it: neither its text nor its jsonb holds a NUL.
+std::string without_nul(std::string text) {
   std::erase(text, '\0');
   return text;
 }
 
-std::string without_nul(std::string text) {
-  std::erase(text, '\0');
-  return text;
+std::string joined(const std::vector<std::string>& lines) {
+  std::string text;
+  for (const auto& line : lines) text += line + "\n";
+  return without_nul(text);
+}
+
+std::string result_of(wire::guest::BuildResult result) {
+  result.failed_step = without_nul(result.failed_step);
+  result.reason = without_nul(result.reason);
+  return wire::to_text(result);
 }
 }  // namespace
 
@@ -52,7 +57,7 @@ bool save_host_report(pqxx::work& work, const wire::HostReport& report) {
         "IS DISTINCT FROM ($3, $4 AND wanted, $5, $6, $8::jsonb)",
         vm.instance_id, report.host_id, vm.phase, vm.healthy, vm.address, without_nul(vm.detail),
         joined(vm.last_lines), wire::to_text(vm.stages),
-        built ? std::optional(without_nul(wire::to_text(vm.build))) : std::nullopt);
+        built ? std::optional(result_of(vm.build)) : std::nullopt);
     listed += (listed.empty() ? "\"" : ",\"") + work.esc(vm.instance_id) + "\"";
   }
   const auto sent = host[0].as<std::uint64_t>();
@@ -86,6 +91,7 @@ void save_proxy_report(pqxx::work& work, const wire::ProxyReport& report) {
   if (!report.wants_snapshot && (report.version == current || !settled)) return;
   wire::RouteSnapshot snapshot;
   snapshot.version = current;
+  snapshot.for_version = report.version;
   for (const auto& row : work.exec("SELECT host, path, app_id, sticky_sessions, force_https, "
                                    "backends FROM routes WHERE NOT removed")) {
     wire::Route route{row[0].as<std::string>(), row[1].as<std::string>(), row[2].as<std::string>(),

@@ -7,7 +7,6 @@
 #include "common/ids.hpp"
 #include "common/log.hpp"
 #include "common/wire/json.hpp"
-#include "common/wire/logs.hpp"
 #include "scheduler/shell/vm_spec.hpp"
 
 namespace karreg::scheduler {
@@ -19,6 +18,8 @@ namespace {
 constexpr std::int64_t leader_key = 0x6b61727265675343;
 /// Without news the world is looked at this often: back-offs and deadlines pass by themselves.
 constexpr auto idle_time = 500ms;
+/// How often what is long over is cleared away.
+constexpr auto forget_time = 1h;
 
 class RandomIds final : public IdSource {
  public:
@@ -34,12 +35,16 @@ Scheduler::Scheduler(Settings settings, crypto::Vault vault)
       leader_(settings_.database_url, leader_key),
       publisher_(settings_.broker) {}
 
-void Scheduler::start() {
+Result<void> Scheduler::start() {
+  auto images = read_catalogue();
+  if (!images) return images.error();
+  catalogue_ = std::move(*images);
   relay_ = std::make_unique<db::OutboxRelay>(settings_.database_url, publisher_);
   consumer_ = std::make_unique<broker::Consumer>(
       settings_.broker, broker::scheduler_queue(),
       [this](const broker::Delivery& delivery) { return take(delivery); }, [this] { wake(); });
   thread_ = std::thread([this] { run(); });
+  return ok();
 }
 
 void Scheduler::stop() {
@@ -79,6 +84,7 @@ void Scheduler::run() {
     }
     auto done = round();
     if (done) done = send_desired_states();
+    if (done) done = forget();
     if (!done) log::error("round failed", {log::field("why", done.error().message())});
   }
   leader_.release();
@@ -99,14 +105,29 @@ Result<void> Scheduler::round() {
     auto [after, told] = advance(before, now, ids);
     // What found no host is not kept: the next round makes it again.
     save_world(work, before, after, now);
+    save_notes(work, told, now);
     notes = std::move(told);
     return ok();
   });
-  if (done) tell(notes);
+  if (!done) return done;
+  for (const auto& note : notes)
+    log::info(note.text,
+              {log::field("app", note.app_id), log::field("deployment", note.deployment)});
+  return ok();
+}
+
+Result<void> Scheduler::forget() {
+  const auto time = std::chrono::steady_clock::now();
+  if (forgotten_at_ && time - *forgotten_at_ < forget_time) return ok();
+  auto done = database_.transact([](pqxx::work& work) -> Result<void> {
+    forget_old_instances(work);
+    return ok();
+  });
+  if (done) forgotten_at_ = time;
   return done;
 }
 
-Result<wire::Catalogue> Scheduler::catalogue() const {
+Result<wire::Catalogue> Scheduler::read_catalogue() const {
   std::ifstream file(settings_.images_dir + "/catalogue.json");
   std::ostringstream text;
   text << file.rdbuf();
@@ -117,26 +138,22 @@ Result<wire::Catalogue> Scheduler::catalogue() const {
   return wire::from_text<wire::Catalogue>(text.str(), "catalogue.json");
 }
 
+void Scheduler::renew_catalogue() {
+  auto images = read_catalogue();
+  const std::string why = images ? std::string() : images.error().message();
+  if (images)
+    catalogue_ = std::move(*images);
+  else if (why != catalogue_trouble_)
+    log::error("working with the last readable image catalogue", {log::field("why", why)});
+  catalogue_trouble_ = why;
+}
+
 Result<void> Scheduler::send_desired_states() {
-  auto images = catalogue();
-  if (!images) return images.error();
   return database_.transact([&](pqxx::work& work) -> Result<void> {
-    for (const auto& host : hosts_to_update(work)) {
-      std::vector<wire::VmSpec> vms;
-      for (const auto& row : wanted_instances(work, host)) {
-        auto spec = make_vm_spec(row, *images, vault_, settings_);
-        if (spec) {
-          vms.push_back(std::move(*spec));
-          continue;
-        }
-        // It cannot run anywhere: say so where its deployment sees it.
-        log::error("instance cannot be specified",
-                   {log::field("instance", row.id), log::field("why", spec.error().message())});
-        work.exec_params0("UPDATE instances SET phase = 'failed', detail = $2 WHERE id = $1",
-                          row.id, spec.error().message());
-      }
-      send_desired(work, host, std::move(vms));
-    }
+    const auto hosts = hosts_to_update(work);
+    if (!hosts.empty()) renew_catalogue();
+    for (const auto& host : hosts)
+      send_desired(work, host, specify(work, host, catalogue_, vault_, settings_));
     return ok();
   });
 }
@@ -161,7 +178,7 @@ broker::Disposition Scheduler::take_host_report(const std::string& body) {
   });
   if (saved) return broker::Disposition::ack;
   log::warn("report not saved", {log::field("why", saved.error().message())});
-  return broker::Disposition::later;
+  return broker::disposition_after(saved.error());
 }
 
 broker::Disposition Scheduler::take(const broker::Delivery& delivery) {
@@ -175,28 +192,10 @@ broker::Disposition Scheduler::take(const broker::Delivery& delivery) {
       save_proxy_report(work, *report);
       return ok();
     });
-    if (!saved) disposition = broker::Disposition::later;
+    if (!saved) disposition = broker::disposition_after(saved.error());
   }
   wake();
   return disposition;
-}
-
-void Scheduler::tell(const std::vector<Note>& notes) {
-  const auto time_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(
-                           std::chrono::system_clock::now().time_since_epoch())
-                           .count();
-  for (const auto& note : notes) {
-    log::info(note.text,
-              {log::field("app", note.app_id), log::field("deployment", note.deployment)});
-    wire::LogBatch batch;
-    batch.app_id = note.app_id;
-    batch.deployment_id = note.deployment;
-    batch.service = "karreg";
-    std::istringstream text(note.text);
-    for (std::string line; std::getline(text, line);)
-      batch.lines.push_back({time_ns, "karreg", line});
-    (void)publisher_.publish_to_stream(broker::log_stream(note.app_id), wire::to_text(batch));
-  }
 }
 
 }  // namespace karreg::scheduler

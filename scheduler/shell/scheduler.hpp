@@ -25,24 +25,31 @@ namespace karreg::scheduler {
 class Scheduler {
  public:
   Scheduler(Settings settings, crypto::Vault vault);
-  void start();
+  /// Error: there is no readable image catalogue; nothing runs then.
+  Result<void> start();
   void stop();
 
  private:
   void run();
   Result<void> round();
   Result<void> send_desired_states();
-  Result<wire::Catalogue> catalogue() const;
+  /// Once an hour: clears away what is long over.
+  Result<void> forget();
+  Result<wire::Catalogue> read_catalogue() const;
+  /// Takes the catalogue as it is on the disk now; an unreadable one is no reason to stop stopping.
+  void renew_catalogue();
   broker::Disposition take(const broker::Delivery& delivery);
   broker::Disposition take_host_report(const std::string& body);
-  void tell(const std::vector<Note>& notes);
   void wake();
 
   Settings settings_;
   crypto::Vault vault_;
   db::Database database_;
   db::LeaderLock leader_;
-  Hearing hearing_;  ///< of the deciding thread
+  Hearing hearing_;            ///< of the deciding thread
+  wire::Catalogue catalogue_;  ///< of the deciding thread: the last readable one
+  std::string catalogue_trouble_;
+  std::optional<std::chrono::steady_clock::time_point> forgotten_at_;
   broker::Publisher publisher_;
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -21,6 +21,12 @@ World load_world(pqxx::work& work);
 /// news about it.
 void save_world(pqxx::work& work, const World& before, const World& after, Time now);
 
+/// world_save_store.cpp: writes what owners are told into the logs of their apps, through the
+/// outbox.
+void save_notes(pqxx::work& work, const std::vector<Note>& notes, Time now);
+/// world_save_store.cpp: deletes instances that ended more than a week ago; nobody looks at them.
+void forget_old_instances(pqxx::work& work);
+
 /// reports_store.cpp: what an agent saw. Returns whether the agent converges on an older state than
 /// was sent.
 bool save_host_report(pqxx::work& work, const wire::HostReport& report);
@@ -39,9 +45,11 @@ struct InstanceRow {
   bool build = false;
   int number = 0;
   std::string flavor;
+  bool reported = false;  ///< its agent has it
   std::string artifact_digest;
-  std::string plan;     ///< wire::BuildPlan as JSON
-  std::string runtime;  ///< key of the image catalogue
+  std::string plan;       ///< wire::BuildPlan as JSON
+  std::string runtime;    ///< key of the image catalogue
+  std::string run_image;  ///< digest of the image that the artifact was made for; may be empty
 };
 
 /// desired_store.cpp: hosts whose set of wanted instances is not the one that was last sent.

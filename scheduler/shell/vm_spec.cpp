@@ -1,6 +1,9 @@
 #include "scheduler/shell/vm_spec.hpp"
 
+#include <filesystem>
+
 #include "common/flavors.hpp"
+#include "common/log.hpp"
 #include "common/wire/json.hpp"
 #include "common/wire/plan.hpp"
 
@@ -27,16 +30,24 @@ std::string take(const Env& env, const std::string& name) {
   const auto it = env.find(name);
   return it == env.end() ? std::string() : it->second;
 }
+/// A version runs on the image that it was built for, also when the catalogue has a newer one by
+/// the time it is healed or scaled: libraries and interpreters are those that it was linked with.
+Result<std::string> image_of(const InstanceRow& row, const wire::Catalogue& catalogue) {
+  if (!row.build && !row.run_image.empty()) return row.run_image;
+  const auto runtime = catalogue.runtimes.find(row.runtime);
+  if (runtime == catalogue.runtimes.end())
+    return Error(ErrorKind::not_found, "the image catalogue has no runtime \"" + row.runtime +
+                                           "\"; images/build makes it");
+  return row.build ? runtime->second.build.digest : runtime->second.run.digest;
+}
 }  // namespace
 
 Result<wire::VmSpec> make_vm_spec(const InstanceRow& row, const wire::Catalogue& catalogue,
                                   const crypto::Vault& vault, const Settings& settings) {
   auto plan = wire::from_text<wire::BuildPlan>(row.plan, "the build plan");
   if (!plan) return plan.error();
-  const auto runtime = catalogue.runtimes.find(row.runtime);
-  if (runtime == catalogue.runtimes.end())
-    return Error(ErrorKind::not_found, "the image catalogue has no runtime \"" + row.runtime +
-                                           "\"; images/build makes it");
+  auto image = image_of(row, catalogue);
+  if (!image) return image.error();
   Env own;
   if (!row.sealed_env.empty()) {
     auto opened = vault.open(row.sealed_env, row.deployment);
@@ -54,7 +65,7 @@ Result<wire::VmSpec> make_vm_spec(const InstanceRow& row, const wire::Catalogue&
   spec.number = row.number;
   spec.kernel_digest = catalogue.kernel.digest;
   spec.initrd_digest = catalogue.initrd.digest;
-  spec.image_digest = row.build ? runtime->second.build.digest : runtime->second.run.digest;
+  spec.image_digest = *image;
   spec.scratch_digest = row.build ? catalogue.scratch_build.digest : catalogue.scratch_run.digest;
   spec.artifact_digest = row.build ? std::string() : row.artifact_digest;
   const auto flavor = find_flavor(row.flavor);
@@ -80,6 +91,33 @@ Result<wire::VmSpec> make_vm_spec(const InstanceRow& row, const wire::Catalogue&
   if (const std::string hook = take(own, "CC_PRE_RUN_HOOK"); !hook.empty()) spec.run.pre_run = hook;
   spec.health.path = take(own, "CC_HEALTH_CHECK_PATH");
   return spec;
+}
+
+std::vector<wire::VmSpec> specify(pqxx::work& work, const std::string& host_id,
+                                  const wire::Catalogue& catalogue, const crypto::Vault& vault,
+                                  const Settings& settings) {
+  std::vector<wire::VmSpec> vms;
+  for (auto& row : wanted_instances(work, host_id)) {
+    if (!row.build && !row.run_image.empty() &&
+        !std::filesystem::exists(settings.images_dir + "/blobs/" + row.run_image)) {
+      log::warn("the image of this version is gone, trying the present one",
+                {log::field("instance", row.id), log::field("image", row.run_image)});
+      row.run_image.clear();
+    }
+    auto spec = make_vm_spec(row, catalogue, vault, settings);
+    if (spec) {
+      vms.push_back(std::move(*spec));
+      continue;
+    }
+    log::error("instance cannot be specified",
+               {log::field("instance", row.id), log::field("why", spec.error().message())});
+    if (row.reported)
+      vms.emplace_back().instance_id = row.id;
+    else
+      work.exec_params0("UPDATE instances SET phase = 'failed', detail = $2 WHERE id = $1", row.id,
+                        spec.error().message());
+  }
+  return vms;
 }
 
 }  // namespace karreg::scheduler

@@ -1,8 +1,10 @@
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "common/broker/topology.hpp"
 #include "common/db/outbox.hpp"
 #include "common/wire/json.hpp"
+#include "common/wire/logs.hpp"
 #include "common/wire/news.hpp"
 #include "scheduler/shell/names.hpp"
 #include "scheduler/shell/stores.hpp"
@@ -128,6 +130,25 @@ void save_routes(pqxx::work& work, const World& before, const World& after) {
 }
 
 }  // namespace
+
+void save_notes(pqxx::work& work, const std::vector<Note>& notes, Time now) {
+  const auto time_ns =
+      std::chrono::duration_cast<std::chrono::nanoseconds>(now.time_since_epoch()).count();
+  for (const auto& note : notes) {
+    wire::LogBatch batch;
+    batch.app_id = note.app_id;
+    batch.deployment_id = note.deployment;
+    batch.service = "karreg";
+    std::istringstream text(note.text);
+    for (std::string line; std::getline(text, line);)
+      batch.lines.push_back({time_ns, "karreg", line});
+    db::outbox_add_to_stream(work, broker::log_stream(note.app_id), wire::to_text(batch));
+  }
+}
+
+void forget_old_instances(pqxx::work& work) {
+  work.exec0("DELETE FROM instances WHERE ended_at < now() - interval '7 days'");
+}
 
 void save_world(pqxx::work& work, const World& before, const World& after, Time now) {
   for_changed(before.builds, after.builds,

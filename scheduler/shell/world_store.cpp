@@ -24,7 +24,7 @@ std::string text_of(const pqxx::field& field) {
 void load_apps(pqxx::work& work, World& world) {
   for (const auto& row : work.exec(
            "SELECT id, state, deleted_at IS NOT NULL, homogeneous, sticky_sessions, force_https, "
-           "cancel_on_push, build_flavor, serving_deployment, commit_id FROM apps "
+           "cancel_on_push, build_flavor, serving_deployment, commit_id, separate_build FROM apps "
            "WHERE torn_down_at IS NULL")) {
     App app;
     app.id = text_of(row[0]);
@@ -37,6 +37,7 @@ void load_apps(pqxx::work& work, World& world) {
     app.build_flavor = text_of(row[7]);
     app.serving_deployment = text_of(row[8]);
     app.commit = text_of(row[9]);
+    app.separate_build = row[10].as<bool>();
     world.apps[app.id] = std::move(app);
   }
   for (const auto& row :

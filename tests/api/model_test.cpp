@@ -38,6 +38,41 @@ TEST_CASE("values of environment variables are bounded and hold no NUL", "[api]"
         "the value of A holds a NUL character");
 }
 
+TEST_CASE("the environment of an app is bounded as a whole", "[api]") {
+  const auto of = [](std::size_t bytes) {
+    Env env;
+    for (std::size_t i = 0; bytes > 0; ++i) {
+      const std::string name = std::string(1, static_cast<char>('A' + i));
+      const std::size_t value = std::min<std::size_t>(bytes - 1, 50'000);
+      env[name] = std::string(value, 'x');
+      bytes -= value + 1;
+    }
+    return env;
+  };
+  struct Case {
+    std::string what;
+    Env env;
+    std::string error;
+  };
+  for (const auto& [what, env, error] : std::vector<Case>{
+           {"nothing", {}, ""},
+           {"at the bound", of(max_env_bytes), ""},
+           {"over it", of(max_env_bytes + 1),
+            "the environment is too large: 129 KiB, at most 128 KiB: put large values into files "
+            "of the repository"},
+           {"a value over its own bound",
+            {{"A", std::string(64 * 1024 + 1, 'x')}},
+            "the value of A is larger than 64 KiB"},
+           {"a bad name",
+            {{"2A", ""}},
+            "\"2A\" is no name for an environment variable: letters, digits and underscores, not "
+            "beginning with a digit"}}) {
+    INFO(what);
+    const auto checked = check_env(env);
+    CHECK((checked ? "" : checked.error().message()) == error);
+  }
+}
+
 TEST_CASE("sizes come from a fixed list", "[api]") {
   CHECK(check_flavor("XS"));
   CHECK(check_flavor("xs").error().message() ==

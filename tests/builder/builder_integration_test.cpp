@@ -1,7 +1,10 @@
 // karreg-builder as a process, with a real database, broker and git; the test plays the scheduler,
 // the agent and the build VM.
+#include <fcntl.h>
+
 #include <algorithm>
 #include <random>
+#include <set>
 
 #include "common/broker/publisher.hpp"
 #include "common/crypto/digest.hpp"
@@ -19,6 +22,15 @@ const std::map<std::string, std::string> node_app = {
 
 std::string artifact_bytes(char c) {
   return std::string(3 * 4096, c);
+}
+
+/// Writes @p text to the pipe @p fifo, once somebody reads it.
+void feed(const fs::path& fifo, const std::string& text) {
+  int pipe = -1;
+  eventually(fifo.string() + " has a reader",
+             [&] { return (pipe = open(fifo.c_str(), O_WRONLY | O_NONBLOCK)) >= 0; });
+  CHECK(write(pipe, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+  close(pipe);
 }
 
 bool contains(const std::vector<std::string>& lines, const std::string& beginning) {
@@ -40,6 +52,7 @@ TEST_CASE("a build is planned, its disks are made, its output becomes an artifac
   CHECK(must_run("stat -c %b " + platform.output(build).string()) == "0\n");
   CHECK(fs::file_size(platform.data() / "cache" / (app + ".img")) == 32 << 20);
   CHECK(platform.value("SELECT runtime FROM builds") == "node");
+  CHECK(platform.value("SELECT run_image FROM builds") == "node-run");
   CHECK(platform.value("SELECT plan->'run_command'->>2 FROM builds") == "exec node a.js");
   CHECK(platform.value("SELECT lease_until IS NULL FROM builds") == "t");
 
@@ -74,6 +87,7 @@ TEST_CASE("an equal build is not done again, unless it is asked for") {
   CHECK(platform.value("SELECT artifact_digest FROM builds WHERE id = '" + equal + "'") ==
         crypto::sha256_hex(artifact_bytes('a')));
   CHECK(platform.value("SELECT plan->>'runtime' FROM builds WHERE id = '" + equal + "'") == "node");
+  CHECK(platform.value("SELECT run_image FROM builds WHERE id = '" + equal + "'") == "node-run");
   CHECK(contains(platform.log_of(app), "Nothing to build: the artifact "));
 
   const std::string other_env = platform.ask_for_build(app, {{"A", "2"}});
@@ -92,6 +106,48 @@ TEST_CASE("an equal build is not done again, unless it is asked for") {
   fs::remove(platform.data() / "artifacts" / crypto::sha256_hex(artifact_bytes('b')));
   const std::string lost = platform.ask_for_build(app, {{"A", "1"}});
   platform.await_state(lost, "prepared");
+}
+
+TEST_CASE("a build without the cache begins the dependency cache anew") {
+  Platform platform;
+  const std::string app = platform.app(node_app);
+  const fs::path cache = platform.data() / "cache" / (app + ".img");
+  write_file(cache, "damaged");
+  const std::string kept = platform.ask_for_build(app);
+  platform.start_builder();
+  platform.await_state(kept, "prepared");
+  CHECK(read_file(cache) == "damaged");
+  const std::string anew = platform.ask_for_build(app, {}, false);
+  platform.await_state(anew, "prepared");
+  must_run("cmp " + cache.string() + " " +
+           (platform.data() / "images/blobs/cachetemplate").string());
+  CHECK(contains(platform.log_of(app), "Without the cache: dependencies are fetched anew."));
+  CHECK(must_run("ls " + cache.parent_path().string()) == app + ".img\n");
+}
+
+TEST_CASE("builds that differ and give equal bytes are both remembered") {
+  Platform platform;
+  const std::string app = platform.app(node_app);
+  const std::string other_app = platform.app(node_app);
+  platform.start_builder();
+  const std::string bytes = artifact_bytes('a');
+  for (const auto& [of, env] : {std::pair(app, "production"), std::pair(other_app, "staging")}) {
+    const std::string built = platform.ask_for_build(of, {{"STAGE", env}});
+    platform.await_state(built, "prepared");
+    platform.play_vm(built, bytes);
+    platform.await_state(built, "succeeded");
+  }
+  CHECK(platform.value("SELECT count(DISTINCT build_key) FROM builds") == "2");
+  CHECK(platform.value("SELECT count(*) FROM artifacts") == "1");
+  // A build that had to be prepared would stay so: nobody plays its VM.
+  for (const char* env : {"production", "staging", "production"}) {
+    const std::string again = platform.ask_for_build(app, {{"STAGE", env}});
+    platform.await_state(again, "succeeded");
+  }
+  // What another app took over stays known when the app that built it is removed.
+  platform.query("DELETE FROM apps WHERE id = '" + other_app + "'");
+  const std::string again = platform.ask_for_build(app, {{"STAGE", "staging"}});
+  platform.await_state(again, "succeeded");
 }
 
 TEST_CASE("what cannot be built fails with a message for the pusher, in the log too") {
@@ -117,14 +173,65 @@ TEST_CASE("what cannot be built fails with a message for the pusher, in the log 
   CHECK(fs::is_empty(platform.data() / "builds"));
 }
 
-TEST_CASE("a host without room prepares nothing and says so") {
+TEST_CASE("a build that does not fit even alone fails with the figures") {
   Platform platform;
   platform.settings()["KARREG_BUILDER_MIN_FREE_BYTES"] = "1099511627776";
   const std::string build = platform.ask_for_build(platform.app(node_app));
   platform.start_builder();
   platform.await_state(build, "failed");
-  CHECK(platform.message(build).find("less than the 1048576 MiB that it keeps.") !=
+  const std::string message = platform.message(build);
+  CHECK(message.starts_with("The build host has "));
+  // Source, output and cache; the images of this test have no scratch disk.
+  CHECK(message.find(" MiB of free disk space and keeps 1048576 MiB of them; this build may take "
+                     "2096 MiB. Tell the platform's operator (builder.min_free_bytes, "
+                     "builder.build_disk_bytes), then push again or restart the app.") !=
         std::string::npos);
+}
+
+TEST_CASE("builds that do not fit together come one after the other") {
+  Platform platform;
+  // Once it fits, twice it does not.
+  platform.settings()["KARREG_BUILDER_BUILD_DISK_BYTES"] =
+      std::to_string(fs::space(platform.data()).available / 10 * 6);
+  const std::string app = platform.app(node_app);
+  const std::string first = platform.ask_for_build(app, {{"N", "1"}});
+  platform.start_builder();
+  platform.await_state(first, "prepared");
+  const std::string second = platform.ask_for_build(app, {{"N", "2"}});
+  eventually("the second one waits", [&] {
+    return platform.value("SELECT waits_since IS NOT NULL FROM builds WHERE id = '" + second +
+                          "'") == "t";
+  });
+  // One that needs no room is not held up.
+  const std::string app_of_third = platform.app({{"README", ""}});
+  platform.await_state(platform.ask_for_build(app_of_third), "failed");
+  CHECK(platform.state(second) == "planning");
+  platform.play_vm(first, artifact_bytes('a'));
+  platform.await_state(first, "succeeded");
+  platform.await_state(second, "prepared");
+  CHECK(platform.value("SELECT attempts || ' ' || (waits_since IS NULL) FROM builds WHERE id = '" +
+                       second + "'") == "0 true");
+  const auto log = platform.log_of(app);
+  CHECK(std::ranges::count_if(log, [](const auto& line) {
+          return line.starts_with("The build host has ") && line.ends_with(" Waiting for them.");
+        }) == 1);
+}
+
+TEST_CASE("a build does not wait for room for ever") {
+  Platform platform;
+  platform.settings()["KARREG_BUILDER_BUILD_DISK_BYTES"] =
+      std::to_string(fs::space(platform.data()).available / 10 * 6);
+  platform.settings()["KARREG_BUILDER_SPACE_WAIT"] = "300ms";
+  const std::string app = platform.app(node_app);
+  const std::string first = platform.ask_for_build(app, {{"N", "1"}});
+  platform.start_builder();
+  platform.await_state(first, "prepared");
+  const std::string second = platform.ask_for_build(app, {{"N", "2"}});
+  platform.await_state(second, "failed");
+  CHECK(platform.message(second).find(", and the builds under way (1) may take ") !=
+        std::string::npos);
+  CHECK(platform.message(second).ends_with(
+      " They did not end within 0 s: push again later, or restart the app."));
 }
 
 TEST_CASE("a platform without images says who has to make them") {
@@ -179,6 +286,107 @@ TEST_CASE(
   CHECK(fs::exists(platform.data() / "cache" / (app + ".img")));
 }
 
+TEST_CASE("artifacts that nothing needs are removed, those that something needs stay") {
+  Platform platform;
+  const auto made = [&](const std::string& what, const std::string& age = "2 hours") {
+    const std::string digest = crypto::sha256_hex(what);
+    platform.query("INSERT INTO artifacts (digest, bytes, runtime, plan, created_at) VALUES ('" +
+                   digest + "', 1, 'node', '{}', now() - interval '" + age + "')");
+    write_file(platform.data() / "artifacts" / digest, "x");
+    return digest;
+  };
+  const auto deployed = [&](const std::string& app, const std::string& digest,
+                            const std::string& state) {
+    const std::string build = platform.ask_for_build(app);
+    platform.query("UPDATE builds SET state = 'succeeded', artifact_digest = '" + digest +
+                   "' WHERE id = '" + build + "'");
+    platform.query("UPDATE deployments d SET state = '" + state + "'" +
+                   (state == "WIP" ? "" : ", artifact_digest = '" + digest + "'") +
+                   " FROM builds b WHERE b.deployment = d.uuid AND b.id = '" + build + "'");
+    return platform.value("SELECT deployment FROM builds WHERE id = '" + build + "'");
+  };
+  std::set<std::string> kept;
+  std::set<std::string> gone;
+
+  const std::string app = platform.app(node_app);
+  gone.insert(made("the sixth version"));
+  deployed(app, *gone.begin(), "OK");
+  for (const char* version : {"fifth", "fourth", "third", "second", "newest"}) {
+    const std::string digest = made(version);
+    // Each deployed, then scaled: one version.
+    deployed(app, digest, "OK");
+    deployed(app, digest, "OK");
+    kept.insert(digest);
+  }
+  const std::string failed = made("of a failed deployment");
+  deployed(app, failed, "FAIL");
+  gone.insert(failed);
+  const std::string under_way = made("of a deployment under way");
+  deployed(app, under_way, "WIP");
+  kept.insert(under_way);
+
+  const std::string deleted = platform.app(node_app);
+  const std::string serving = made("in service until it is torn down");
+  const std::string before = made("the version before");
+  deployed(deleted, before, "OK");
+  platform.query("UPDATE apps SET deleted_at = now(), serving_deployment = '" +
+                 deployed(deleted, serving, "OK") + "' WHERE id = '" + deleted + "'");
+  kept.insert(serving);
+  gone.insert(before);
+  kept.insert(made("new, and named by nothing yet", "59 minutes"));
+  gone.insert(made("of an app that is forgotten"));
+
+  const std::string orphan = crypto::sha256_hex("an old file without a row");
+  const std::string young = crypto::sha256_hex("a new file without a row");
+  for (const std::string& digest : {orphan, young})
+    write_file(platform.data() / "artifacts" / digest, "x");
+  must_run("touch -d '2 hours ago' " + (platform.data() / "artifacts" / orphan).string());
+
+  platform.start_builder();
+  const auto files = [&] {
+    std::set<std::string> names;
+    for (const auto& entry : fs::directory_iterator(platform.data() / "artifacts"))
+      names.insert(entry.path().filename().string());
+    return names;
+  };
+  std::set<std::string> expected = kept;
+  expected.insert(young);
+  eventually("the files that nothing needs are gone", [&] { return files() == expected; });
+  std::set<std::string> rows;
+  for (const auto& row : platform.query("SELECT digest FROM artifacts"))
+    rows.insert(row[0].as<std::string>());
+  CHECK(rows == kept);
+  // Their history stays, without them.
+  CHECK(platform.value("SELECT count(*) FROM deployments WHERE state = 'FAIL' AND "
+                       "artifact_digest IS NULL") == "1");
+  CHECK(gone.size() == 4);
+}
+
+TEST_CASE("a build that gives a removed artifact again brings its file back") {
+  Platform platform;
+  const std::string app = platform.app(node_app);
+  const std::string digest = crypto::sha256_hex(artifact_bytes('a'));
+  const fs::path file = platform.data() / "artifacts" / digest;
+  const std::string first = platform.ask_for_build(app);
+  platform.start_builder();
+  platform.await_state(first, "prepared");
+  platform.play_vm(first, artifact_bytes('a'));
+  platform.await_state(first, "succeeded");
+  platform.kill_builder();
+  platform.query("UPDATE deployments SET state = 'FAIL'");
+  platform.query("UPDATE artifacts SET created_at = now() - interval '2 hours'");
+  platform.start_builder();
+  eventually("it is removed", [&] { return !fs::exists(file); });
+  CHECK(platform.value("SELECT count(*) FROM artifacts") == "0");
+
+  const std::string again = platform.ask_for_build(app);
+  platform.await_state(again, "prepared");  // nothing to use again
+  platform.play_vm(again, artifact_bytes('a'));
+  platform.await_state(again, "succeeded");
+  CHECK(read_file(file) == artifact_bytes('a'));
+  CHECK(platform.value("SELECT artifact_digest FROM builds WHERE id = '" + again + "'") == digest);
+}
+
 TEST_CASE("a builder killed at any moment finishes after its restart") {
   const auto seed = std::random_device{}();
   INFO("seed " << seed);
@@ -188,8 +396,9 @@ TEST_CASE("a builder killed at any moment finishes after its restart") {
   const std::string app = platform.app(node_app);
   for (char round = 'a'; round < 'i'; ++round) {
     const std::string build = platform.ask_for_build(app, {{"ROUND", std::string(1, round)}});
+    // Twice at most for each stage: what ended three builders is given up.
     const auto killed_until = [&](const std::string& wanted) {
-      for (int kills = 0; kills < 3 && platform.state(build) != wanted; ++kills) {
+      for (int kills = 0; kills < 2 && platform.state(build) != wanted; ++kills) {
         platform.start_builder();
         // not a wait for something, but the moment of the kill
         std::this_thread::sleep_for(std::chrono::milliseconds(random() % 150));
@@ -225,6 +434,112 @@ TEST_CASE("a builder that lost its lease changes nothing") {
   platform.query("UPDATE builds SET lease_until = now() - interval '1 second' WHERE id = '" +
                  build + "'");
   platform.await_state(build, "prepared");
+}
+
+TEST_CASE("a build that ended three builders is given up, and the others go on") {
+  Platform platform;
+  const std::string deadly = platform.ask_for_build(platform.app(node_app));
+  const std::string other = platform.ask_for_build(platform.app(node_app));
+  platform.query(
+      "UPDATE builds SET state = 'planning', attempts = 3, lease_until = now() - interval '1 s' "
+      "WHERE id = '" +
+      deadly + "'");
+  platform.query("UPDATE builds SET attempts = 2 WHERE id = '" + other + "'");
+  platform.start_builder();
+  platform.await_state(deadly, "failed");
+  CHECK(platform.message(deadly) ==
+        "A builder took this build up 3 times and ended each time before it was done. Push again; "
+        "if it happens again, tell the platform's operator.");
+  platform.await_state(other, "prepared");
+  CHECK(platform.value("SELECT attempts FROM builds WHERE id = '" + other + "'") == "0");
+}
+
+TEST_CASE("a builder killed in the middle of a build has used up one of its attempts") {
+  Platform platform;
+  // Its images never come: it waits for them, in the middle of its work, until it is killed.
+  const fs::path waiting = platform.data() / "waiting";
+  must_run("mkdir " + waiting.string() + " && mkfifo " + (waiting / "catalogue.json").string());
+  platform.settings()["KARREG_IMAGES_DIR"] = waiting.string();
+  const std::string build = platform.ask_for_build(platform.app(node_app));
+  for (int attempt = 1; attempt <= 3; ++attempt) {
+    platform.start_builder();
+    eventually("attempt " + std::to_string(attempt), [&] {
+      return platform.value("SELECT attempts FROM builds") == std::to_string(attempt);
+    });
+    platform.kill_builder();
+  }
+  platform.start_builder();
+  platform.await_state(build, "failed");
+  CHECK(platform.message(build).starts_with("A builder took this build up 3 times"));
+}
+
+TEST_CASE("a builder that was stopped past its lease leaves the disks of the next one alone") {
+  Platform platform;
+  const std::string build = platform.ask_for_build(platform.app(node_app));
+  // The first builder is stopped in the middle of its disks: the template does not come yet.
+  const fs::path images = platform.data() / "images";
+  const fs::path waiting = platform.data() / "waiting";
+  const fs::path pipe = waiting / "blobs/cachetemplate";
+  must_run("mkdir -p " + pipe.parent_path().string() + " && mkfifo " + pipe.string() + " && cp " +
+           (images / "catalogue.json").string() + " " + waiting.string());
+  Environment settings = platform.settings();
+  settings["KARREG_IMAGES_DIR"] = waiting.string();
+  karreg::test::Daemon first(KARREG_BUILDER_PROGRAM, platform.data() / "first.log");
+  first.start(settings);
+  eventually("the first builder makes its disks", [&] {
+    return run("ls " + (platform.data() / "builds").string() + "/*/output.img").exit_code == 0;
+  });
+  // Meanwhile a second one takes it, and a VM writes.
+  platform.start_builder();
+  platform.await_state(build, "prepared");
+  platform.query("UPDATE builds SET state = 'running'");
+  write_file(platform.output(build), "what the VM wrote");
+
+  feed(pipe, "");
+  first.await_log("a build did not get further");
+  CHECK(fs::file_size(platform.output(build)) == 17);
+  CHECK(must_run("head -c 17 " + platform.output(build).string()) == "what the VM wrote");
+  CHECK(platform.state(build) == "running");
+  eventually("the first one's folder is gone", [&] {
+    const fs::directory_iterator all(platform.data() / "builds");
+    return std::distance(begin(all), end(all)) == 1;
+  });
+}
+
+TEST_CASE("a build that was cancelled under its builder says nothing to its owner") {
+  Platform platform;
+  const fs::path waiting = platform.data() / "waiting";
+  must_run("mkdir " + waiting.string() + " && mkfifo " + (waiting / "catalogue.json").string());
+  platform.settings()["KARREG_IMAGES_DIR"] = waiting.string();
+  platform.settings()["KARREG_BUILDER_PARALLEL"] = "1";
+  const std::string app = platform.app(node_app);
+  const std::string cancelled = platform.ask_for_build(app);
+  platform.start_builder();
+  eventually("it is being planned", [&] { return platform.state(cancelled) == "planning"; });
+  platform.query("UPDATE builds SET state = 'failed', lease_until = NULL");
+  feed(waiting / "catalogue.json", "{");
+  platform.builder().await_log("a build did not get further");
+  const std::string next = platform.ask_for_build(app);
+  feed(waiting / "catalogue.json", "[");
+  platform.await_state(next, "failed");
+  CHECK(platform.message(cancelled).empty());
+  const auto log = platform.log_of(app);
+  CHECK(std::ranges::count_if(
+            log, [](const auto& line) { return line.starts_with("Build failed: "); }) == 1);
+}
+
+TEST_CASE("what a builder left before it could tell the database is put aside") {
+  Platform platform;
+  const std::string build = platform.ask_for_build(platform.app(node_app));
+  write_file(platform.folder(build) / "of an earlier builder", "x");
+  platform.start_builder();
+  platform.await_state(build, "prepared");
+  CHECK(fs::file_size(platform.output(build)) == 16'777'216);
+  eventually("only the new files are there", [&] {
+    return must_run("cd " + (platform.data() / "builds").string() +
+                    " && find . -mindepth 1 | LC_ALL=C sort") ==
+           "./" + build + "\n./" + build + "/output.img\n./" + build + "/source.tar\n";
+  });
 }
 
 TEST_CASE("a setting that is wrong is named at the start") {

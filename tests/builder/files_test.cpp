@@ -47,17 +47,19 @@ TEST_CASE("a written file holds its bytes and holes take no space") {
   CHECK(must_run("head -c 3 " + (scratch / "f").string()) == "abc");
 }
 
-TEST_CASE("a template is copied with its holes, once") {
+TEST_CASE("a template is copied with its holes, once unless it is to be replaced") {
   const ScratchFolder scratch;
   must_run("truncate -s 64M " + (scratch / "t").string() + " && printf data | dd of=" +
            (scratch / "t").string() + " bs=1 seek=5000000 conv=notrunc status=none");
-  REQUIRE(copy_template(scratch / "t", scratch / "c"));
+  REQUIRE(copy_template(scratch / "t", scratch / "c", Existing::keep));
   must_run("cmp " + (scratch / "t").string() + " " + (scratch / "c").string());
   CHECK(status_of(scratch / "c").st_blocks * 512 < 1 << 20);
 
   write_file(scratch / "c", "the app's cache");
-  REQUIRE(copy_template(scratch / "t", scratch / "c"));
+  REQUIRE(copy_template(scratch / "t", scratch / "c", Existing::keep));
   CHECK(read_file(scratch / "c") == "the app's cache");
+  REQUIRE(copy_template(scratch / "t", scratch / "c", Existing::replace));
+  must_run("cmp " + (scratch / "t").string() + " " + (scratch / "c").string());
   CHECK(must_run("ls " + scratch.path().string()) == "c\nt\n");
 }
 
@@ -99,7 +101,7 @@ TEST_CASE("a full disk is an error with the file's name") {
 TEST_CASE("files that are not there are told") {
   const ScratchFolder scratch;
   CHECK(FileWriter::create(scratch / "no/f").error().kind() == ErrorKind::not_found);
-  CHECK(copy_template(scratch / "no", scratch / "c").error().message() ==
+  CHECK(copy_template(scratch / "no", scratch / "c", Existing::keep).error().message() ==
         "opening " + (scratch / "no").string() + ": No such file or directory");
   CHECK(free_bytes(scratch.path()).value() > 0);
 }

@@ -29,8 +29,9 @@ class Platform {
     must_run("mkdir -p " + (data() / "images/blobs").string() + " && truncate -s 32M " +
              (data() / "images/blobs/cachetemplate").string());
     write_file(data() / "images/catalogue.json",
-               R"({"cache_template":{"digest":"cachetemplate"},"runtimes":{
-                   "node":{"build":{"digest":"node-build"}},"static":{"build":{"digest":"static-build"}}}})");
+               R"({"cache_template":{"digest":"cachetemplate","bytes":33554432},"runtimes":{
+                   "node":{"run":{"digest":"node-run"},"build":{"digest":"node-build"}},
+                   "static":{"run":{"digest":"static-run"},"build":{"digest":"static-build"}}}})");
     query("INSERT INTO organisations (id, name) VALUES ('orga_1', 'o')");
     env_["KARREG_DATA_DIR"] = data().string();
     env_["KARREG_DATABASE_URL"] = database_.url();
@@ -101,8 +102,8 @@ class Platform {
         "INSERT INTO deployments (uuid, app_id, number, action, cause, author, commit_id, flavor, "
         "sealed_env) VALUES ('" +
         deployment + "', '" + app +
-        "', (SELECT count(*) + 1 FROM deployments), 'DEPLOY', 'Git push', 'a', '" + head +
-        "', 'pico', '" + vault_->seal(wire::to_text(env), deployment) + "')");
+        "', (SELECT coalesce(max(number), 0) + 1 FROM deployments), 'DEPLOY', 'Git push', 'a', '" +
+        head + "', 'pico', '" + vault_->seal(wire::to_text(env), deployment) + "')");
     query("INSERT INTO builds (id, app_id, deployment, commit_id, use_cache) VALUES ('" + build +
           "', '" + app + "', '" + deployment + "', '" + head + "', " +
           (use_cache ? "true" : "false") + ")");

@@ -1,3 +1,10 @@
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <functional>
+
 #include "a_tree.hpp"
 #include "builder/folder_tree.hpp"
 #include "builder/git_tree.hpp"
@@ -44,6 +51,8 @@ class Sample {
   ScratchFolder scratch_;
 };
 
+constexpr ArchiveLimits roomy{1 << 26, 1 << 26};
+
 GitTree head_of(const git::Repository& repository) {
   auto commit = repository.commit_at("HEAD");
   if (!commit) FAIL(commit.error().message());
@@ -87,7 +96,7 @@ TEST_CASE("a commit becomes an archive with modes, links and the commit's time")
     bytes += part;
     return ok();
   };
-  REQUIRE(head_of(repository).archive("", 1 << 20, keep));
+  REQUIRE(head_of(repository).archive("", roomy, keep));
   write_file(sample.scratch() / "a.tar", bytes);
   CHECK(must_run("TZ=UTC tar -tvf " + (sample.scratch() / "a.tar").string()) ==
         "drwxr-xr-x root/root         0 2023-11-14 22:13 bin/\n"
@@ -97,22 +106,121 @@ TEST_CASE("a commit becomes an archive with modes, links and the commit's time")
         "drwxr-xr-x root/root         0 2023-11-14 22:13 web/\n"
         "-rw-r--r-- root/root         3 2023-11-14 22:13 web/index.html\n");
   const std::string first = std::exchange(bytes, "");
-  REQUIRE(head_of(repository).archive("", 1 << 20, keep));
+  REQUIRE(head_of(repository).archive("", roomy, keep));
   CHECK(bytes == first);
 
   bytes.clear();
-  REQUIRE(head_of(repository).archive("web", 1 << 20, keep));
+  REQUIRE(head_of(repository).archive("web", roomy, keep));
   write_file(sample.scratch() / "b.tar", bytes);
   CHECK(must_run("tar -tf " + (sample.scratch() / "b.tar").string()) == "index.html\n");
-  CHECK(head_of(repository).archive("nope", 1 << 20, keep).error().kind() == ErrorKind::not_found);
+  CHECK(head_of(repository).archive("nope", roomy, keep).error().kind() == ErrorKind::not_found);
 }
 
 TEST_CASE("an archive over the limit is refused") {
   const Sample sample;
   const auto repository = sample.repository();
-  const auto refused = head_of(repository).archive("", 1024, [](std::string_view) { return ok(); });
+  const auto refused =
+      head_of(repository).archive("", {1024, 1024}, [](std::string_view) { return ok(); });
   REQUIRE_FALSE(refused);
   CHECK(refused.error().kind() == ErrorKind::too_large);
+}
+
+TEST_CASE("a file comes in pieces, and not at all when it is over the limit of a file") {
+  Sample sample;
+  std::string bytes;
+  for (int i = 0; bytes.size() < 3 << 20; ++i) bytes += std::to_string(i) + "\n";
+  write_file(sample.work() / "web/numbers", bytes);
+  sample.commit();
+  const auto repository = sample.repository();
+  std::string archive;
+  std::size_t largest = 0;
+  const auto keep = [&](std::string_view piece) {
+    archive += piece;
+    largest = std::max(largest, piece.size());
+    return ok();
+  };
+  REQUIRE(head_of(repository).archive("web", roomy, keep));
+  CHECK(largest == 1 << 20);
+  write_file(sample.scratch() / "a.tar", archive);
+  CHECK(must_run("tar -xOf " + (sample.scratch() / "a.tar").string() + " numbers") == bytes);
+
+  const auto refused = head_of(repository).archive("", {1 << 26, 2 << 20}, keep);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().kind() == ErrorKind::too_large);
+  CHECK(refused.error().message() ==
+        "web/numbers has 3 MiB, and a file of a commit may have 2 MiB. Keep large data out of the "
+        "repository.");
+}
+
+TEST_CASE("what is too large is refused without being read into memory") {
+  Sample sample;
+  must_run("truncate -s 1G " + (sample.scratch() / "zeros").string());
+  std::string blob = sample.git("-c core.compression=1 hash-object -w --no-filters " +
+                                (sample.scratch() / "zeros").string());
+  blob.pop_back();
+  sample.git("update-index --add --cacheinfo 100644," + blob + ",package.json");
+  sample.git("update-index --add --cacheinfo 120000," + blob + ",web/link");
+  sample.git("-c commit.gpgsign=false commit -q -m zeros");
+
+  // In a process of its own: the peak of memory is counted for each.
+  const auto grown_mib = [](const std::function<Result<void>()>& refused) {
+    const pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      const auto peak = [] {
+        struct rusage usage{};
+        getrusage(RUSAGE_SELF, &usage);
+        return usage.ru_maxrss >> 10;
+      };
+      const auto before = peak();
+      const auto result = refused();
+      const bool right = !result && result.error().kind() == ErrorKind::too_large;
+      _exit(right ? static_cast<int>(std::min(peak() - before, 254L)) : 255);
+    }
+    int status = 0;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    REQUIRE(WIFEXITED(status));
+    return WEXITSTATUS(status);
+  };
+  constexpr std::int64_t gibibyte = std::int64_t{1} << 30;
+  const auto archived = [&](const std::string& folder, const ArchiveLimits& limits) {
+    return grown_mib([&] {
+      const auto repository = sample.repository();
+      return head_of(repository).archive(folder, limits, [](std::string_view) { return ok(); });
+    });
+  };
+  CHECK(archived("", {2 * gibibyte, gibibyte / 4}) < 64);
+  CHECK(archived("", {gibibyte, 2 * gibibyte}) < 64);
+  CHECK(archived("web", {2 * gibibyte, 2 * gibibyte}) < 64);
+  CHECK(grown_mib([&]() -> Result<void> {
+          const auto repository = sample.repository();
+          auto text = head_of(repository).read("package.json", 1 << 20);
+          if (!text) return text.error();
+          return ok();
+        }) < 64);
+}
+
+TEST_CASE("folders nested beyond reason are refused") {
+  Sample sample;
+  const auto repository = sample.repository();
+  const auto nested = [&](int depth) {
+    git_oid oid = *git_tree_id(repository.commit_at("HEAD").value().tree.get());
+    for (int i = 1; i < depth; ++i) {
+      Handle<git_treebuilder, git_treebuilder_free> folder;
+      REQUIRE(git_treebuilder_new(Out(folder), repository.raw(), nullptr) == 0);
+      REQUIRE(git_treebuilder_insert(nullptr, folder.get(), "a", &oid, GIT_FILEMODE_TREE) == 0);
+      REQUIRE(git_treebuilder_write(&oid, folder.get()) == 0);
+    }
+    sample.git("update-ref HEAD $(echo x | git commit-tree " + git::to_text(oid) + ")");
+    return head_of(repository).archive("", roomy, [](std::string_view) { return ok(); });
+  };
+  // The sample itself has folders of one level.
+  CHECK(nested(255));
+  const auto refused = nested(5000);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().kind() == ErrorKind::too_large);
+  CHECK(refused.error().message().starts_with(
+      "The folders of this commit are nested more than 256 deep, at a/a/a/"));
 }
 
 TEST_CASE("a submodule is refused with its path and the way out") {
@@ -122,7 +230,7 @@ TEST_CASE("a submodule is refused with its path and the way out") {
   sample.git("-c commit.gpgsign=false commit -q -m sub");
   const auto repository = sample.repository();
   const auto refused =
-      head_of(repository).archive("", 1 << 20, [](std::string_view) { return ok(); });
+      head_of(repository).archive("", roomy, [](std::string_view) { return ok(); });
   REQUIRE_FALSE(refused);
   CHECK(refused.error().kind() == ErrorKind::invalid);
   CHECK(

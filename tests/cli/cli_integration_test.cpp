@@ -1,215 +1,117 @@
-// karreg as a process against a real karreg-api with database, broker and git; the test plays the
-// scheduler: it ends deployments and writes their log.
-#include <netinet/in.h>
-#include <sys/socket.h>
-
-#include <atomic>
-#include <mutex>
-#include <nlohmann/json.hpp>
-
-#include "common/broker/publisher.hpp"
-#include "common/broker/topology.hpp"
-#include "common/wire/json.hpp"
-#include "common/wire/logs.hpp"
-#include "support/services.hpp"
+// karreg as a process against a real karreg-api.
+#include "a_platform.hpp"
 
 using namespace karreg;
 using namespace karreg::test;
-using Json = nlohmann::json;
-
-namespace {
-
-int free_port() {
-  const int fd = socket(AF_INET, SOCK_STREAM, 0);
-  REQUIRE(fd >= 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof address;
-  REQUIRE(bind(fd, reinterpret_cast<sockaddr*>(&address), length) == 0);
-  REQUIRE(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) == 0);
-  close(fd);
-  return ntohs(address.sin_port);
-}
-
-/// Ends every open deployment as the test wishes, after one line in the app's log.
-class PlayedScheduler {
- public:
-  PlayedScheduler(const std::string& url, broker::Address broker)
-      : connection_(url), publisher_(std::move(broker)), thread_([this] { run(); }) {}
-  ~PlayedScheduler() {
-    stopping_ = true;
-    stop_.notify_all();
-    thread_.join();
-  }
-  /// OK, FAIL, or WIP to leave them open.
-  void verdict(const std::string& state) {
-    const std::lock_guard lock(mutex_);
-    verdict_ = state;
-  }
-
- private:
-  void run() {
-    for (;;) {
-      round();
-      std::unique_lock lock(mutex_);
-      if (stop_.wait_for(lock, std::chrono::milliseconds(100), [this] { return stopping_.load(); }))
-        return;
-    }
-  }
-  void round() {
-    std::string verdict;
-    {
-      const std::lock_guard lock(mutex_);
-      verdict = verdict_;
-    }
-    if (verdict == "WIP") return;
-    pqxx::work work(connection_);
-    for (const auto& row :
-         work.exec("SELECT uuid, app_id, coalesce(commit_id, ''), action FROM deployments WHERE "
-                   "state = 'WIP' "
-                   "AND requested_at < now() - interval '600 milliseconds' FOR UPDATE")) {
-      const auto uuid = row[0].as<std::string>();
-      const auto app = row[1].as<std::string>();
-      wire::LogBatch batch;
-      batch.app_id = app;
-      batch.deployment_id = uuid;
-      batch.service = "karreg";
-      batch.lines.push_back({std::chrono::system_clock::now().time_since_epoch().count(), "karreg",
-                             "the played build says hello"});
-      static_cast<void>(
-          publisher_.publish_to_stream(broker::log_stream(app), wire::to_text(batch)));
-      const bool up = verdict == "OK" && row[3].as<std::string>() != "UNDEPLOY";
-      if (verdict == "OK")
-        work.exec_params0(
-            "UPDATE apps SET commit_id = CASE WHEN $2 THEN $3 ELSE commit_id END, "
-            "serving_deployment = CASE WHEN $2 THEN $4 END, state = CASE WHEN $2 THEN "
-            "'SHOULD_BE_UP' "
-            "ELSE 'SHOULD_BE_DOWN' END WHERE id = $1",
-            app, up, row[2].as<std::string>(), uuid);
-      work.exec_params0(
-          "UPDATE deployments SET state = $2, phase = 'ended', ended_at = now(), message = CASE $2 "
-          "WHEN "
-          "'FAIL' THEN 'the played build failed' ELSE '' END WHERE uuid = $1",
-          uuid, verdict);
-    }
-    work.commit();
-  }
-
-  pqxx::connection connection_;
-  broker::Publisher publisher_;
-  std::mutex mutex_;
-  std::condition_variable stop_;
-  std::string verdict_ = "OK";
-  std::atomic<bool> stopping_{false};
-  std::thread thread_;
-};
-
-struct Ended {
-  int code = 0;
-  std::string out;
-  std::string err;
-  Json json() const {
-    INFO(out << err);
-    return Json::parse(out);
-  }
-};
-
-class CliPlatform {
- public:
-  CliPlatform()
-      : database_("cli"),
-        api_(KARREG_API_PROGRAM, scratch_ / "api.log"),
-        host_("http://127.0.0.1:" + std::to_string(free_port())) {
-    Environment settings = broker_settings(test_broker());
-    settings["PATH"] = std::getenv("PATH");
-    settings["KARREG_DATABASE_URL"] = database_.url();
-    settings["KARREG_DATA_DIR"] = (scratch_ / "data").string();
-    settings["KARREG_SECRETS_KEY_FILE"] = (scratch_ / "secret.key").string();
-    settings["KARREG_API_LISTEN"] = host_.substr(7);
-    settings["KARREG_API_PUBLIC_URL"] = host_;
-    settings["KARREG_API_APPS_PORT"] = "8080";
-    std::filesystem::create_directories(scratch_ / "data/run");
-    std::filesystem::create_directories(work());
-    std::string exports;
-    for (const auto& [name, value] : settings) exports += name + "='" + value + "' ";
-    user_ =
-        Json::parse(must_run("env -i " + exports + KARREG_API_PROGRAM +
-                             " admin create-user --email ann@example.org --name Ann 2>/dev/null"));
-    api_.start(settings);
-    api_.await_log("API is up");
-    scheduler_ = std::make_unique<PlayedScheduler>(database_.url(), test_broker());
-  }
-
-  const Json& user() const { return user_; }
-  const std::string& host() const { return host_; }
-  PlayedScheduler& scheduler() { return *scheduler_; }
-  TestDatabase& database() { return database_; }
-  std::filesystem::path work() const { return scratch_ / "work"; }
-  const ScratchFolder& scratch() const { return scratch_; }
-
-  /// Runs `karreg @p words` in the work tree. @p before: words before the program, such as
-  /// variables.
-  Ended karreg(const std::string& words, const std::string& before = "") {
-    const std::string out = (scratch_ / "out").string();
-    const std::string err = (scratch_ / "err").string();
-    const Ran ran =
-        run("cd " + work().string() + " && env -i PATH=\"$PATH\" HOME=" + scratch_.path().string() +
-            " " + before + " timeout 60 " + KARREG_CLI_PROGRAM + " " + words + " >" + out + " 2>" +
-            err);
-    return {ran.exit_code, read_file(out), read_file(err)};
-  }
-  /// As karreg(), and the test fails when it does.
-  Ended good(const std::string& words) {
-    Ended ended = karreg(words);
-    INFO("karreg " << words << "\n" << ended.out << ended.err);
-    REQUIRE(ended.code == 0);
-    return ended;
-  }
-  void login() {
-    good("login --api-host " + host_ + " --token " + user_["api_token"].get<std::string>());
-  }
-  void commit(const std::string& text) {
-    write_file(work() / "index.html", text);
-    must_run("cd " + work().string() +
-             " && git init -q 2>/dev/null; git add index.html && git -c user.name=A -c "
-             "user.email=a@example.org -c commit.gpgsign=false commit -q -m x");
-  }
-
- private:
-  ScratchFolder scratch_;
-  TestDatabase database_;
-  Daemon api_;
-  std::string host_;
-  Json user_;
-  std::unique_ptr<PlayedScheduler> scheduler_;
-};
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
-}  // namespace
 
 TEST_CASE("one logs in with a token pair and its consumer, or with an API token, and out again") {
   CliPlatform platform;
-  const auto field = [&](const char* name) { return platform.user()[name].get<std::string>(); };
+  const auto field = [&](const char* name) { return platform.user().text(name); };
   const Ended pair =
-      platform.good("login --format json --api-host " + platform.host() + "/ --token " +
+      platform.good("login --format json --api-host " + platform.url() + "/ --token " +
                     field("token") + " --secret " + field("secret") + " --consumer-key " +
                     field("consumer_key") + " --consumer-secret " + field("consumer_secret"));
   CHECK(pair.json()["email"] == "ann@example.org");
-  CHECK(platform.good("doctor").out.find("BAD") == std::string::npos);
   CHECK(platform.good("logout").err == "Logged out.\n");
   CHECK(platform.karreg("list").code == 3);
   platform.login();
   CHECK(platform.good("list").err == "You have no apps. Create one: karreg create NAME\n");
 
   const Ended wrong =
-      platform.karreg("list", "KARREG_TOKEN=wrong KARREG_API_HOST=" + platform.host());
+      platform.karreg("list", "KARREG_TOKEN=wrong KARREG_API_HOST=" + platform.url());
   CHECK(wrong.code == 3);
   CHECK(wrong.err.starts_with(
       "karreg: You are not logged in, or the token is no longer good: run `karreg login`. ("));
+}
+
+TEST_CASE("a login is accepted in the browser, by its session alone, and fetched once") {
+  CliPlatform platform;
+  platform.make_user("bob@example.org", "a long password");
+  platform.begin("login --api-host " + platform.url());
+  std::string request;
+  eventually("the page of the login is shown", [&] {
+    const std::string shown = platform.begun_err();
+    const auto at = shown.find("cli_token=");
+    if (at == std::string::npos || shown.find('\n', at) == std::string::npos) return false;
+    request = shown.substr(at + 10, shown.find('\n', at) - at - 10);
+    return true;
+  });
+  CHECK(platform.browse("none", "GET", "/v2/self/cli_tokens?cli_token=" + request) == 404);
+  CHECK(platform.browse("none", "GET", "/v2/self/cli_tokens?cli_token=short") == 400);
+
+  const std::string wish = Json({{"cli_token", request}}).dump();
+  CHECK(platform.browse("bob", "POST", "/console/cli_logins", wish) == 401);
+  const std::string bearer = "-H 'Authorization: Bearer " + platform.user().text("api_token") + "'";
+  CHECK(platform.browse("ann", "POST", "/console/cli_logins", wish, bearer) == 403);
+  const std::string password =
+      Json({{"email", "bob@example.org"}, {"password", "a long password"}}).dump();
+  CHECK(platform.browse("bob", "POST", "/console/session", password) == 200);
+  CHECK(platform.browse("bob", "POST", "/console/cli_logins", wish, "") == 403);
+  CHECK(platform.browse("bob", "POST", "/console/cli_logins", R"({"cli_token":"short"})") == 400);
+  CHECK(platform.browse("bob", "POST", "/console/cli_logins", wish) == 200);
+
+  const Ended login = platform.ended();
+  INFO(login.err);
+  CHECK(login.code == 0);
+  CHECK(has(login.err, "as bob@example.org."));
+  CHECK(platform.good("list").err == "You have no apps. Create one: karreg create NAME\n");
+  CHECK(platform.browse("none", "GET", "/v2/self/cli_tokens?cli_token=" + request) == 404);
+  CHECK(platform.database().value("SELECT count(*) FROM cli_logins") == "0");
+}
+
+TEST_CASE("an accepted login is nobody's once its session is over or its time is up") {
+  CliPlatform platform;
+  platform.make_user("bob@example.org", "a long password");
+  const std::string password =
+      Json({{"email", "bob@example.org"}, {"password", "a long password"}}).dump();
+  const std::string wish = R"({"cli_token":"0123456789-0123456789"})";
+  const std::string fetch = "/v2/self/cli_tokens?cli_token=0123456789-0123456789";
+  CHECK(platform.browse("bob", "POST", "/console/session", password) == 200);
+  CHECK(platform.browse("bob", "POST", "/console/cli_logins", wish) == 200);
+  CHECK(platform.browse("bob", "POST", "/console/cli_logins", wish) == 409);
+  CHECK(platform.browse("bob", "DELETE", "/console/session") == 200);
+  CHECK(platform.browse("none", "GET", fetch) == 404);
+
+  CHECK(platform.browse("bob", "POST", "/console/session", password) == 200);
+  CHECK(platform.browse("bob", "POST", "/console/cli_logins", wish) == 200);
+  platform.database().query("UPDATE cli_logins SET expires_at = now() - interval '1 second'");
+  CHECK(platform.browse("none", "GET", fetch) == 404);
+  CHECK(platform.browse("bob", "POST", "/console/cli_logins", wish) == 200);
+  CHECK(platform.browse("none", "GET", fetch) == 200);
+  const Json pair = platform.answer();
+  CHECK(pair["token"].is_string());
+  CHECK(pair["secret"].is_string());
+  CHECK(pair["expirationDate"].get<std::string>().ends_with("Z"));
+  CHECK(platform.browse("none", "GET", fetch) == 404);
+}
+
+TEST_CASE("the doctor shows each host's accelerator with its figures, and hosts that are silent") {
+  CliPlatform platform;
+  platform.login();
+  const Ended none = platform.karreg("doctor");
+  CHECK(none.code == 9);
+  CHECK(has(none.out, "BAD   hosts: none has reported yet, so nothing can be deployed."));
+
+  platform.database().query(
+      "INSERT INTO hosts (id, memory_mb, vcpus, accelerator, accelerator_detail, last_seen) VALUES "
+      "('host-a', 4096, 2, 'tcg', 'tcg boots in 1300 ms; kvm did not boot in time', now())");
+  const Ended good = platform.good("doctor");
+  CHECK_FALSE(has(good.out, "BAD"));
+  CHECK(has(good.out,
+            "good  host host-a: accelerator tcg (tcg boots in 1300 ms; kvm did not boot in time), "
+            "4096 MB, 2 processors\n"));
+  CHECK(platform.good("doctor --format json").json().back()["check"] == "host host-a");
+
+  platform.database().query("UPDATE hosts SET last_seen = now() - interval '2 minutes'");
+  const Ended silent = platform.karreg("doctor");
+  CHECK(silent.code == 9);
+  CHECK(has(silent.out, "BAD   host host-a: not heard of for 12"));
+
+  // What cannot be found out is a finding too.
+  platform.database().query("ALTER TABLE hosts RENAME TO hidden");
+  const Ended untold = platform.karreg("doctor");
+  CHECK(untold.code != 0);
+  CHECK(has(untold.out, "BAD   hosts: "));
 }
 
 TEST_CASE("an app is made, linked, configured, scaled and deleted") {
@@ -250,6 +152,9 @@ TEST_CASE("an app is made, linked, configured, scaled and deleted") {
   CHECK(platform.good("scale --instances 2 --flavor pico --format json").json()["max_instances"] ==
         2);
   CHECK(has(platform.good("status").out, "2 x pico"));
+  CHECK(has(platform.good("scale --build-flavor S").err, "builds on S."));
+  CHECK(has(platform.good("scale --build-flavor disabled").err,
+            "builds on the size of the instances."));
 
   platform.good("unlink");
   CHECK(platform.karreg("status").code == 5);
@@ -271,6 +176,10 @@ TEST_CASE("a deployment is pushed and watched; failures, repetitions and refusal
   CliPlatform platform;
   platform.login();
   platform.good("create --type static shop");
+  CHECK(platform.good("logs").err ==
+        "No lines in the last 15 minutes; `--since 7d` looks further back, as far as logs are "
+        "kept.\n");
+  CHECK(platform.good("logs --since 7d").err.empty());
   const Ended no_repository = platform.karreg("deploy");
   CHECK(no_repository.code == 5);
   CHECK(has(no_repository.err, "This folder is no git repository."));
@@ -341,6 +250,40 @@ TEST_CASE("a deployment is left going on, joined and cancelled") {
   });
 }
 
+TEST_CASE("a deployment is followed to its end although the API dies and starts again meanwhile") {
+  CliPlatform platform;
+  platform.login();
+  platform.good("create --type static shop");
+  platform.scheduler().verdict("WIP");
+  platform.commit("one");
+  platform.begin("deploy");
+  eventually("the deployment is recorded",
+             [&] { return platform.database().value("SELECT state FROM deployments") == "WIP"; });
+  platform.restart_api([&] {
+    eventually("git sees its connection break",
+               [&] { return has(read_file(platform.scratch() / "begun.err"), "fatal: "); });
+  });
+  platform.scheduler().verdict("OK");
+  const Ended deployed = platform.ended();
+  INFO(deployed.out << deployed.err);
+  CHECK(deployed.code == 0);
+  CHECK(has(deployed.err, "The push broke off, but the platform had recorded it as deployment 1."));
+  CHECK(has(deployed.err, "Deployed: shop at "));
+}
+
+TEST_CASE("an app that was created but could not be linked is named with the way on") {
+  CliPlatform platform;
+  platform.login();
+  std::filesystem::create_directory(platform.work() / ".karreg.json");
+  const Ended created = platform.karreg("create --type static shop");
+  CHECK(created.code == 2);
+  const std::string id = platform.database().value("SELECT id FROM apps");
+  CHECK(has(created.err, "karreg: shop was created (" + id + ") but not linked: "));
+  CHECK(has(created.err, "Then run `karreg link " + id + "`."));
+  std::filesystem::remove(platform.work() / ".karreg.json");
+  platform.good("link " + id);
+}
+
 TEST_CASE("Ctrl-C leaves a deployment going on and says so") {
   CliPlatform platform;
   platform.login();
@@ -362,7 +305,7 @@ TEST_CASE("the token reaches git over no command line and no file") {
   platform.login();
   platform.good("create --type static shop");
   platform.commit("one");
-  const std::string token = platform.user()["api_token"].get<std::string>();
+  const std::string token = platform.user().text("api_token");
   // git shows every command that it runs, and this credential store would keep what it is given.
   const Ended deployed =
       platform.karreg("deploy",

@@ -14,7 +14,7 @@ TEST_CASE("an app is read from the API's answer") {
     "branch":"main","creationDate":7,
     "instance":{"type":"node","variant":{"id":"v","slug":"node"},"minInstances":1,"maxInstances":2,
                 "minFlavor":{"name":"pico"},"maxFlavor":{"name":"XS"},"later":[]},
-    "deployment":{"httpUrl":"https://git/app_1.git"},"buildFlavor":{"name":"S"},
+    "deployment":{"httpUrl":"https://git/app_1.git"},"buildFlavor":{"name":"S"},"separateBuild":true,
     "vhosts":[{"fqdn":"shop.example.org/"}]})"));
   REQUIRE(app);
   CHECK(app->type == "node");
@@ -22,6 +22,8 @@ TEST_CASE("an app is read from the API's answer") {
   CHECK(app->domains == std::vector<std::string>{"shop.example.org/"});
   CHECK(app->max_instances == 2);
   CHECK(app->max_flavor == "XS");
+  CHECK(app->separate_build);
+  CHECK(app->build_flavor == "S");
   CHECK(app->git_url == "https://git/app_1.git");
 }
 
@@ -38,6 +40,16 @@ TEST_CASE("an answer of another shape is an error, not a crash") {
   }
   CHECK_FALSE(parse_deployments(Json::object()));
   CHECK_FALSE(parse_summary(Json::parse(R"({"organisations":[{}]})")));
+}
+
+TEST_CASE("hosts are read with their accelerator and its figures") {
+  const auto hosts = parse_hosts(Json::parse(
+      R"([{"id":"h","accelerator":"tcg","accelerator_detail":"tcg boots in 9 ms","memory_mb":4096,
+          "vcpus":2,"last_seen_ms":7,"silent_ms":1500}])"));
+  REQUIRE(hosts);
+  CHECK(hosts->front().accelerator_detail == "tcg boots in 9 ms");
+  CHECK(hosts->front().silent_ms == 1500);
+  CHECK_FALSE(parse_hosts(Json::parse(R"([{"id":1}])")));
 }
 
 TEST_CASE("an author is a name or an object") {

@@ -1,6 +1,8 @@
 #include "cli/run.hpp"
 
 #include "a_session.hpp"
+#include "cli/commands/commands.hpp"
+#include "cli/completion.hpp"
 
 using namespace karreg;
 using namespace karreg::cli;
@@ -9,7 +11,19 @@ using namespace karreg::test;
 namespace {
 constexpr const char* linked_shop =
     R"({"apps":[{"alias":"shop","app_id":"app_1","org_id":"o","name":"shop","git_url":""}]})";
+
+/// The commands at or below @p node that have no --format although they print something.
+std::vector<std::string> without_format(const CommandNode& node, const std::string& path) {
+  std::vector<std::string> found;
+  const bool prints = node.commands.empty() && path != "karreg completion";
+  if (prints && std::ranges::find(node.options, "--format") == node.options.end())
+    found.push_back(path);
+  for (const CommandNode& each : node.commands)
+    for (std::string& name : without_format(each, path + " " + each.name))
+      found.push_back(std::move(name));
+  return found;
 }
+}  // namespace
 
 TEST_CASE("wrong words are told with the way out and exit code 2") {
   struct Case {
@@ -90,6 +104,21 @@ TEST_CASE("unlinking works without the platform") {
   CHECK(fixture.run({"unlink", "--format", "json"}) == 0);
   CHECK(fixture.out() == "{\"alias\":\"shop\",\"app_id\":\"app_1\"}\n");
   CHECK_FALSE(std::filesystem::exists(fixture.scratch / ".karreg.json"));
+}
+
+TEST_CASE("every command can print JSON") {
+  SessionFixture fixture;
+  CLI::App app{"", "karreg"};
+  add_commands(app, fixture.session);
+  const CommandNode tree = command_tree(app);
+  REQUIRE(tree.commands.size() > 10);
+  CHECK(without_format(tree, "karreg") == std::vector<std::string>{});
+}
+
+TEST_CASE("logging out says whether there was a login") {
+  SessionFixture fixture;
+  CHECK(fixture.run({"logout", "--format", "json"}) == 0);
+  CHECK(fixture.out() == "{\"logged_out\":false}\n");
 }
 
 TEST_CASE("help and version go to stdout") {

@@ -65,6 +65,15 @@ TEST_CASE("the build VM has a size of its own, or none") {
   CHECK_FALSE(scale_body(wish(1, 0, 0), an_app()).contains("separateBuild"));
 }
 
+TEST_CASE("the new bounds are told, with the size of builds only when they have their own") {
+  App app = an_app();
+  app.name = "shop";
+  app.build_flavor = "L";
+  CHECK(scale_text(app) == "shop: 2 to 4 instances, XS to M, builds on the size of the instances.");
+  app.separate_build = true;
+  CHECK(scale_text(app) == "shop: 2 to 4 instances, XS to M, builds on L.");
+}
+
 TEST_CASE("a wish that cannot be is refused before anything is asked of the platform") {
   struct Case {
     ScaleWish wish;

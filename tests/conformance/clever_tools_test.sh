@@ -5,7 +5,8 @@ set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 : "${KARREG_TEST_DATA:?run this through ./dev test conformance}"
 work=$(mktemp -d /tmp/karreg-conformance.XXXXXX)
-trap 'rm -rf "$work"' EXIT
+started=()
+trap 'kill "${started[@]}" 2>/dev/null; rm -rf "$work"' EXIT
 export HOME=$work/home XDG_CONFIG_HOME=$work/config NO_UPDATE_NOTIFIER=1 GIT_CONFIG_NOSYSTEM=1 GIT_TERMINAL_PROMPT=0
 export GIT_AUTHOR_NAME=Test GIT_AUTHOR_EMAIL=test@example.com GIT_COMMITTER_NAME=Test GIT_COMMITTER_EMAIL=test@example.com
 mkdir -p "$HOME" "$XDG_CONFIG_HOME"
@@ -35,6 +36,15 @@ clever() {
 run() {
   timeout "${LIMIT:-60}" "$@" >"$work/out" 2>&1 </dev/null
   code=$?
+}
+# within SECONDS CONDITION...: looks until it holds.
+within() {
+  local deadline=$((SECONDS + $1))
+  shift
+  until "$@"; do
+    [ "$SECONDS" -lt "$deadline" ] || return 1
+    sleep 0.2
+  done
 }
 # visit FQDN: what visitors get through the reverse proxy.
 visit() { run curl -sS --max-time 20 --resolve "$1:$KARREG_TEST_PROXY_PORT:127.0.0.1" "http://$1:$KARREG_TEST_PROXY_PORT/"; }
@@ -123,8 +133,22 @@ clever logs --since 30m --until "$(date -u -d '+1 second' +%Y-%m-%dT%H:%M:%SZ)"
 check "logs have what the app printed" succeeds "ready to serve"
 clever deploy
 check "deploy of the same commit is refused with the ways out" fails "same-commit-policy"
+# The client makes wss:// of whatever address it is given: events need a TLS server before the API.
+openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -addext subjectAltName=DNS:localhost \
+  -keyout "$work/tls.key" -out "$work/tls.pem" >/dev/null 2>&1
+"$node" "$here/tls_relay.mjs" "$work/tls.key" "$work/tls.pem" "${api##*:}" >"$work/relay" 2>&1 &
+started+=($!)
+within 10 test -s "$work/relay"
+followed() { grep -qE "$1" "$work/followed"; }
+API_HOST=https://localhost:$(head -n 1 "$work/relay") NODE_EXTRA_CA_CERTS=$work/tls.pem timeout 600 \
+  "$node" "$here/node_modules/clever-tools/bin/clever.js" activity --follow >"$work/followed" 2>&1 </dev/null &
+started+=($!)
+within 30 followed "OK +DEPLOY"
 LIMIT=300 clever restart
 check "restart redeploys and ends well" succeeds "."
+check "activity --follow shows its beginning" within 30 followed "IN PROGRESS +DEPLOY .*Restart"
+check "activity --follow shows its end" within 30 followed "OK +DEPLOY .*Restart"
+kill "${started[@]}" 2>/dev/null
 clever scale --flavor S
 check "scale changes the size" test "$code" -eq 0
 

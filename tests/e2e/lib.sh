@@ -29,7 +29,8 @@ check() {
   if "$@"; then
     echo "ok $NUMBER - $sentence"
   else
-    tail -n 30 "$OUT" 2>/dev/null | sed 's/^/# /'
+    # The detail ends its last line, or the verdict would stand on that one and not be seen.
+    tail -n 30 "$OUT" 2>/dev/null | sed -e 's/^/# /' -e '$a\'
     echo "not ok $NUMBER - $sentence"
   fi
 }
@@ -102,10 +103,9 @@ push() {
 # visit HOST [PATH]: through the reverse proxy.
 visit() { run curl -sS --max-time 20 -H "Host: $1" "http://127.0.0.1:$KARREG_TEST_PROXY_PORT${2:-/}"; }
 answers() { visit "$HOST" && succeeds "$1"; }
+database_url() { sed -n 's/^url = "\(.*\)"/\1/p' "$KARREG_TEST_DATA/karreg.toml"; }
 # database QUERY: one value of the platform's database.
-database() {
-  psql "$(sed -n 's/^url = "\(.*\)"/\1/p' "$KARREG_TEST_DATA/karreg.toml")" -Atc "$1"
-}
+database() { psql "$(database_url)" -Atc "$1"; }
 finish() { echo "1..$NUMBER"; }
 
 new_user me

@@ -45,7 +45,7 @@ class Guard:
 
 
 def beast_is_fenced(file):
-    if file.suffix not in CPP or file.path.startswith(("common/http/", "reverse-proxy/")):
+    if file.suffix not in CPP or file.path.startswith(("common/http/", "reverse-proxy/", "cmake/precompiled")):
         return []
     return file.grep(r"#include <boost/beast")
 
@@ -124,6 +124,53 @@ def no_todo(file):
     return file.grep(r"\b(TODO|FIXME|XXX)\b")
 
 
+def settings_are_documented(file):
+    """A setting is declared as {"section.key", "meaning", ...}; the operator's page has a row for each."""
+    if file.suffix != ".cpp" or file.room == "tests":
+        return []
+    page = (ROOT / "docs" / "operating.md").read_text()
+    declared = re.findall(r'^\s*(?:return )?\{\{?"([a-z0-9]+\.[a-z0-9_]+)",', file.text, re.MULTILINE)
+    return [f"{file.path}: {name} is not in docs/operating.md" for name in declared if f"| `{name}` |" not in page]
+
+
+# What a build makes or a copy of the repository does not have.
+NOT_KEPT = re.compile(r"^(build|webui/dist)(/|$)|(^|/)node_modules(/|$)")
+
+
+def paths_in_pages_exist(file):
+    """In pages, what is in back-quotes and begins with a folder of ours is a path: of the top, or of the page's own folder."""
+    if file.suffix != ".md":
+        return []
+    own, found, fenced = pathlib.PurePosixPath(file.path).parent, [], False
+    for number, line in file.lines():
+        fenced ^= line.startswith("```")
+        if fenced:
+            continue
+        linked = [target for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", line) if not (ROOT / own / target).exists()]
+        quoted = [words.split()[0] for words in re.findall(r"`([^`\s][^`]*)`", line)]
+        paths = [q for q in quoted if re.fullmatch(r"[\w.-]+(/[\w.*-]+)+/?", q) and not NOT_KEPT.search(q)]
+        missing = [p for p in paths if is_of_ours(p, own) and not any(is_there(base, p) for base in (ROOT, ROOT / own))]
+        found += [f"{file.path}:{number}: there is no {path}" for path in linked + missing]
+    return found
+
+
+def is_of_ours(path, own):
+    first = path.split("/")[0]
+    return (ROOT / first).is_dir() or (ROOT / own / first).is_dir()
+
+
+def is_there(base, path):
+    """A path, a pattern, or the common name of a header and its source."""
+    return any(True for pattern in (path.rstrip("/"), path.rstrip("/") + ".*") for _ in base.glob(pattern))
+
+
+def named_pages_exist(file):
+    if file.suffix not in SHELL_LIKE + (".txt", ".sql", ".toml", ".json") or file.path.startswith("tests/guards/"):
+        return []
+    return [f"{file.path}:{number}: there is no {page}" for number, line in file.lines()
+            for page in re.findall(r"\bdocs/[\w-]+\.md\b", line) if not (ROOT / page).exists()]
+
+
 GUARDS = [
     Guard("Boost.Beast is included only in common/http and reverse-proxy", beast_is_fenced,
           File("api/routes.cpp", "#include <boost/beast/http.hpp>\n")),
@@ -139,6 +186,11 @@ GUARDS = [
     Guard("common/ includes no room", common_knows_no_room, File("common/log.cpp", '#include "api/x.hpp"\n')),
     Guard("pure cores include no I/O", cores_do_no_io, File("scheduler/core/x.cpp", "#include <pqxx/pqxx>\n")),
     Guard("every header has #pragma once", pragma_once, File("api/x.hpp", "struct X {};\n")),
+    Guard("every setting is explained in docs/operating.md", settings_are_documented,
+          File("api/settings.cpp", '      {"api.secret_switch", "what it does", "", false},\n')),
+    Guard("every path that a page names exists", paths_in_pages_exist,
+          File("scheduler/README.md", "Decided in `core/nowhere.cpp`.\n")),
+    Guard("every page that a source names exists", named_pages_exist, File("api/x.cpp", "/// See docs/nowhere.md.\n")),
     Guard("nothing is left to be done later", no_todo, File("api/x.cpp", "// TODO: later\n")),
 ]
 

@@ -61,6 +61,17 @@ TEST_CASE("shared disks are read-only, told apart by serial", "[agent]") {
   CHECK_THAT(scratch, !Contains("<readonly/>"));
 }
 
+TEST_CASE("a full host is an error for the guest where that is asked for, else a pause",
+          "[agent]") {
+  auto spec = a_domain();
+  CHECK_THAT(domain_xml(spec), !Contains("error_policy"));
+  spec.disks[1].full_is_error = true;
+  const auto xml = domain_xml(spec);
+  const auto image = xml.substr(0, xml.find("</disk>"));
+  CHECK_THAT(image, !Contains("error_policy"));
+  CHECK_THAT(xml.substr(image.size()), Contains("discard='unmap' error_policy='report'/>"));
+}
+
 TEST_CASE("a path cannot break out of its element", "[agent]") {
   auto spec = a_domain();
   spec.disks[0].path = "/a'/><evil b='<&>\"";

@@ -96,6 +96,62 @@ awaitable<void> talk(Scene& scene) {
   co_await tasks.stop(1s);
 }
 
+awaitable<void> questions(Scene& scene) {
+  auto executor = co_await asio::this_coro::executor;
+  GuestLink link(executor, scene.path);
+  FakeGuest guest(executor, scene.path);
+  TaskGroup tasks(executor);
+  tasks.spawn("converse", scene.converse(link));
+  co_await guest.accept();
+  co_await guest.hear<msg::Attach>();
+  std::vector<bool> answers;
+  const auto ask = [&](std::chrono::milliseconds timeout) -> awaitable<void> {
+    const bool answered = co_await link.ping(timeout);
+    answers.push_back(answered);
+  };
+
+  tasks.spawn("answered", ask(10s));
+  const auto first = co_await guest.hear<msg::Ping>();
+  co_await guest.say(line(msg::encode(msg::Pong{first.id})));
+  co_await test::until("an answer", [&] { return answers.size() == 1; });
+  CHECK(answers.back());
+
+  tasks.spawn("not answered", ask(50ms));
+  const auto second = co_await guest.hear<msg::Ping>();
+  CHECK(second.id != first.id);
+  co_await test::until("the time-out", [&] { return answers.size() == 2; });
+  CHECK_FALSE(answers.back());
+
+  // What comes too late answers no later question.
+  tasks.spawn("late", ask(200ms));
+  const auto third = co_await guest.hear<msg::Ping>();
+  co_await guest.say(line(msg::encode(msg::Pong{second.id})));
+  co_await test::until("the time-out", [&] { return answers.size() == 3; });
+  CHECK_FALSE(answers.back());
+  CHECK(third.id != second.id);
+
+  // A connection that is lost meanwhile: the next one begins with the question.
+  tasks.spawn("over a new connection", ask(10s));
+  co_await guest.hear<msg::Ping>();
+  guest.leave();
+  co_await test::until("the end", [&] { return scene.over; });
+  tasks.spawn("converse again", scene.converse(link));
+  co_await guest.accept();
+  co_await guest.hear<msg::Attach>();
+  const auto fourth = co_await guest.hear<msg::Ping>();
+  co_await guest.say(line(msg::encode(msg::Pong{fourth.id})));
+  co_await test::until("an answer", [&] { return answers.size() == 4; });
+  CHECK(answers.back());
+
+  tasks.spawn("closed", ask(10s));
+  co_await guest.hear<msg::Ping>();
+  link.close();
+  co_await test::until("the end of the wait", [&] { return answers.size() == 5; });
+  CHECK_FALSE(answers.back());
+  CHECK(scene.heard.empty());
+  co_await tasks.stop(1s);
+}
+
 awaitable<void> oversized_line(Scene& scene) {
   auto executor = co_await asio::this_coro::executor;
   GuestLink link(executor, scene.path);
@@ -159,6 +215,11 @@ awaitable<void> second_connection(Scene& scene) {
 TEST_CASE("agent and guest talk in lines", "[agent]") {
   Scene scene;
   test::run(talk(scene));
+}
+
+TEST_CASE("a guest is asked whether it is there", "[agent]") {
+  Scene scene;
+  test::run(questions(scene));
 }
 
 TEST_CASE("a line over the bound is skipped to its end", "[agent]") {

@@ -106,4 +106,8 @@ TEST_CASE("one good check makes healthy, several bad ones in a row unhealthy", "
   CHECK(record.observe(false));
   CHECK_FALSE(record.healthy());
   CHECK(record.observe(true));
+  CHECK(record.condemn());
+  CHECK_FALSE(record.healthy());
+  CHECK_FALSE(record.condemn());
+  CHECK(record.observe(true));
 }

@@ -20,6 +20,7 @@ struct Workshop {
   std::string source = folder.path / "source.tar";
   std::string cache = folder.path / "cache.qcow2";
   std::string output = folder.path / "output.img";
+  std::string cache_format = "qcow2";
 
   explicit Workshop(const Images& images, int output_mb = 256) {
     shell("qemu-img create -q -f qcow2 -F raw -b " + images.blob(images.catalogue.cache_template) +
@@ -38,7 +39,7 @@ struct Workshop {
     return {{{"image", images.blob(images.runtime(runtime).build), Mode::read_only},
              {"scratch", images.blob(images.catalogue.scratch_build), Mode::snapshot},
              {"source", source, Mode::read_only},
-             {"cache", cache, Mode::writable, "qcow2"},
+             {"cache", cache, Mode::writable, cache_format},
              {"output", output, Mode::writable}},
             512};
   }
@@ -123,6 +124,52 @@ TEST_CASE("what a build leaves in the cache is there for the next one") {
       workshop.build(*images, "static", a_build({{"two", "grep kept /cache/kept"}}));
   CHECK(second.reason.empty());
   CHECK(second.ok);
+}
+
+TEST_CASE(
+    "a dependency cache that is full is emptied, and blamed by no step that did not fill it") {
+  const auto images = find_images();
+  if (!images) return;
+  Workshop workshop(*images);
+  workshop.add_source("file", "x");
+  workshop.pack_source();
+  shell("truncate -s 64M " + workshop.cache + " && mkfs.ext4 -q -F -m 0 " + workshop.cache);
+  workshop.cache_format = "raw";
+  const auto filled = workshop.build(
+      *images, "static",
+      a_build({{"fill", "head -c 100M /dev/zero > /cache/big || true"}, {"fail", "exit 3"}}));
+  CHECK(filled.failed_step == "fail");
+  CHECK(filled.reason == "the command exited with 3");
+
+  std::vector<std::string> logs;
+  const auto emptied =
+      workshop.build(*images, "static",
+                     a_build({{"look", "test ! -e /cache/big; touch /cache/new; exit 3"}}), &logs);
+  CHECK(emptied.reason == "the command exited with 3");
+  CHECK(std::ranges::count(logs, "karreg: the dependency cache is over 80 % full and is emptied") ==
+        1);
+  const auto good = workshop.build(*images, "static", a_build({{"look", "test -e /cache/new"}}));
+  CHECK(good.reason.empty());
+  CHECK(good.ok);
+
+  const auto blamed =
+      workshop.build(*images, "static", a_build({{"fill", "head -c 100M /dev/zero > /cache/big"}}));
+  CHECK(blamed.reason == "no space left on the dependency cache disk (64 MiB)");
+}
+
+TEST_CASE("a dependency cache that cannot be read is made anew") {
+  const auto images = find_images();
+  if (!images) return;
+  Workshop workshop(*images);
+  workshop.add_source("file", "x");
+  workshop.pack_source();
+  shell("rm " + workshop.cache + " && truncate -s 64M " + workshop.cache);
+  workshop.cache_format = "raw";
+  std::vector<std::string> logs;
+  CHECK(workshop.build(*images, "static", a_build({{"one", "echo kept > /cache/kept"}}), &logs).ok);
+  CHECK(std::ranges::count(logs, "karreg: the dependency cache cannot be read and is made anew") ==
+        1);
+  CHECK(workshop.build(*images, "static", a_build({{"two", "grep kept /cache/kept"}})).ok);
 }
 
 TEST_CASE("how a build fails is told") {

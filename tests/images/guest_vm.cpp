@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <catch2/catch.hpp>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -69,24 +70,43 @@ int milliseconds_until(Clock::time_point until) {
   return left < 0 ? 0 : static_cast<int>(left);
 }
 
+/// As images/build has it.
+fs::path cache_folder() {
+  if (const char* cache = std::getenv("KARREG_CACHE_DIR")) return cache;
+  const char* home = std::getenv("HOME");
+  if (::geteuid() == 0 || home == nullptr) return "/var/cache/karreg";
+  return fs::path(home) / ".cache/karreg";
+}
+
 fs::path images_folder() {
   if (const char* folder = std::getenv("KARREG_IMAGES_DIR")) return folder;
-  if (const char* cache = std::getenv("KARREG_CACHE_DIR")) return fs::path(cache) / "images";
-  const char* home = std::getenv("HOME");
-  return fs::path(home == nullptr ? "/root" : home) / ".cache/karreg/images";
+  return cache_folder() / "images";
+}
+
+std::optional<Images> images_in(const fs::path& folder) {
+  auto catalogue = nlohmann::json::parse(whole(folder / "catalogue.json"), nullptr, false);
+  if (catalogue.is_discarded()) return std::nullopt;
+  return Images{catalogue.get<wire::Catalogue>(), folder};
 }
 
 }  // namespace
 
 std::optional<Images> find_images() {
   const fs::path folder = images_folder();
-  auto catalogue = nlohmann::json::parse(whole(folder / "catalogue.json"), nullptr, false);
-  if (catalogue.is_discarded()) {
+  auto images = images_in(folder);
+  if (!images)
     std::cout << "SKIPPED: no image catalogue in " << folder.string()
               << "; make it with images/build\n";
-    return std::nullopt;
-  }
-  return Images{catalogue.get<wire::Catalogue>(), folder};
+  return images;
+}
+
+std::optional<Images> find_stock_images() {
+  const fs::path folder = cache_folder() / "images-stock";
+  auto images = images_in(folder);
+  if (!images)
+    WARN("skipped: there is no image store with Debian's kernel in "
+         << folder.string() << "; make_stock_images in dev.d/images.sh makes it");
+  return images;
 }
 
 Folder::Folder() {
@@ -123,7 +143,10 @@ GuestVm::~GuestVm() {
 }
 
 void GuestVm::start(const Images& images, const Options& options) {
-  const std::string initrd = folder_.write("initrd", initrd_of(whole(KARREG_INIT)));
+  // The store's initrd has the modules of its kernel, if it needs any; of two files of one name the
+  // later counts.
+  const std::string initrd = folder_.write(
+      "initrd", whole(images.blob(images.catalogue.initrd)) + initrd_of(whole(KARREG_INIT)));
   const std::string dir = folder_.path;
   std::vector<std::string> argv = {
       "qemu-system-x86_64",

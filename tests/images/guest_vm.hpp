@@ -30,6 +30,9 @@ struct Images {
 
 /// Nothing, after a line "SKIPPED: why" for CTest, when there are no images.
 std::optional<Images> find_images();
+/// The store beside it that has Debian's kernel (make_stock_images in dev.d/images.sh); nothing,
+/// and the test skipped, when there is none.
+std::optional<Images> find_stock_images();
 
 /// A temporary folder that goes away with the object.
 class Folder {

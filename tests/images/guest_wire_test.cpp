@@ -16,6 +16,8 @@ TEST_CASE("messages of the guest channel survive their line") {
   REQUIRE(back);
   CHECK(std::get<Config>(*back).env.at("A") == "line\nbreak");
   CHECK(std::get<LogAck>(*decode<ToGuest>(encode(LogAck{7}))).seq == 7);
+  CHECK(std::get<Time>(*decode<ToGuest>(encode(Time{1'700'000'000'000'000'000}))).time_ns ==
+        1'700'000'000'000'000'000);
   CHECK(std::get<Exit>(*decode<FromGuest>(encode(Exit{1, 0, true, "x"}))).oom);
   CHECK(std::holds_alternative<Hello>(*decode<FromGuest>(encode(Hello{}))));
 }

@@ -81,15 +81,14 @@ TEST_CASE("a node app boots, listens, answers, is adopted by a new agent, and st
   vm.expect_end(20s);
 }
 
-TEST_CASE("a static site is served from its artifact") {
-  const auto images = find_images();
-  if (!images) return;
+namespace {
+void serve_a_static_site(const Images& images) {
   Folder site;
   site.write("app/index.html", "<h1>rock</h1>");
   site.write("app/.git/config", "secret");
-  GuestVm vm(*images, run_vm(*images, "static", packed(site, site.path / "app")));
+  GuestVm vm(images, run_vm(images, "static", packed(site, site.path / "app")));
   vm.attach();
-  vm.expect<msg::Hello>(60s);
+  vm.expect<msg::Hello>(120s);
   vm.send(a_run({"/usr/lib/karreg/serve-static", "/app"}));
   vm.expect_phase("listening", 60s);
   CHECK(has(vm.get("/", 20s), "<h1>rock</h1>"));
@@ -98,6 +97,15 @@ TEST_CASE("a static site is served from its artifact") {
   vm.send(msg::Stop{10'000});
   CHECK(vm.expect<msg::Exit>(30s).reason == "the app was stopped");
   vm.expect_end(20s);
+}
+}  // namespace
+
+TEST_CASE("a static site is served from its artifact") {
+  if (const auto images = find_images()) serve_a_static_site(*images);
+}
+
+TEST_CASE("Debian's stock kernel carries it as well") {
+  if (const auto images = find_stock_images()) serve_a_static_site(*images);
 }
 
 TEST_CASE("an app that only listens inside its VM is told so; one that ignores SIGTERM is killed") {
@@ -120,6 +128,36 @@ s.accept()
   vm.send(msg::Stop{500});
   const auto exit = vm.expect<msg::Exit>(30s);
   CHECK(exit.signal == 9);
+  vm.expect_end(20s);
+}
+
+TEST_CASE("behind a shell that ends at once, an app has its grace all the same") {
+  const auto images = find_images();
+  if (!images) return;
+  Folder app;
+  // What it says last goes to stderr: `cat` obeys SIGTERM as well, and its pipe is gone.
+  app.write("app/server.sh", R"sh(
+finish() { sleep 1; echo clean >&2; exit 0; }
+trap finish TERM
+echo ready >&2
+while :; do sleep 0.1; done
+)sh");
+  GuestVm vm(*images, run_vm(*images, "static", packed(app, app.path / "app")));
+  vm.attach();
+  vm.expect<msg::Hello>(60s);
+  vm.send(a_run({"/bin/sh", "-c", "bash server.sh | cat"}));
+  vm.expect_log("err: ready", 60s);
+  SECTION("which ends with its work, not with the time that it may take") {
+    vm.send(msg::Stop{60'000});
+    CHECK(vm.expect<msg::Exit>(30s).reason == "the app was stopped");
+    vm.expect_log("err: clean", 20s);
+  }
+  SECTION("and no more than that") {
+    vm.send(msg::Stop{100});
+    CHECK(vm.expect<msg::Exit>(30s).reason == "the app was stopped");
+    const auto seen = vm.logs();
+    CHECK(std::ranges::count(seen, "err: clean") == 0);
+  }
   vm.expect_end(20s);
 }
 
@@ -165,6 +203,65 @@ TEST_CASE("how an app fails is told") {
   if (failure.pre_run.empty() && failure.command.back().starts_with("echo"))
     vm.expect_log("out: last words", 20s);
   vm.expect_end(30s);
+}
+
+TEST_CASE("a configuration that is too long is refused aloud") {
+  const auto images = find_images();
+  if (!images) return;
+  Folder app;
+  app.write("app/file", "content");
+  GuestVm vm(*images, run_vm(*images, "static", packed(app, app.path / "app")));
+  vm.attach();
+  vm.expect<msg::Hello>(60s);
+  auto config = a_run({"true"});
+  config.env = {{"LARGE", std::string(msg::max_line_bytes, 'x')}};
+  vm.send(config);
+  CHECK(vm.expect<msg::Exit>(30s).reason ==
+        "a message to the VM was longer than 256 KiB and could not be read; is the environment of "
+        "the app that large?");
+  vm.expect_end(30s);
+}
+
+TEST_CASE("an app lives in a machine with a true clock, without zombies, and gains no rights") {
+  const auto images = find_images();
+  if (!images) return;
+  Folder app;
+  app.write("app/server.sh", R"sh(
+grep NoNewPrivs /proc/self/status
+# Each is left by its parent, and ends as a child of PID 1.
+for i in $(seq 50); do ( (echo ended >>/tmp/orphans) & ); done
+until [ "$(grep -c ended /tmp/orphans)" = 50 ]; do sleep 0.1; done
+while grep -q ') Z ' /proc/[0-9]*/stat 2>/dev/null; do sleep 0.1; done
+echo no zombies
+while sleep 0.1; do echo "time $(date +%s)"; done
+)sh");
+  GuestVm vm(*images, run_vm(*images, "static", packed(app, app.path / "app")));
+  vm.attach();
+  vm.expect<msg::Hello>(60s);
+  vm.send(a_run({"/bin/bash", "server.sh"}));
+  vm.expect_log("out: NoNewPrivs:\t1", 60s);
+  vm.expect_log("out: no zombies", 60s);
+  const auto now = [] {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(
+        std::chrono::system_clock::now().time_since_epoch());
+  };
+  const auto then = now() + 1h;
+  vm.send(msg::Time{then.count()});
+  const auto seen = [&] {
+    std::int64_t time = 0;
+    for (const auto& line : vm.logs())
+      if (line.starts_with("out: time ")) time = std::stoll(line.substr(10));
+    return time;
+  };
+  const auto until = std::chrono::steady_clock::now() + 30s;
+  while (seen() < std::chrono::duration_cast<Seconds>(then).count()) {
+    REQUIRE(std::chrono::steady_clock::now() < until);
+    vm.receive(20s);
+  }
+  CHECK(seen() < std::chrono::duration_cast<Seconds>(then + 60s).count());
+  vm.send(msg::Stop{1'000});
+  vm.expect<msg::Exit>(30s);
+  vm.expect_end(20s);
 }
 
 TEST_CASE("a flood of output loses its oldest lines, says how many, and harms nobody") {

@@ -30,6 +30,20 @@ class Scheduler {
             [this] { ready_ = true; }) {
     REQUIRE(eventually([this] { return ready_.load(); }));
   }
+  /// Answers each report that asks, as the real one does (the first may come before the proxy's
+  /// queue is there), until one says that @p snapshot is used.
+  bool gives(const wire::RouteSnapshot& snapshot) {
+    wire::ProxyReport last;
+    auto news = [&](const wire::ProxyReport& r) {
+      last = r;
+      return r.wants_snapshot || r.version == snapshot.version;
+    };
+    for (int tries = 0; tries < 10 && hears(news); ++tries) {
+      if (!last.wants_snapshot) return true;
+      send(snapshot);
+    }
+    return false;
+  }
   void send(const wire::RouteSnapshot& snapshot) {
     tell(broker::key::proxy_snapshot(proxy_id_), wire::to_text(snapshot));
   }
@@ -139,6 +153,11 @@ class Daemon {
     peer.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
     return peer.read_message();
   }
+  bool is_stopping() const {
+    auto peer = admin();
+    peer.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+    return status_of(peer.read_message()) == "503";
+  }
   std::string log() const { return std::filesystem::exists(log_) ? test::read_file(log_) : ""; }
 
  private:
@@ -186,11 +205,9 @@ TEST_CASE(
   App green(App::hello("green"));
   Daemon daemon(data, id, broker);
 
-  REQUIRE(scheduler.hears([](const auto& r) { return r.wants_snapshot && r.version == 0; }));
   CHECK_THAT(daemon.get(),
              Catch::StartsWith("HTTP/1.1 503 ") && Catch::Contains("has just started"));
-  scheduler.send(wire::RouteSnapshot{3, {route_to(blue.app)}});
-  REQUIRE(scheduler.hears([](const auto& r) { return r.version == 3 && !r.wants_snapshot; }));
+  REQUIRE(scheduler.gives(wire::RouteSnapshot{3, {route_to(blue.app)}}));
 
   auto visitor = daemon.client();
   visitor.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
@@ -228,10 +245,8 @@ TEST_CASE("a proxy that was killed serves again at once, without a broker") {
   App app(App::hello("here"));
   {
     Daemon daemon(data, id, broker);
-    REQUIRE(scheduler.hears([](const auto& r) { return r.wants_snapshot; }));
-    scheduler.send(wire::RouteSnapshot{3, {route_to(app)}});
-    REQUIRE(scheduler.hears([](const auto& r) { return r.version == 3; }));
-    REQUIRE(eventually([&] { return std::filesystem::exists(data / ("proxy/" + id + ".json")); }));
+    REQUIRE(scheduler.gives(wire::RouteSnapshot{3, {route_to(app)}}));
+    CHECK(std::filesystem::exists(data / ("proxy/" + id + ".json")));
     CHECK(daemon.end(SIGKILL) == 128 + SIGKILL);
   }
   auto nobody = broker;
@@ -246,30 +261,86 @@ TEST_CASE("a proxy that was killed serves again at once, without a broker") {
   REQUIRE(scheduler.hears([](const auto& r) { return r.version == 3 && r.wants_snapshot; }));
 }
 
-TEST_CASE("SIGTERM drains: the request in hand is answered, the scheduler knows") {
+TEST_CASE("a proxy that is killed right after an acknowledgement knows what it acknowledged") {
+  const test::ScratchFolder data;
+  const auto id = "p-" + ids::uuid();
+  const auto broker = test_broker();
+  Scheduler scheduler(broker, id);
+  auto blue = std::make_unique<App>(App::hello("blue"));
+  App green(App::hello("green"));
+  {
+    Daemon daemon(data, id, broker);
+    REQUIRE(scheduler.gives(wire::RouteSnapshot{3, {route_to(*blue)}, 0}));
+    scheduler.send(wire::RouteUpdate{3, 4, {route_to(green)}, {}});
+    REQUIRE(scheduler.hears([](const auto& r) { return r.version == 4; }));
+    CHECK(daemon.end(SIGKILL) == 128 + SIGKILL);
+  }
+  // What the scheduler does with the acknowledgement.
+  blue->stop();
+  auto nobody = broker;
+  nobody.port = 1;
+  Daemon daemon(data, id, nobody);
+  CHECK(body_of(daemon.get()) == "green");
+}
+
+TEST_CASE("a table that cannot be saved is used and acknowledged all the same") {
+  const test::ScratchFolder data;
+  const auto id = "p-" + ids::uuid();
+  const auto broker = test_broker();
+  Scheduler scheduler(broker, id);
+  App app(App::hello("here"));
+  // Not even root can make a file in what is no folder.
+  test::write_file(data / "proxy", "");
+  Daemon daemon(data, id, broker);
+  REQUIRE(scheduler.gives(wire::RouteSnapshot{1, {route_to(app)}, 0}));
+  for (std::uint64_t version = 2; version < 5; ++version) {
+    scheduler.send(wire::RouteSnapshot{version, {route_to(app)}, 0});
+    REQUIRE(scheduler.hears([&](const auto& r) { return r.version == version; }));
+  }
+  CHECK(body_of(daemon.get()) == "here");
+  const auto log = daemon.log();
+  const auto first = log.find("routes not saved");
+  CHECK(first != std::string::npos);
+  // One line, not one per table.
+  CHECK(log.find("routes not saved", first + 1) == std::string::npos);
+  std::filesystem::remove(data / "proxy");
+  CHECK(
+      eventually([&] { return daemon.log().find("routes are saved again") != std::string::npos; }));
+  CHECK(daemon.end(SIGTERM) == 0);
+}
+
+TEST_CASE("SIGTERM drains: the request in hand is answered, then the scheduler knows") {
   const test::ScratchFolder data;
   const auto id = "p-" + ids::uuid();
   const auto broker = test_broker();
   Scheduler scheduler(broker, id);
   SlowApp app;
   Daemon daemon(data, id, broker);
-  REQUIRE(scheduler.hears([](const auto& r) { return r.wants_snapshot; }));
-  scheduler.send(wire::RouteSnapshot{1, {route_to(app.app)}});
-  REQUIRE(scheduler.hears([](const auto& r) { return r.version == 1; }));
+  REQUIRE(scheduler.gives(wire::RouteSnapshot{1, {route_to(app.app)}}));
   auto visitor = daemon.client();
   visitor.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
   REQUIRE(eventually([&] { return app.requests == 1; }));
   daemon.signal(SIGTERM);
-  REQUIRE(scheduler.hears([](const auto& r) { return r.stopping; }));
-  auto operator_ = daemon.admin();
-  operator_.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
-  CHECK(status_of(operator_.read_message()) == "503");
+  REQUIRE(eventually([&] { return daemon.is_stopping(); }));
+  // The routes go on: what is in hand at an instance that leaves them keeps it alive.
+  App green(App::hello("green"));
+  scheduler.send(wire::RouteUpdate{1, 2, {route_to(green)}, {}});
+  const std::map<std::string, int> one_left{{"vm-" + app.app.address(), 1}};
+  bool gone_too_early = false;
+  REQUIRE(scheduler.hears([&](const auto& r) {
+    gone_too_early = gone_too_early || r.stopping;
+    return r.version == 2 && r.draining == one_left;
+  }));
+  CHECK_FALSE(gone_too_early);
   app.answer = true;
   const auto answer = visitor.read_message();
   CHECK(body_of(answer) == "slow");
   CHECK_THAT(answer, Catch::Contains("\r\nConnection: close\r\n"));
   visitor.close();
   CHECK(daemon.end(0) == 0);
+  // The goodbye is the last word.
+  CHECK(scheduler.hears([](const auto& r) { return r.stopping; }));
+  CHECK_FALSE(scheduler.hears([](const auto&) { return true; }, 500ms));
   CHECK_THAT(daemon.log(), Catch::Contains("drained"));
   const auto line = nlohmann::json::parse(test::read_file(data / "proxy.log.access"));
   CHECK(line["status"] == 200);
@@ -282,17 +353,19 @@ TEST_CASE("a second signal does not wait for the request in hand") {
   Scheduler scheduler(broker, id);
   SlowApp app;
   Daemon daemon(data, id, broker);
-  REQUIRE(scheduler.hears([](const auto& r) { return r.wants_snapshot; }));
-  scheduler.send(wire::RouteSnapshot{1, {route_to(app.app)}});
-  REQUIRE(scheduler.hears([](const auto& r) { return r.version == 1; }));
+  REQUIRE(scheduler.gives(wire::RouteSnapshot{1, {route_to(app.app)}}));
   auto visitor = daemon.client();
   visitor.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
   REQUIRE(eventually([&] { return app.requests == 1; }));
   daemon.signal(SIGTERM);
-  REQUIRE(scheduler.hears([](const auto& r) { return r.stopping; }));
+  REQUIRE(eventually([&] { return daemon.is_stopping(); }));
   const auto begun = std::chrono::steady_clock::now();
   CHECK(daemon.end(SIGTERM) == 0);
   CHECK(std::chrono::steady_clock::now() - begun < 5s);
+  CHECK(scheduler.hears([](const auto& r) { return r.stopping; }));
+  CHECK_THAT(daemon.log(), Catch::Contains("drained, 1 requests cut"));
+  const auto line = nlohmann::json::parse(test::read_file(data / "proxy.log.access"));
+  CHECK(line["error"] == "cut: the proxy stopped");
   app.answer = true;
 }
 

@@ -57,12 +57,46 @@ TEST_CASE("a delta that comes twice or late is nothing new") {
   CHECK(follower.table().size() == 2);
 }
 
-TEST_CASE("a snapshot wins, also over a higher version") {
+TEST_CASE("a snapshot that answers our version wins, also over it: the database was restored") {
   Follower follower;
-  (void)follower.take(wire::RouteSnapshot{7, {a_route("a")}});
-  CHECK(follower.take(wire::RouteSnapshot{2, {a_route("b")}}).use_table);
+  (void)follower.take(wire::RouteSnapshot{7, {a_route("a")}, 0});
+  CHECK(follower.take(wire::RouteSnapshot{2, {a_route("b")}, 7}).use_table);
   CHECK(follower.table().version() == 2);
   CHECK(follower.table().find("a", "/") == nullptr);
+  CHECK_FALSE(follower.wants_snapshot());
+}
+
+TEST_CASE("a snapshot that was late brings nothing back") {
+  Follower follower;
+  (void)follower.take(wire::RouteSnapshot{6, {a_route("blue")}, 0});
+  (void)follower.take(wire::RouteUpdate{6, 7, {a_route("green")}, {{"blue", "/"}}});
+  const auto before = follower.table();
+  // Asked for before the update came, by a report of version 6 or of none.
+  for (const std::uint64_t asked_at : {0U, 6U}) {
+    CHECK_FALSE(follower.take(wire::RouteSnapshot{6, {a_route("blue")}, asked_at}).use_table);
+    CHECK(follower.table() == before);
+    CHECK(follower.wants_snapshot());
+  }
+  CHECK(follower.take(wire::RouteSnapshot{7, {a_route("green")}, 6}).use_table);
+  CHECK_FALSE(follower.wants_snapshot());
+}
+
+TEST_CASE("what the workers did not take over is not the version that an answer must name") {
+  Follower follower;
+  (void)follower.take(wire::RouteSnapshot{7, {a_route("a")}, 0});
+  (void)follower.take(wire::RouteUpdate{7, 8, {a_route("b")}, {}});
+  follower.not_used();
+  // Reports still say 7, and the database may be restored now, too.
+  CHECK_FALSE(follower.take(wire::RouteSnapshot{2, {a_route("c")}, 8}).use_table);
+  CHECK(follower.take(wire::RouteSnapshot{2, {a_route("c")}, 7}).use_table);
+  CHECK(follower.table().version() == 2);
+}
+
+TEST_CASE("a saved table gives way to a restored database") {
+  Follower follower;
+  follower.restore(*RouteTable::from({7, {a_route("a")}, 0}));
+  CHECK(follower.take(wire::RouteSnapshot{2, {a_route("b")}, 7}).use_table);
+  CHECK(follower.table().version() == 2);
 }
 
 TEST_CASE("after a lost connection the whole is asked for") {
@@ -94,15 +128,29 @@ TEST_CASE("one bad route is left out and named, and the others are used") {
 }
 
 TEST_CASE(
-    "however messages are lost, doubled and mixed, a follower ends at the scheduler's table") {
+    "however messages are lost, late, doubled and mixed, a follower ends at the scheduler's "
+    "table") {
   const auto seed = Catch::rngSeed();
   INFO("seed " << seed);
   std::mt19937 random(seed);
   auto below = [&](unsigned n) { return static_cast<unsigned>(random() % n); };
   for (int round = 0; round < 200; ++round) {
     Follower follower;
-    auto desired = *RouteTable::from({0, {}});
+    auto desired = *RouteTable::from({0, {}, 0});
     std::vector<wire::RouteUpdate> sent;
+    std::vector<wire::RouteSnapshot> answers;
+    // What the scheduler does with a report.
+    auto answer = [&](std::uint64_t reported) {
+      auto snapshot = desired.snapshot();
+      snapshot.for_version = reported;
+      answers.push_back(snapshot);
+      return snapshot;
+    };
+    auto take = [&](const wire::RouteSnapshot& snapshot) {
+      const auto before = follower.table().version();
+      (void)follower.take(snapshot);
+      REQUIRE((follower.table().version() >= before || snapshot.for_version == before));
+    };
     for (int step = 0; step < 30; ++step) {
       auto next = desired;
       const auto host = "h" + std::to_string(below(4));
@@ -117,15 +165,28 @@ TEST_CASE(
       if (below(4) != 0) (void)follower.take(change);
       if (below(4) == 0) (void)follower.take(sent[below(static_cast<unsigned>(sent.size()))]);
       if (below(9) == 0) follower.connected();
-      // What the scheduler does with a report.
       const bool behind = follower.table().version() != desired.version();
-      if ((follower.wants_snapshot() || behind) && below(2) == 0)
-        (void)follower.take(desired.snapshot());
+      if (follower.wants_snapshot() || behind) {
+        const auto asked = answer(follower.table().version());
+        if (below(2) == 0) take(asked);
+      }
+      // One that was on its way for long, some of them for the second time.
+      if (!answers.empty() && below(3) == 0)
+        take(answers[below(static_cast<unsigned>(answers.size()))]);
+      // The database is restored from a copy.
+      if (below(40) == 0) {
+        auto older = desired.snapshot();
+        older.version -= below(static_cast<unsigned>(older.version));
+        desired = *RouteTable::from(older);
+        sent.clear();
+        answers.clear();
+        take(answer(follower.table().version()));
+      }
       follower.table().check_invariants();
       if (follower.table().version() == desired.version()) REQUIRE(follower.table() == desired);
     }
     if (follower.wants_snapshot() || follower.table().version() != desired.version())
-      (void)follower.take(desired.snapshot());
+      take(answer(follower.table().version()));
     REQUIRE(follower.table() == desired);
   }
 }

@@ -1,4 +1,5 @@
 #include <catch2/catch.hpp>
+#include <condition_variable>
 
 #include "reverse-proxy/loopback.hpp"
 
@@ -246,7 +247,9 @@ TEST_CASE("a client that waits for 100 Continue gets the application's word") {
   // follow.
   auto refused = loop.client();
   refused.send(head);
-  CHECK(status_of(refused.read_message()) == "401");
+  const auto refusal = refused.read_message();
+  CHECK(status_of(refusal) == "401");
+  CHECK_THAT(refusal, Contains("\r\nConnection: close\r\n"));
   CHECK(refused.closed_by_peer());
 }
 
@@ -279,8 +282,52 @@ TEST_CASE("an answer that comes before the body is through is passed on") {
               std::string(200'000, 'x'));
   const auto answer = client.read_message();
   CHECK(status_of(answer) == "413");
+  CHECK_THAT(answer, Contains("\r\nConnection: close\r\n"));
   CHECK(body_of(answer) == "big");
   CHECK(client.closed_by_peer());
+}
+
+TEST_CASE("a body that is refused while the application answers gets one answer") {
+  std::mutex mutex;
+  std::condition_variable both;
+  int waiting = 0;
+  // Application and client go on in the same moment, round by round.
+  auto meet = [&] {
+    std::unique_lock lock(mutex);
+    const int round = waiting++ / 2;
+    both.notify_all();
+    (void)both.wait_for(lock, 10s, [&] { return waiting / 2 > round; });
+  };
+  App app([&](Peer& peer, int) {
+    (void)peer.read_head();
+    meet();
+    // While hints are passed on, the body is read: each is a chance for it to be refused.
+    std::string text;
+    for (int i = 0; i < 10; ++i) text += "HTTP/1.1 103 Early Hints\r\n\r\n";
+    peer.send(text + "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
+    (void)peer.read_to_end();
+  });
+  Loopback loop;
+  loop.serve({&app});
+  int answered = 0;
+  int refused = 0;
+  for (int i = 0; i < 500; ++i) {
+    auto client = loop.client();
+    client.send("POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n");
+    meet();
+    client.send("no size\r\n");
+    client.shutdown_send();
+    const auto text = client.read_to_end();
+    INFO(text);
+    const bool has_answer = text.find("HTTP/1.1 200 ") != std::string::npos;
+    const bool has_refusal = text.find("HTTP/1.1 400 ") != std::string::npos;
+    answered += has_answer;
+    refused += has_refusal;
+    // Which of the two comes first is open; that there is one is not.
+    REQUIRE(has_answer != has_refusal);
+  }
+  INFO(answered << " answered, " << refused << " refused");
+  CHECK(refused > 0);
 }
 
 TEST_CASE("large bodies pass unchanged in both directions, chunked and not") {

@@ -121,6 +121,8 @@ class Peer {
     const bool got = more(by);
     return !got && ended_;
   }
+  /// The other end has closed with bytes of ours unread: some clients lose its last words then.
+  bool was_reset() const { return reset_; }
   void shutdown_send() { ::shutdown(fd_, SHUT_WR); }
   /// The other end sees a reset.
   void reset() {
@@ -156,6 +158,7 @@ class Peer {
     const auto n = ::recv(fd_, bytes, sizeof bytes, 0);
     if (n <= 0) {
       ended_ = true;
+      reset_ = n < 0;
       return false;
     }
     rest_.append(bytes, static_cast<std::size_t>(n));
@@ -170,6 +173,7 @@ class Peer {
   int fd_;
   std::string rest_;
   bool ended_ = false;
+  bool reset_ = false;
   bool complete_ = false;
 };
 

@@ -1,4 +1,7 @@
 // What operators see: settings, the access log, the saved table, the admin pages.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
@@ -31,6 +34,8 @@ TEST_CASE("a wrong setting is named") {
         "setting proxy.listen: \"8080\" must be an address and a port, such as 127.0.0.1:8080");
   CHECK(settings_error({{"KARREG_PROXY_WORKERS", "-1"}}) ==
         "setting proxy.workers = \"-1\" must be a whole number from 0 to 256");
+  CHECK(settings_error({{"KARREG_PROXY_APP_SHARE", "0"}}) ==
+        "setting proxy.app_share = \"0\" must be a whole number from 1 to 100");
   CHECK(settings_error({{"KARREG_PROXY_DRAIN_TIMEOUT", "soon"}}) ==
         "setting proxy.drain_timeout = \"soon\" must be a duration such as 500ms, 30s, 10m or 2h");
   CHECK(settings_error({{"KARREG_PROXY_IDLE_TIMEOUT", "0s"}}) ==
@@ -44,6 +49,7 @@ TEST_CASE("settings reach the proxy") {
                                    {{"KARREG_DATA_DIR", "/data"},
                                     {"KARREG_PROXY_ID", "edge-2"},
                                     {"KARREG_PROXY_WORKERS", "3"},
+                                    {"KARREG_PROXY_APP_SHARE", "50"},
                                     {"KARREG_PROXY_LISTEN", "[::1]:81"},
                                     {"KARREG_PROXY_ANSWER_TIMEOUT", "7s"}});
   REQUIRE(config);
@@ -55,6 +61,7 @@ TEST_CASE("settings reach the proxy") {
   CHECK(settings->options.listen.port == 81);
   CHECK(settings->options.limits.answer_time == 7s);
   CHECK(settings->options.limits.connections == 20'000);
+  CHECK(settings->options.limits.per_app() == 10'000);
 }
 
 TEST_CASE("an access line is JSON whatever a client sends") {
@@ -125,6 +132,134 @@ TEST_CASE("every request has its line in the access log") {
   CHECK(lines[1]["error"] == "unknown host");
   CHECK(lines[2]["status"] == 400);
   CHECK(lines[2]["error"] == "the request line is not \"method target version\"");
+}
+
+TEST_CASE("lines that the access log's reader does not take are counted, and the next ones whole") {
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_NONBLOCK | O_CLOEXEC) == 0);
+  REQUIRE(::fcntl(ends[1], F_SETPIPE_SZ, 4096) > 0);
+  std::string text;
+  auto read_all = [&] {
+    char bytes[4096];
+    for (ssize_t n = 0; (n = ::read(ends[0], bytes, sizeof bytes)) > 0;)
+      text.append(bytes, static_cast<std::size_t>(n));
+  };
+  constexpr int records = 400;
+  {
+    AccessLog log(ends[1], true);
+    AccessRecord record;
+    record.begun = std::chrono::system_clock::time_point(std::chrono::seconds(1'700'000'000));
+    record.target = "/some/path/that/fills/the/pipe";
+    record.status = 200;
+    // Twice: also after it has been well again.
+    for (int outage = 1; outage <= 2; ++outage) {
+      const auto before = log.dropped();
+      for (int i = 0; i < records; ++i) log.write(record);
+      REQUIRE(eventually([&] { return log.dropped() > before; }));
+      // The reader reads again: the log says what is missing.
+      auto told = [&] {
+        read_all();
+        std::uint64_t sum = 0;
+        std::istringstream lines(text);
+        for (std::string line; std::getline(lines, line);)
+          if (const auto j = json::parse(line, nullptr, false); j.contains("dropped_lines"))
+            sum += j["dropped_lines"].get<std::uint64_t>();
+        return sum;
+      };
+      CHECK(eventually([&] { return told() == log.dropped(); }));
+    }
+    CHECK(log.dropped() > 0);
+    Proxy proxy({}, log);
+    CHECK_THAT(proxy.metrics(), Catch::Contains("\nkarreg_proxy_access_log_dropped_total " +
+                                                std::to_string(log.dropped()) + "\n"));
+  }
+  read_all();
+  ::close(ends[0]);
+  std::uint64_t whole = 0;
+  std::uint64_t dropped = 0;
+  int torn = 0;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    const auto j = json::parse(line, nullptr, false);
+    if (j.is_discarded())
+      ++torn;
+    else if (j.contains("dropped_lines"))
+      dropped += j["dropped_lines"].get<std::uint64_t>();
+    else
+      ++whole;
+  }
+  CHECK(whole > 0);
+  CHECK(whole + dropped == 2 * records);
+  // What a write that was cut short left of a line, one for each outage at most.
+  CHECK(torn <= 2);
+}
+
+TEST_CASE("a request that the proxy cuts when it stops is counted, told, and nobody's fault") {
+  const test::ScratchFolder folder;
+  const auto file = folder / "access.log";
+  App silent([](Peer& peer, int) { (void)peer.read_to_end(20s); });
+  App half([](Peer& peer, int) {
+    (void)peer.read_message();
+    peer.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello");
+    (void)peer.read_to_end(20s);
+  });
+  App tunnel([](Peer& peer, int) {
+    (void)peer.read_head();
+    peer.send(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    (void)peer.read_to_end(20s);
+  });
+  {
+    auto log = AccessLog::open(file.string());
+    REQUIRE(log);
+    Proxy proxy({}, **log);
+    REQUIRE(proxy.start());
+    const auto table = RouteTable::from(
+        {1,
+         {Loopback::a_route("a.test", {&silent}), Loopback::a_route("b.test", {&half}),
+          Loopback::a_route("c.test", {&tunnel})},
+         0});
+    REQUIRE(proxy.use(*table));
+    auto without_answer = Peer::connect(proxy.port());
+    without_answer.send("GET /silent HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    auto upload = Peer::connect(proxy.port());
+    upload.send("POST /upload HTTP/1.1\r\nHost: a.test\r\nContent-Length: 100000\r\n\r\nhello");
+    auto small = Peer::connect(proxy.port());
+    small.send("POST /small HTTP/1.1\r\nHost: a.test\r\nContent-Length: 100\r\n\r\nhello");
+    auto within = Peer::connect(proxy.port());
+    within.send("GET /half HTTP/1.1\r\nHost: b.test\r\n\r\n");
+    CHECK_THAT(within.read_until("hello"), Catch::EndsWith("hello"));
+    auto open = Peer::connect(proxy.port());
+    open.send(
+        "GET /tunnel HTTP/1.1\r\nHost: c.test\r\nConnection: Upgrade\r\nUpgrade: "
+        "websocket\r\n\r\n");
+    CHECK(status_of(open.read_head()) == "101");
+    auto idle = Peer::connect(proxy.port());
+    REQUIRE(eventually([&] { return silent.connections() == 2 && proxy.open_connections() == 6; }));
+    // One of them is in the middle of a body that the proxy takes in first.
+    CHECK(proxy.stop(300ms) == 5);
+    const auto routes = json::parse(describe_routes(proxy));
+    for (const auto& route : routes["routes"]) CHECK(route["backends"][0]["set_aside"] == false);
+    for (const std::string name :
+         {"truncated_total", "backend_failures_total", "client_left_total"})
+      CHECK_THAT(proxy.metrics(), Catch::Contains("\nkarreg_proxy_" + name + " 0\n"));
+  }
+  std::map<std::string, json> lines;
+  std::istringstream text(test::read_file(file));
+  for (std::string line; std::getline(text, line);) {
+    auto parsed = json::parse(line);
+    lines[parsed["target"]] = parsed;
+  }
+  CHECK(lines.size() == 5);
+  for (const auto& [target, line] : lines) {
+    INFO(target);
+    CHECK(line["error"] == "cut: the proxy stopped");
+  }
+  CHECK(lines["/silent"]["status"] == 0);
+  CHECK(lines["/upload"]["status"] == 0);
+  CHECK(lines["/small"]["status"] == 0);
+  CHECK(lines["/half"]["status"] == 200);
+  CHECK(lines["/tunnel"]["status"] == 101);
 }
 
 TEST_CASE("an access log that cannot be opened names the setting and the file") {

@@ -69,7 +69,7 @@ TEST_CASE("no request is lost while versions replace each other under load") {
     auto green = std::make_unique<App>(App::hello("green"));
     loop.serve({green.get()});
     // What the platform does: the old version is switched off when nothing is in flight there.
-    REQUIRE(eventually([&] { return loop.proxy.draining().empty(); }));
+    REQUIRE(eventually([&] { return loop.proxy.in_use().draining.empty(); }));
     blue->stop();
     blue = std::move(green);
     REQUIRE(eventually([&] { return load.requests() > before + 100; }));
@@ -100,16 +100,115 @@ TEST_CASE("after a switch the old version gets no new request, and finishes what
   REQUIRE(eventually([&] { return old_requests == 1; }));
   loop.serve({&green});
   const std::map<std::string, int> expected{{"vm-" + blue.address(), 1}};
-  CHECK(loop.proxy.draining() == expected);
+  CHECK(loop.proxy.in_use().draining == expected);
   for (int i = 0; i < 50; ++i) CHECK(body_of(loop.get()) == "green");
   CHECK(old_requests == 1);
-  CHECK(loop.proxy.draining() == expected);
+  CHECK(loop.proxy.in_use().draining == expected);
   answer = true;
   CHECK(body_of(slow.read_message()) == "blue");
-  CHECK(eventually([&] { return loop.proxy.draining().empty(); }));
+  CHECK(eventually([&] { return loop.proxy.in_use().draining.empty(); }));
   // The connection of the slow client goes on, at the new version.
   slow.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
   CHECK(body_of(slow.read_message()) == "green");
+}
+
+TEST_CASE("whenever it is looked at, a version comes with what drains under it") {
+  ProxyOptions options;
+  options.workers = 2;
+  Loopback loop(options);
+  std::atomic<int> requests{0};
+  std::atomic<bool> answer{false};
+  App blue([&](Peer& peer, int) {
+    while (!peer.read_message().empty()) {
+      ++requests;
+      (void)eventually([&] { return answer.load(); }, 60s);
+      peer.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nblue");
+    }
+  });
+  App green(App::hello("green"));
+  loop.serve({&blue});
+  auto slow = loop.client();
+  slow.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+  REQUIRE(eventually([&] { return requests == 1; }));
+  const std::map<std::string, int> one_left{{"vm-" + blue.address(), 1}};
+  std::atomic<bool> over{false};
+  std::thread scheduler([&] {
+    while (!over) {
+      loop.serve({&green});
+      loop.serve({&blue});
+    }
+  });
+  int of_green = 0;
+  int of_blue = 0;
+  int wrong = 0;
+  const bool seen_enough = eventually(
+      [&] {
+        for (int i = 0; i < 100; ++i) {
+          const auto seen = loop.proxy.in_use();
+          const bool is_blue = seen.version % 2 == 1;
+          ++(is_blue ? of_blue : of_green);
+          if (!is_blue && seen.draining != one_left) ++wrong;
+        }
+        return of_green >= 300 && of_blue >= 300;
+      },
+      60s);
+  over = true;
+  scheduler.join();
+  CHECK(seen_enough);
+  CHECK(wrong == 0);
+  answer = true;
+  CHECK(body_of(slow.read_message()) == "blue");
+}
+
+TEST_CASE("new routes while and after a proxy stops: taken over, then refused at once") {
+  for (int round = 0; round < 20; ++round) {
+    ProxyOptions options;
+    options.workers = 2;
+    Loopback loop(options);
+    App app(App::hello("hi"));
+    loop.serve({&app});
+    std::atomic<int> used{0};
+    std::string refused;
+    std::chrono::steady_clock::duration slowest{};
+    std::thread scheduler([&] {
+      for (std::uint64_t version = 2; refused.empty(); ++version) {
+        const auto table = RouteTable::from({version, loop.routes});
+        const auto begun = std::chrono::steady_clock::now();
+        const auto result = loop.proxy.use(*table);
+        slowest = std::max(slowest, std::chrono::steady_clock::now() - begun);
+        if (result)
+          ++used;
+        else
+          refused = result.error().message();
+      }
+    });
+    CHECK(eventually([&] { return used > 3; }));
+    loop.proxy.stop(0ms);
+    scheduler.join();
+    CHECK(refused == "the proxy has stopped");
+    CHECK(slowest < 4s);
+  }
+}
+
+TEST_CASE("an open tunnel does not keep the table by which it was opened") {
+  App app([](Peer& peer, int) {
+    (void)peer.read_head();
+    peer.send(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    (void)peer.read_to_end(30s);
+  });
+  Loopback loop;
+  loop.serve({&app});
+  const std::weak_ptr<const LiveRoutes> first = loop.proxy.live_routes();
+  auto tunnel = loop.client();
+  tunnel.send(
+      "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+  CHECK(status_of(tunnel.read_head()) == "101");
+  CHECK(eventually([&] { return loop.metric("tunnels_open") == "1"; }));
+  CHECK_FALSE(first.expired());
+  loop.serve({&app});
+  CHECK(eventually([&] { return first.expired(); }));
+  CHECK(loop.metric("tunnels_open") == "1");
 }
 
 TEST_CASE("a backend that comes back keeps its count of requests in flight") {
@@ -126,9 +225,9 @@ TEST_CASE("a backend that comes back keeps its count of requests in flight") {
   client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
   REQUIRE(eventually([&] { return app.connections() == 1; }));
   loop.serve({});
-  CHECK(loop.proxy.draining().size() == 1);
+  CHECK(loop.proxy.in_use().draining.size() == 1);
   loop.serve({&app});
-  CHECK(loop.proxy.draining().empty());
+  CHECK(loop.proxy.in_use().draining.empty());
   CHECK(loop.metric("backend_in_flight{instance=\"vm-" + app.address() + "\"}") == "1");
   answer = true;
   CHECK(body_of(client.read_message()) == "hi");

@@ -80,11 +80,57 @@ TEST_CASE("a build VM that breaks is tried once more, not twice") {
   const std::string d = a_prepared_push(p);
   const std::string first = p.build_vm(d).id;
   p.vm_fails(p.build_vm(d));
+  p.agents_clean_up();
   CHECK(p.build_vm(d).id != first);
   CHECK(p.state(d) == DeploymentState::wip);
   p.vm_fails(p.build_vm(d), "QEMU ended again");
   CHECK(p.state(d) == DeploymentState::fail);
   CHECK(p.message(d) == "the build VM did not work twice: QEMU ended again");
+}
+
+TEST_CASE("a build waits until an earlier build VM of its app is gone: both write one cache disk") {
+  APlatform p;
+  p.app().cancel_on_push = true;
+  const std::string first = a_prepared_push(p);
+  const std::string old_vm = p.build_vm(first).id;
+  const std::string second = a_prepared_push(p);
+  REQUIRE(p.state(first) == DeploymentState::cancelled);
+  CHECK(p.vms(second, true).empty());
+  CHECK(p.message(second) == "waiting for the end of an earlier build VM of this application");
+  SECTION("which its agent reports") {
+    p.agents_clean_up();
+  }
+  SECTION("or whose host is silent") {
+    p.host("host-2", 4096);
+    p.silent = {"host-1"};
+    p.pass(31s);
+    CHECK_FALSE(p.instance(old_vm).ended_at);
+  }
+  CHECK(p.vms(second, true).size() == 1);
+  CHECK(p.message(second).empty());
+}
+
+TEST_CASE("a build VM that breaks late leaves its room to the second try") {
+  APlatform p;
+  p.host("host-1", 2048);
+  const std::string d = a_prepared_push(p);
+  p.pass(p.world.policy.capacity_timeout + 1min);
+  p.vm_fails(p.build_vm(d));
+  CHECK(p.state(d) == DeploymentState::wip);
+  p.agents_clean_up();
+  CHECK(p.vms(d, true).size() == 1);
+}
+
+TEST_CASE("a build has the size of the instances when it has none of its own") {
+  APlatform p;
+  p.app().separate_build = false;
+  p.app().build_flavor = "L";
+  auto& push = p.push();
+  push.flavor = GENERATE("S", "pico");
+  const std::string d = push.uuid;
+  p.settle();
+  p.prepared(d);
+  CHECK(p.build_vm(d).flavor == (p.world.deployments.at(d).flavor == "S" ? "S" : "XS"));
 }
 
 TEST_CASE("a build VM on a lost host is made on another one") {

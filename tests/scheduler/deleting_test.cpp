@@ -26,6 +26,18 @@ TEST_CASE("a deleted app loses its routes, its deployments and its VMs, and is t
   CHECK(p.app().torn_down);
 }
 
+TEST_CASE("an app deleted on a host that is gone is torn down in the end") {
+  APlatform p;
+  p.deploy();
+  p.silent = {"host-1"};
+  p.app().deleted = true;
+  p.pass(30min);
+  p.proxies_acknowledge();
+  CHECK_FALSE(p.app().torn_down);
+  p.pass(31min);
+  CHECK(p.app().torn_down);
+}
+
 TEST_CASE("a deleted app that crashes is not healed") {
   APlatform p;
   const std::string d = p.deploy();

@@ -165,9 +165,11 @@ TEST_CASE("a scaling that fails leaves the build of the version in service as it
   CHECK(p.served_by() == Serving{one});
 }
 
-TEST_CASE("scaling an app that does not run builds it") {
+TEST_CASE("scaling an app that does not run does not start it") {
   APlatform p;
   const std::string d = p.push("app", Action::upscale, 2).uuid;
   p.settle();
-  CHECK(p.phase(d) == Phase::building);
+  CHECK(p.state(d) == DeploymentState::cancelled);
+  CHECK(p.world.builds.empty());
+  CHECK(p.app().state == "SHOULD_BE_DOWN");
 }

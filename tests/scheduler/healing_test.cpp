@@ -269,3 +269,15 @@ TEST_CASE("a new instance that crashes after the switch is replaced, and the dep
   CHECK(p.state(d) == DeploymentState::ok);
   CHECK(p.backends().size() == 1);
 }
+
+TEST_CASE("an instance that its agent stops though it is wanted is replaced") {
+  APlatform p;
+  const std::string d = p.deploy();
+  const std::string first = p.vm(d).id;
+  auto& vm = p.vm(d);
+  vm.phase = "stopping";
+  vm.healthy = false;
+  p.settle();
+  p.pass(2s);
+  CHECK(p.vm(d).id != first);
+}

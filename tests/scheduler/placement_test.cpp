@@ -56,7 +56,8 @@ TEST_CASE("an instance of an unknown size takes no memory and breaks nothing") {
   APlatform p;
   auto& d = p.push();
   d.flavor = "gigantic";
+  const std::string uuid = d.uuid;  // a round replaces the world, and with it what d refers to
   p.settle();
-  p.built(d.uuid);
+  p.built(uuid);
   CHECK(p.vms("app-1").size() == 1);
 }

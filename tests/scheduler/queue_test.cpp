@@ -75,6 +75,39 @@ TEST_CASE("a scaling does not make a waiting push pointless") {
   CHECK(p.backends().size() == 2);
 }
 
+TEST_CASE("a scaling behind a first deployment takes what it brought into service") {
+  APlatform p;
+  const std::string first = p.push().uuid;
+  p.settle();
+  const std::string scaling = p.push("app", Action::upscale, 3).uuid;
+  p.settle();
+  CHECK(p.phase(first) == Phase::building);
+  CHECK(p.phase(scaling) == Phase::queued);
+  p.bring_up(first);
+  CHECK(p.phase(scaling) == Phase::starting);
+  CHECK(p.world.deployments.at(scaling).artifact_digest == "artifact-of-commit-1");
+  p.bring_up(scaling);
+  CHECK(p.world.builds.size() == 1);
+  CHECK(p.backends().size() == 3);
+  CHECK(p.served_by() == std::set<std::string>{scaling});
+}
+
+TEST_CASE("a scaling behind a first deployment that does not get into service is pointless") {
+  APlatform p;
+  const std::string first = p.push().uuid;
+  p.settle();
+  const std::string scaling = p.push("app", Action::upscale, 3).uuid;
+  p.settle();
+  p.world.deployments.at(first).cancel_requested = true;
+  p.settle();
+  CHECK(p.state(first) == DeploymentState::cancelled);
+  CHECK(p.state(scaling) == DeploymentState::cancelled);
+  CHECK(p.message(scaling) ==
+        "no version is in service that could be scaled; the next deployment has the new size");
+  CHECK(p.app().state == "SHOULD_BE_DOWN");
+  CHECK(p.world.builds.size() == 1);
+}
+
 TEST_CASE("a newer scaling supersedes a waiting scaling") {
   APlatform p;
   p.push();

@@ -218,3 +218,18 @@ TEST_CASE("an app that allows downtime has none while there is room for both, or
     CHECK(p.served_by() == Serving{blue});
   }
 }
+
+TEST_CASE("a VM that fails late leaves its room to the second try") {
+  APlatform p;
+  p.host("host-1", 8192);
+  const std::string d = p.push().uuid;
+  p.settle();
+  p.built(d);
+  // All the memory there is: the second try must wait for the end of the first.
+  p.host("host-1", 256);
+  p.pass(p.world.policy.capacity_timeout + 1min);
+  p.vm_fails(p.vm(d));
+  CHECK(p.state(d) == DeploymentState::wip);
+  p.agents_clean_up();
+  CHECK(p.vms(d).size() == 1);
+}

@@ -26,6 +26,8 @@ bool Base::saw(const wire::HostReport& report, Time now) {
     i.healthy = vm.healthy && i.wanted;
     i.address = vm.address;
     i.detail = vm.detail;
+    i.last_lines.clear();
+    for (const auto& line : vm.last_lines) i.last_lines += line + "\n";
     i.reached_guest = vm.stages.pid1_ms >= 0;
     if (vm.phase == "built") i.result = vm.build;
     if (vm.healthy && !i.healthy_at) i.healthy_at = now;
@@ -54,7 +56,7 @@ std::optional<wire::RouteSnapshot> Base::saw(const wire::ProxyReport& report, Ti
   const bool settled = !routes_changed_ || now - *routes_changed_ > 2s;
   if (!report.wants_snapshot && (report.version == world.route_version || !settled))
     return std::nullopt;
-  wire::RouteSnapshot snapshot{world.route_version, {}};
+  wire::RouteSnapshot snapshot{world.route_version, {}, report.version};
   for (const auto& [key, route] : world.routes) snapshot.routes.push_back(route);
   return snapshot;
 }

@@ -45,6 +45,8 @@ void City::check() {
     else if (current && known)
       front->excused = false;
   }
+  for (const auto& [id, host] : base_.world.hosts)
+    if (now_ - host.last_seen > 5s) unheard_[id] = now_;
   check_proxies();
   for (const auto& [id, host] : base_.world.hosts)
     if (room_on(id) < 0) broken(id + " is given more memory than it has");
@@ -61,6 +63,31 @@ void City::check() {
   }
 }
 
+/// Whoever reports all the time is not taken for silent, whatever kept the scheduler from hearing.
+void City::check_hearing(const World& world) {
+  for (const auto& machine : machines_) {
+    const auto host = world.hosts.find(machine->id());
+    if (!machine->agent_up() || host == world.hosts.end()) continue;
+    if (now_ - agent_up_since_[machine->id()] < 40s) continue;
+    if (scheduler::silence(world, host->second.last_seen, now_) > world.policy.host_lost_after)
+      broken(machine->id() + " is taken for silent though its agent reports all the time");
+  }
+}
+
+/// Whether the scheduler knows of an instance on @p route that answers, on a host that it has heard
+/// without a gap, so that requests need not go to @p broken_one.
+bool City::better_known(const wire::Route& route, const std::string& broken_one) const {
+  for (const auto& [id, i] : base_.world.instances) {
+    const Vm* vm = find_vm(id);
+    if (id == broken_one || i.app_id != route.app_id || i.routed != scheduler::Routed::yes ||
+        !i.healthy || !i.healthy_at || now_ - *i.healthy_at < 20s || vm == nullptr || !vm->ready)
+      continue;
+    const auto unheard = unheard_.find(i.host_id);
+    if (unheard == unheard_.end() || now_ - unheard->second > 20s) return true;
+  }
+  return false;
+}
+
 void City::check_proxies() {
   for (const auto& machine : machines_)
     for (const auto& [id, vm] : machine->vms())
@@ -70,7 +97,17 @@ void City::check_proxies() {
     for (const auto& [key, route] : front->table().routes())
       for (const auto& backend : route.backends) {
         const Vm* vm = find_vm(backend.instance_id);
-        if (broke_.contains(backend.instance_id)) continue;
+        if (const auto broke = broke_.find(backend.instance_id); broke != broke_.end()) {
+          if (now_ - broke->second > base_.world.policy.host_fresh + 10s &&
+              now_ > trouble_until_ + 20s && now_ - front->in_time < 5s &&
+              better_known(route, backend.instance_id))
+            broken(fmt::format(
+                "{} sends requests to {}, which broke {} s ago, though another "
+                "instance answers",
+                front->id(), backend.instance_id,
+                std::chrono::duration_cast<std::chrono::seconds>(now_ - broke->second).count()));
+          continue;
+        }
         if (vm == nullptr || vm->life == agent::Life::stopping)
           broken(fmt::format("{} (table {}) sends requests to {}, which was stopped on purpose",
                              front->id(), front->table().version(), backend.instance_id));

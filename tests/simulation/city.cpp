@@ -200,6 +200,7 @@ void City::decide(bool calm) {
   news_ = false;
   World before = base_.world;
   before.hearing_since = hearing_.since(before, now_);
+  check_hearing(before);
   auto [after, notes] = scheduler::advance(before, now_, *this);
   if (!calm && dice_.chance(50)) {  // the transaction did not commit
     news_ = true;
@@ -230,6 +231,7 @@ void City::step(bool calm) {
   for (const auto& machine : machines_)
     if (auto it = agent_back_.find(machine->id()); it != agent_back_.end() && now_ >= it->second) {
       machine->start_agent();
+      agent_up_since_[machine->id()] = now_;
       happened("agent starts: " + machine->id());
       agent_back_.erase(it);
     }

@@ -59,6 +59,8 @@ class City final : scheduler::IdSource {
   // checks.cpp
   void check();
   void check_proxies();
+  void check_hearing(const World& world);
+  bool better_known(const wire::Route& route, const std::string& broken_one) const;
   void check_stops(const Machine& machine, const std::map<std::string, Vm>& before);
   void check_served(const Front& front);
   bool excused(const Front& front) const;
@@ -84,11 +86,13 @@ class City final : scheduler::IdSource {
   Workshop workshop_{dice_};
   std::vector<std::unique_ptr<Machine>> machines_;
   std::vector<std::unique_ptr<Front>> fronts_;
-  std::map<std::string, int> numbers_;         ///< app -> last deployment
-  std::map<std::string, Time> agent_back_;     ///< machines whose agent is down
-  std::map<std::string, Time> front_back_;     ///< proxies that are down
-  std::map<std::string, std::string> served_;  ///< app -> deployment, as last seen
-  std::map<std::string, Time> broke_;          ///< VMs that ended other than by being stopped
+  std::map<std::string, int> numbers_;          ///< app -> last deployment
+  std::map<std::string, Time> agent_back_;      ///< machines whose agent is down
+  std::map<std::string, Time> front_back_;      ///< proxies that are down
+  std::map<std::string, Time> agent_up_since_;  ///< machines whose agent was down before
+  std::map<std::string, Time> unheard_;         ///< host -> when it was last silent for a while
+  std::map<std::string, std::string> served_;   ///< app -> deployment, as last seen
+  std::map<std::string, Time> broke_;           ///< VMs that ended other than by being stopped
   Time scheduler_back_{};
   Time builder_back_{};
   Time trouble_until_{};  ///< of the scheduler or the broker

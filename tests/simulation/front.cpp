@@ -15,7 +15,7 @@ std::set<std::string> backends(const proxy::RouteTable& table) {
 
 void Front::replaced(const proxy::RouteTable& before, Time now) {
   changed_ = true;
-  const auto present = backends(table_);
+  const auto present = backends(follower_.table());
   // Requests of a proxy that was away may go anywhere: nobody waits for them.
   if (excused) return;
   for (const auto& id : backends(before))
@@ -24,26 +24,19 @@ void Front::replaced(const proxy::RouteTable& before, Time now) {
   for (const auto& id : present) flights_.erase(id);
 }
 
-void Front::take(const wire::RouteUpdate& update, Time now) {
-  const auto before = table_;
-  auto applied = table_.apply(update);
-  if (applied) {
-    wants_snapshot_ = false;
-    replaced(before, now);
-  } else if (update.version > table_.version()) {
-    wants_snapshot_ = true;
-    changed_ = true;
-  }
+template <class Message>
+void Front::follow(const Message& message, Time now) {
+  const auto before = follower_.table();
+  const auto decision = follower_.take(message);
+  if (decision.use_table) replaced(before, now);
+  if (follower_.wants_snapshot()) changed_ = true;
 }
 
+void Front::take(const wire::RouteUpdate& update, Time now) {
+  follow(update, now);
+}
 void Front::take(const wire::RouteSnapshot& snapshot, Time now) {
-  auto table = proxy::RouteTable::from(snapshot);
-  // An older one is a message that was late.
-  if (!table || snapshot.version < table_.version()) return;
-  const auto before = std::move(table_);
-  table_ = std::move(*table);
-  wants_snapshot_ = false;
-  replaced(before, now);
+  follow(snapshot, now);
 }
 
 std::optional<wire::ProxyReport> Front::report(Time now) {
@@ -55,8 +48,8 @@ std::optional<wire::ProxyReport> Front::report(Time now) {
   next_report_ = now + 2s;
   wire::ProxyReport r;
   r.proxy_id = id_;
-  r.version = table_.version();
-  r.wants_snapshot = wants_snapshot_;
+  r.version = follower_.table().version();
+  r.wants_snapshot = follower_.wants_snapshot();
   for (const auto& [id, until] : flights_) r.draining[id] = 1;
   return r;
 }
@@ -69,7 +62,9 @@ void Front::kill() {
 void Front::start() {
   up_ = true;
   changed_ = true;
-  wants_snapshot_ = true;
+  proxy::Follower again;
+  again.restore(follower_.table());
+  follower_ = std::move(again);
 }
 
 }  // namespace karreg::simulation

@@ -1,11 +1,12 @@
 #pragma once
-/// A reverse proxy: its table is the proxy's own (reverse-proxy/route_table.hpp), kept on its disk.
+/// A reverse proxy: it follows the routes as the real one does (reverse-proxy/follower.hpp), and
+/// keeps its table on its disk.
 
 #include <map>
 #include <optional>
 
 #include "dice.hpp"
-#include "reverse-proxy/route_table.hpp"
+#include "reverse-proxy/follower.hpp"
 
 namespace karreg::simulation {
 
@@ -14,7 +15,7 @@ class Front {
   Front(std::string id, Dice& dice) : id_(std::move(id)), dice_(dice) {}
 
   const std::string& id() const { return id_; }
-  const proxy::RouteTable& table() const { return table_; }
+  const proxy::RouteTable& table() const { return follower_.table(); }
   bool up() const { return up_; }
   /// Instances out of the table with requests in flight.
   const std::map<std::string, Time>& flights() const { return flights_; }
@@ -30,14 +31,15 @@ class Front {
   Time in_time{};  ///< when it last had the newest table
 
  private:
+  template <class Message>
+  void follow(const Message& message, Time now);
   void replaced(const proxy::RouteTable& before, Time now);
 
   std::string id_;
   Dice& dice_;
-  proxy::RouteTable table_;
+  proxy::Follower follower_;
   std::map<std::string, Time> flights_;
   bool up_ = true;
-  bool wants_snapshot_ = true;
   bool changed_ = true;
   Time next_report_{};
 };

@@ -135,6 +135,7 @@ class Daemon {
     pid_ = 0;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   }
+  pid_t pid() const { return pid_; }
   std::string log() const {
     std::ifstream in(log_, std::ios::binary);
     return {std::istreambuf_iterator<char>(in), {}};

@@ -2,6 +2,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError } from "./api/client";
 import type { LogLine } from "./api/types";
 import { LogBuffer } from "./log-buffer";
+import { reconnecting } from "./reconnecting";
 
 export interface Polled<T> {
   value: T | undefined;
@@ -48,14 +49,18 @@ export interface LiveLog {
 /** How many lines a page keeps. */
 const CAPACITY = 2000;
 
-/** Follows a log stream; the browser reconnects by itself and resumes with Last-Event-ID. Redraws at most once a frame. */
+/** The address of a stream that begins where the page's last line is; that line comes again and is dropped as a double. */
+function resumed(url: string, last: LogLine | undefined): string {
+  return last === undefined ? url : `${url}${url.includes("?") ? "&" : "?"}since=${encodeURIComponent(last.date)}`;
+}
+
+/** Follows a log stream, also over times without an API: see reconnecting.ts. Redraws at most once a frame. */
 export function useLiveLog(url: string | undefined): LiveLog {
   const [log, setLog] = useState<LiveLog>({ lines: [], dropped: 0, state: "connecting" });
   useEffect(() => {
     setLog({ lines: [], dropped: 0, state: "connecting" });
     if (url === undefined) return;
     const buffer = new LogBuffer(CAPACITY);
-    const source = new EventSource(url);
     let state: LiveLog["state"] = "connecting";
     let frame = 0;
     const redraw = () => {
@@ -65,26 +70,30 @@ export function useLiveLog(url: string | undefined): LiveLog {
         setLog({ lines: [...buffer.lines], dropped: buffer.dropped, state });
       });
     };
-    source.addEventListener("open", () => {
-      state = "live";
-      redraw();
-    });
-    source.addEventListener("APPLICATION_LOG", (event) => {
-      const line = JSON.parse(event.data) as LogLine;
-      buffer.add({ ...line, id: event.lastEventId || line.id });
-      redraw();
-    });
-    source.addEventListener("END_OF_STREAM", () => {
-      state = "ended";
-      source.close();
-      redraw();
-    });
-    source.addEventListener("error", () => {
-      state = "interrupted";
-      redraw();
+    const stop = reconnecting(() => {
+      const source = new EventSource(resumed(url, buffer.lines.at(-1)));
+      source.addEventListener("open", () => {
+        state = "live";
+        redraw();
+      });
+      source.addEventListener("APPLICATION_LOG", (event) => {
+        const line = JSON.parse(event.data) as LogLine;
+        buffer.add({ ...line, id: event.lastEventId || line.id });
+        redraw();
+      });
+      source.addEventListener("END_OF_STREAM", () => {
+        state = "ended";
+        stop();
+        redraw();
+      });
+      source.addEventListener("error", () => {
+        state = "interrupted";
+        redraw();
+      });
+      return source;
     });
     return () => {
-      source.close();
+      stop();
       cancelAnimationFrame(frame);
     };
   }, [url]);

@@ -83,6 +83,32 @@ awaitable<void> kill_reaches_grandchildren() {
   const std::size_t n = co_await process.read_stdout(buffer);
   CHECK(n == 0);
 }
+
+/// @p script says when its traps are set. Returns what it says when it is stopped.
+awaitable<std::string> said_when_stopped(std::string script) {
+  auto started = Process::start(co_await asio::this_coro::executor,
+                                {{"sh", "-c", script}, {{"PATH", "/usr/bin:/bin"}}, {}, false});
+  REQUIRE(started);
+  Process process = std::move(*started);
+  std::array<char, 64> buffer{};
+  const std::size_t ready = co_await process.read_stdout(buffer);
+  CHECK(std::string(buffer.data(), ready) == "ready\n");
+  process.kill(SIGTERM);
+  co_await process.wait_at_most(std::chrono::milliseconds(300));
+  CHECK(process.pid() <= 0);
+  co_await process.wait_at_most(std::chrono::milliseconds(300));
+  const std::size_t n = co_await process.read_stdout(buffer);
+  co_return std::string(buffer.data(), n);
+}
+
+awaitable<void> who_does_not_end_is_killed() {
+  const std::string polite = co_await said_when_stopped(
+      "trap 'echo cleared; exit' TERM; echo ready; while :; do sleep 0.01; done");
+  CHECK(polite == "cleared\n");
+  const std::string deaf =
+      co_await said_when_stopped("trap '' TERM; echo ready; while :; do sleep 0.01; done");
+  CHECK(deaf.empty());
+}
 }  // namespace
 
 TEST_CASE("a stopped group cancels its tasks and waits for them") {
@@ -102,6 +128,10 @@ TEST_CASE("a child process gets its input and gives its output and exit code") {
 
 TEST_CASE("killing a child takes its whole process group") {
   run(kill_reaches_grandchildren());
+}
+
+TEST_CASE("a stopped child may clear away, and is killed when it does not end") {
+  run(who_does_not_end_is_killed());
 }
 
 TEST_CASE("a program that does not exist is an error that names it") {

@@ -25,3 +25,10 @@ TEST_CASE("a host's queue keeps the newest desired state only") {
   CHECK(queue.max_length == 1);
   CHECK(queue.bindings == std::vector<std::string>{"host.h1.desired"});
 }
+
+TEST_CASE("the scheduler's queue is bounded under a name of its own, and ends the unbounded one") {
+  const auto queue = broker::scheduler_queue();
+  CHECK(queue.name == "scheduler-news");
+  CHECK(queue.max_length == 1000);
+  CHECK(queue.replaces == std::vector<std::string>{"scheduler"});
+}

@@ -1,4 +1,5 @@
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <cstdlib>
@@ -72,4 +73,18 @@ TEST_CASE("the key file is for its owner alone") {
   struct stat info{};
   REQUIRE(stat((folder.path + "/key").c_str(), &info) == 0);
   CHECK((info.st_mode & 0777U) == 0600U);
+}
+
+TEST_CASE("a key that is missing is asked for, not replaced") {
+  TemporaryFolder folder;
+  const std::string path = folder.path + "/key";
+  auto missing = Vault::open_existing(path);
+  REQUIRE_FALSE(missing);
+  CHECK(missing.error().kind() == karreg::ErrorKind::not_found);
+  CHECK_THAT(missing.error().message(),
+             Catch::StartsWith("the key file " + path + " (setting secrets.key_file) is missing") &&
+                 Catch::Contains("restore it from the backup"));
+  CHECK(::access(path.c_str(), F_OK) != 0);
+  const auto sealed = Vault::open_or_create(path)->seal("secret", "app_1");
+  CHECK(*Vault::open_existing(path)->open(sealed, "app_1") == "secret");
 }

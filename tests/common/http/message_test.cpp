@@ -22,6 +22,21 @@ TEST_CASE("percent-encoding follows RFC 3986 both ways") {
   CHECK_FALSE(percent_decode("a%00b", false));
 }
 
+TEST_CASE("what decodes to no UTF-8 is no text") {
+  for (const auto* good : {"", "abc", "%C3%BC", "%E2%82%AC", "%F0%9F%98%80", "%EF%BF%BD",
+                           "%ED%9F%BF", "%F4%8F%BF%BF"}) {
+    INFO(good);
+    CHECK(percent_decode(good, false));
+  }
+  // Alone, cut short, overlong, a surrogate, beyond Unicode.
+  for (const auto* bad : {"%FF", "%80", "a%C3", "%E2%82", "%F0%9F%98", "%C0%AF", "%E0%80%AF",
+                          "%F0%80%80%AF", "%ED%A0%80", "%F4%90%80%80", "%C3x"}) {
+    INFO(bad);
+    CHECK_FALSE(percent_decode(bad, false));
+  }
+  CHECK(parse_query("a=%ff&b=1") == Query{{"a", "%ff"}, {"b", "1"}});
+}
+
 TEST_CASE("a query keeps order and duplicates") {
   CHECK(parse_query("a=1&b=&a=2&c&&d=%20") ==
         Query{{"a", "1"}, {"b", ""}, {"a", "2"}, {"c", ""}, {"d", " "}});
@@ -44,4 +59,15 @@ TEST_CASE("an error becomes the API's error body with its status") {
   auto response = error_response(karreg::Error(karreg::ErrorKind::not_found, "no \"x\""));
   CHECK(response.status == 404);
   CHECK(response.body == R"({"id":404,"message":"no \"x\"","type":"error"})");
+}
+
+TEST_CASE("the text of an internal error stays with the operator") {
+  const karreg::Error error(karreg::ErrorKind::internal, "database: SELECT secret");
+  auto response = error_response(error);
+  CHECK(response.status == 500);
+  CHECK(response.body.find("SELECT") == std::string::npos);
+  CHECK_THAT(response.body,
+             Catch::Contains("an internal error happened; the log of the server says "
+                             "more under the number "));
+  CHECK(public_message(error) != public_message(error));
 }

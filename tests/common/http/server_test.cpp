@@ -154,6 +154,10 @@ TEST_CASE("bad requests get the status that says what is wrong") {
            Case{"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2000\r\nConnection: close\r\n\r\n" +
                     big,
                 "HTTP/1.1 413 Content Too Large"},
+           Case{"GET /a%ffb HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+                "the request is malformed: an escape of the path is not %XX, or no UTF-8"},
+           Case{"GET /a?b=\xff HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+                "HTTP/1.1 400 Bad Request"},
            Case{"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
                 "HTTP/1.1 400 Bad Request"},
        }) {

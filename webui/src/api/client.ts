@@ -1,4 +1,4 @@
-import type { App, Deployment, Instance, Organisation, Settings, User } from "./types";
+import type { App, Deployment, Host, Instance, Organisation, Settings, User } from "./types";
 
 /** An answer of the API that is not a success; `message` is the API's own sentence. */
 export class ApiError extends Error {
@@ -49,6 +49,8 @@ export const api = {
   signOut: () => call<void>("DELETE", "/console/session"),
   self: () => call<User>("GET", "/v2/self"),
   settings: () => call<Settings>("GET", "/console/settings"),
+  acceptCliLogin: (token: string) => call<void>("POST", "/console/cli_logins", { cli_token: token }),
+  hosts: () => call<Host[]>("GET", "/v1/hosts"),
   organisations: () => call<{ organisations: Organisation[] }>("GET", "/v2/summary").then((s) => s.organisations),
   apps: (organisation: string) => call<App[]>("GET", `/v2/organisations/${organisation}/applications`),
   app: (id: string) => call<App>("GET", `/v2/self/applications/${id}`),

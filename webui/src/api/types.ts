@@ -62,6 +62,18 @@ export interface LogLine {
   deploymentId?: string;
 }
 
+/** A machine of the platform. */
+export interface Host {
+  id: string;
+  accelerator: string;
+  /** The measured figures that the accelerator follows from. */
+  accelerator_detail: string;
+  memory_mb: number;
+  vcpus: number;
+  /** Since its last report. */
+  silent_ms: number;
+}
+
 /** Where the platform publishes apps: `http://<vhost>:<port>/`. */
 export interface Settings {
   appsScheme: string;

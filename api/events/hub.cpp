@@ -1,0 +1,137 @@
+#include "api/events/hub.hpp"
+
+#include <algorithm>
+#include <thread>
+
+#include "api/stores/apps_store.hpp"
+#include "common/ids.hpp"
+#include "common/log.hpp"
+#include "common/wire/json.hpp"
+
+namespace karreg::api {
+
+namespace {
+
+/// How many places one user may have: browsers and terminals of one person.
+constexpr std::ptrdiff_t places_of_a_user = 32;
+
+std::int64_t now_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+/// What the scheduler would have said of @p deployment as it is now.
+wire::PlatformEvent event_of(const Deployment& deployment) {
+  const bool ended = deployment.state != "WIP";
+  return {ended ? "DEPLOYMENT_ACTION_END" : "DEPLOYMENT_ACTION_BEGIN",
+          deployment.ended_ms.value_or(deployment.requested_ms),
+          deployment.app_id,
+          deployment.uuid,
+          deployment.number,
+          deployment.state,
+          deployment.phase,
+          deployment.action,
+          deployment.commit.value_or(""),
+          deployment.cause};
+}
+
+}  // namespace
+
+bool ToldEvents::first_time(const wire::PlatformEvent& event) {
+  newest_ms_ = std::max(newest_ms_, event.time_ms);
+  const std::string key = event.event + " " + event.deployment_uuid;
+  if (!told_.insert(key).second) return false;
+  in_order_.push_back(key);
+  if (in_order_.size() > most_remembered) {
+    told_.erase(in_order_.front());
+    in_order_.pop_front();
+  }
+  return true;
+}
+
+EventHub::EventHub(asio::any_io_executor executor, const Services& services)
+    : executor_(std::move(executor)), services_(services), told_(now_ms()) {}
+
+EventHub::~EventHub() {
+  stopping_ = true;
+}
+
+void EventHub::start() {
+  consumer_ = std::make_unique<broker::Consumer>(
+      services_.settings.broker, broker::api_queue(ids::uuid()),
+      [this](const broker::Delivery& delivery) { return consume(delivery); },
+      [this] { catch_up(); });
+}
+
+void EventHub::stop() {
+  stopping_ = true;
+  stopped_ = true;
+  if (consumer_) consumer_->stop();
+  for (const auto& [id, listener] : listeners_) listener.on_stop();
+}
+
+Result<EventHub::Place> EventHub::listen(const std::string& user_id, Listener on_event,
+                                         std::function<void()> on_stop) {
+  if (stopped_) return Error(ErrorKind::unavailable, "the API is stopping; connect again");
+  const auto places = std::ranges::count(listeners_, user_id,
+                                         [](const auto& entry) { return entry.second.user_id; });
+  if (places >= places_of_a_user)
+    return Error(ErrorKind::unavailable, "you listen " + std::to_string(places) +
+                                             " times already: close one of these sockets");
+  const auto id = ++next_id_;
+  listeners_[id] = {user_id, std::move(on_event), std::move(on_stop)};
+  return Place(*this, id);
+}
+
+void EventHub::pause() const {
+  // On the consumer's thread, between two tries at a database that is away.
+  for (int i = 0; i < 25 && !stopping_; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+}
+
+broker::Disposition EventHub::consume(const broker::Delivery& delivery) {
+  auto event = wire::from_text<wire::PlatformEvent>(delivery.body, "PlatformEvent");
+  if (!event) {
+    log::warn("unusable news", {log::field("why", event.error().message())});
+    return broker::Disposition::reject;
+  }
+  auto announced = announce(*event);
+  if (announced) return broker::Disposition::ack;
+  pause();
+  return broker::Disposition::later;
+}
+
+void EventHub::catch_up() {
+  // The queue was gone with its connection, and what went to it meanwhile with it.
+  while (!stopping_) {
+    auto changed =
+        services_.database.transact([&](pqxx::work& work) -> Result<std::vector<Deployment>> {
+          return deployments_changed_since(work, told_.sure_until_ms());
+        });
+    Result<void> all = changed ? ok() : Result<void>(changed.error());
+    for (std::size_t i = 0; all && i < changed->size(); ++i)
+      all = announce(event_of((*changed)[i]));
+    if (all) return;
+    log::warn("events cannot be caught up with", {log::field("why", all.error().message())});
+    pause();
+  }
+}
+
+Result<void> EventHub::announce(const wire::PlatformEvent& event) {
+  if (event.event != "DEPLOYMENT_ACTION_BEGIN" && event.event != "DEPLOYMENT_ACTION_END")
+    return ok();
+  auto members =
+      services_.database.transact([&](pqxx::work& work) -> Result<std::vector<std::string>> {
+        return members_of_app(work, event.app_id);
+      });
+  if (!members) return members.error();
+  if (!told_.first_time(event)) return ok();
+  asio::post(executor_, [this, event, users = std::move(*members)] {
+    for (const auto& [id, listener] : listeners_)
+      if (std::ranges::find(users, listener.user_id) != users.end()) listener.on_event(event);
+  });
+  return ok();
+}
+
+}  // namespace karreg::api

@@ -1,0 +1,4 @@
+#!/usr/bin/env bash
+# kill -9 of each daemon, and of the connections of its services, while a version is built.
+source "$(dirname "$0")/kill.sh"
+all_killed_at build

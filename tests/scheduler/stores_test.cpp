@@ -1,0 +1,401 @@
+// The scheduler's SQL against a real PostgreSQL: what is saved is what is loaded again, reports
+// change what they do in the simulated database, and what cannot be specified does not stop what
+// runs.
+#include "scheduler/shell/stores.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "base.hpp"
+#include "common/wire/json.hpp"
+#include "scheduler/core/advance.hpp"
+#include "scheduler/shell/vm_spec.hpp"
+#include "support/services.hpp"
+
+using namespace karreg;
+using namespace karreg::scheduler;
+using namespace std::chrono_literals;
+
+namespace {
+
+class Ids final : public IdSource {
+ public:
+  std::string build() override { return ids::make("build_"); }
+  std::string instance() override { return ids::uuid(); }
+};
+
+/// A platform whose only memory is the database. After each step the loaded world is compared with
+/// the decided one, and with what the simulation's database makes of the same reports.
+class OnSql {
+ public:
+  test::TestDatabase database{"stores"};
+
+  OnSql() {
+    database.query(
+        "INSERT INTO organisations (id, name) VALUES ('orga_1', 'One');"
+        "INSERT INTO artifacts (digest, bytes, runtime, plan) VALUES ('digest', 4096, 'node', "
+        "'{\"runtime\": \"node\", \"run_command\": [\"node\", \"server.js\"]}')");
+  }
+
+  void app(const std::string& id) {
+    database.query(
+        "INSERT INTO apps (id, org_id, name, zone, variant, min_flavor, max_flavor, "
+        "build_flavor, separate_build) VALUES ('" +
+        id + "', 'orga_1', '" + id +
+        "', 'par', 'node', 'pico', 'pico', 'XS', false);"
+        "INSERT INTO vhosts (host, app_id) VALUES ('" +
+        id + ".localhost', '" + id + "')");
+  }
+  std::string push(const std::string& app, const std::string& sealed_env = "") {
+    const std::string uuid = ids::make("deployment_");
+    database.query(
+        "INSERT INTO deployments (uuid, app_id, number, action, cause, author, commit_id, "
+        "instances, flavor, sealed_env) VALUES ('" +
+        uuid + "', '" + app + "', " + std::to_string(++pushes_) +
+        ", 'DEPLOY', 'Git push', 'me', '0123456789abcdef0123456789abcdef01234567', 2, 'pico', '" +
+        sealed_env + "')");
+    return uuid;
+  }
+  World load() {
+    World world;
+    in_transaction([&](pqxx::work& work) { world = load_world(work); });
+    return world;
+  }
+  /// Rounds until nothing is left to decide; each is compared with what is loaded after it.
+  void settle() {
+    for (int i = 0; i < 6; ++i) {
+      simulation::Base base;
+      in_transaction([&](pqxx::work& work) {
+        const Time now = time_of_round(work);
+        const World before = load_world(work);
+        const auto [after, notes] = advance(before, now, ids_);
+        REQUIRE(broken_invariant(after) == "");
+        save_world(work, before, after, now);
+        save_notes(work, notes, now);
+        base.world = before;
+        static_cast<void>(base.save(after, now));
+      });
+      compare(base.world, load());
+    }
+  }
+  /// An agent says what it sees of its VMs.
+  void report(wire::HostReport report) {
+    simulation::Base base;
+    base.world = load();
+    in_transaction([&](pqxx::work& work) {
+      static_cast<void>(base.saw(report, time_of_round(work)));
+      static_cast<void>(save_host_report(work, report));
+    });
+    compare(base.world, load());
+  }
+  void report(const wire::ProxyReport& report) {
+    simulation::Base base;
+    base.world = load();
+    in_transaction([&](pqxx::work& work) {
+      static_cast<void>(base.saw(report, time_of_round(work)));
+      save_proxy_report(work, report);
+    });
+    compare(base.world, load());
+  }
+  wire::HostReport host_report() {
+    wire::HostReport report;
+    report.host_id = "host-1";
+    report.agent_boot = "boot";
+    report.memory_mb = 8192;
+    report.vcpus = 2;
+    const auto sent = database.value("SELECT generation_sent FROM hosts WHERE id = 'host-1'");
+    report.generation = sent.empty() ? 0 : std::stoull(sent);
+    return report;
+  }
+  /// All that is wanted runs, and what is not wanted is gone.
+  void agent_converges() {
+    auto said = host_report();
+    for (const auto& [id, i] : load().instances) {
+      if (!i.wanted || i.ended_at) continue;
+      wire::VmStatus vm;
+      vm.instance_id = id;
+      vm.phase = "running";
+      vm.healthy = true;
+      vm.address = "127.64.0." + std::to_string(i.number + 1) + ":8080";
+      vm.stages.pid1_ms = 700;
+      said.vms.push_back(vm);
+    }
+    report(said);
+    settle();
+  }
+  void proxy_acknowledges() {
+    wire::ProxyReport said;
+    said.proxy_id = "proxy-1";
+    said.version = load().route_version;
+    report(said);
+    settle();
+  }
+  /// What the builder writes.
+  void build_succeeds(const std::string& uuid) {
+    database.query(
+        "UPDATE builds SET state = 'succeeded', artifact_digest = 'digest', runtime = 'node', plan "
+        "= (SELECT plan FROM artifacts WHERE digest = 'digest') WHERE deployment = '" +
+        uuid + "'");
+    settle();
+  }
+  /// A new app whose first version is being built: the build VM is placed. The deployment.
+  std::string place_build(const std::string& name) {
+    app(name);
+    report(host_report());
+    std::string deployment = push(name);
+    settle();
+    database.query("UPDATE builds SET state = 'prepared' WHERE deployment = '" + deployment + "'");
+    settle();
+    return deployment;
+  }
+  /// A new app whose first version is in service. The deployment.
+  std::string serve(const std::string& name) {
+    app(name);
+    report(host_report());
+    report(wire::ProxyReport{"proxy-1", 0, false, {}, false});
+    return bring_up(name);
+  }
+  std::string bring_up(const std::string& app, const std::string& sealed_env = "") {
+    const std::string uuid = push(app, sealed_env);
+    settle();
+    build_succeeds(uuid);
+    agent_converges();
+    proxy_acknowledges();
+    REQUIRE(database.value("SELECT state FROM deployments WHERE uuid = '" + uuid + "'") == "OK");
+    return uuid;
+  }
+  template <class Fn>
+  void in_transaction(Fn fn) {
+    pqxx::connection connection(database.url());
+    pqxx::work work(connection);
+    fn(work);
+    work.commit();
+  }
+
+ private:
+  template <class Map>
+  static void compare_rows(const char* what, const Map& expected, const Map& loaded) {
+    for (const auto& [key, row] : expected) {
+      INFO(what << ' ' << key);
+      REQUIRE(loaded.contains(key));
+      CHECK(loaded.at(key) == row);
+    }
+    CHECK(loaded.size() == expected.size());
+  }
+  static void compare(const World& expected, const World& loaded) {
+    compare_rows("app", expected.apps, loaded.apps);
+    compare_rows("deployment", expected.deployments, loaded.deployments);
+    compare_rows("build", expected.builds, loaded.builds);
+    compare_rows("instance", expected.instances, loaded.instances);
+    CHECK(loaded.routes == expected.routes);
+    CHECK(loaded.route_version == expected.route_version);
+    CHECK(loaded.hosts.size() == expected.hosts.size());
+    for (const auto& [id, proxy] : expected.proxies) {
+      REQUIRE(loaded.proxies.contains(id));
+      CHECK(loaded.proxies.at(id).version == proxy.version);
+      CHECK(loaded.proxies.at(id).draining == proxy.draining);
+    }
+    CHECK(loaded.proxies.size() == expected.proxies.size());
+  }
+
+  Ids ids_;
+  int pushes_ = 0;
+};
+
+wire::Catalogue a_catalogue() {
+  wire::Catalogue catalogue;
+  catalogue.kernel.digest = "kernel";
+  catalogue.runtimes["node"].run.digest = "node-run";
+  catalogue.runtimes["node"].build.digest = "node-build";
+  return catalogue;
+}
+
+crypto::Vault a_vault(const test::ScratchFolder& scratch, const std::string& name) {
+  auto vault = crypto::Vault::open_or_create((scratch.path() / name).string());
+  REQUIRE(vault);
+  return *vault;
+}
+
+}  // namespace
+
+TEST_CASE("a deployment lives in the database alone, from the push to its successor's drain") {
+  OnSql p;
+  const std::string blue = p.serve("app_1");
+  CHECK(p.database.value("SELECT serving_deployment FROM apps WHERE id = 'app_1'") == blue);
+  CHECK(p.database.value("SELECT jsonb_array_length(backends) FROM routes WHERE host = "
+                         "'app_1.localhost' AND NOT removed") == "2");
+  const auto old = p.load().instances;
+  const std::string green = p.push("app_1");
+  p.settle();
+  p.build_succeeds(green);
+  p.agent_converges();
+  REQUIRE(p.load().deployments.at(green).phase == Phase::switching);
+  // One request is still in flight to an instance of blue: it is neither routed nor stopped.
+  const std::string busy = old.begin()->first;
+  wire::ProxyReport draining{"proxy-1", p.load().route_version, false, {{busy, 1}}, false};
+  p.report(draining);
+  p.settle();
+  CHECK(p.load().instances.at(busy).routed == Routed::draining);
+  CHECK(p.load().instances.at(busy).wanted);
+  p.proxy_acknowledges();
+  CHECK_FALSE(p.load().instances.at(busy).wanted);
+  p.agent_converges();
+  CHECK(p.load().instances.at(busy).ended_at.has_value());
+  CHECK(p.database.value("SELECT state FROM deployments WHERE uuid = '" + green + "'") == "OK");
+}
+
+TEST_CASE("what is decided is told: news stands in the outbox of the same transaction") {
+  OnSql p;
+  p.serve("app_1");
+  const auto told = [&](const std::string& key, const std::string& words) {
+    return p.database.value("SELECT count(*) FROM outbox WHERE routing_key = '" + key +
+                            "' AND body LIKE '%" + words + "%'") != "0";
+  };
+  CHECK(told("builder.wake", "build queued"));
+  CHECK(told("proxy.routes", "app_1.localhost"));
+  CHECK(told("api.event", "DEPLOYMENT_ACTION_BEGIN"));
+  CHECK(told("api.event", "DEPLOYMENT_ACTION_END"));
+  CHECK(told("logs.app_1", "Successfully deployed in"));
+}
+
+TEST_CASE("a build VM's result is kept as the agent reports it") {
+  OnSql p;
+  const std::string d = p.place_build("app_1");
+  const auto built = p.load().instances.begin()->second;
+  REQUIRE(built.build);
+  auto said = p.host_report();
+  wire::VmStatus vm;
+  vm.instance_id = built.id;
+  vm.phase = "built";
+  vm.last_lines = {"npm ERR! a", "b"};
+  vm.stages.pid1_ms = 700;
+  vm.build = {false, 0, "npm ci", "exited with 1"};
+  said.vms.push_back(vm);
+  p.report(said);
+  CHECK(p.load().instances.at(built.id).last_lines == "npm ERR! a\nb\n");
+  p.settle();
+  CHECK(p.database.value("SELECT message FROM deployments WHERE uuid = '" + d + "'") ==
+        "build step \"npm ci\" failed: exited with 1\nThe end of its output:\nnpm ERR! a\nb\n");
+}
+
+TEST_CASE("a guest that sends NUL characters is heard all the same") {
+  OnSql p;
+  const std::string d = p.place_build("app_1");
+  const std::string id = p.load().instances.begin()->first;
+  auto said = p.host_report();
+  wire::VmStatus vm;
+  vm.instance_id = id;
+  vm.phase = "built";
+  vm.detail = std::string("de\0tail", 7);
+  vm.last_lines = {std::string("li\0ne", 5)};
+  vm.build = {false, 0, std::string("st\0ep", 5), std::string("rea\0son", 7)};
+  said.vms.push_back(vm);
+  p.in_transaction([&](pqxx::work& work) { static_cast<void>(save_host_report(work, said)); });
+  const auto kept = p.load().instances.at(id);
+  CHECK(kept.detail == "detail");
+  CHECK(kept.last_lines == "line\n");
+  REQUIRE(kept.result);
+  CHECK(kept.result->failed_step == "step");
+  CHECK(kept.result->reason == "reason");
+}
+
+TEST_CASE(
+    "a report of an older generation ends nothing, and says that a newer state is to be sent") {
+  OnSql p;
+  p.serve("app_1");
+  const std::string id = p.load().instances.begin()->first;
+  p.database.query(
+      "UPDATE instances SET wanted = false, routed = 'no', unwanted_at = now() WHERE "
+      "id = '" +
+      id + "'");
+  p.database.query("UPDATE hosts SET generation_sent = 7");
+  auto said = p.host_report();
+  said.generation = 6;
+  bool behind = false;
+  p.in_transaction([&](pqxx::work& work) { behind = save_host_report(work, said); });
+  CHECK(behind);
+  CHECK_FALSE(p.load().instances.at(id).ended_at.has_value());
+  said.generation = 7;
+  p.in_transaction([&](pqxx::work& work) { behind = save_host_report(work, said); });
+  CHECK_FALSE(behind);
+  CHECK(p.load().instances.at(id).ended_at.has_value());
+}
+
+TEST_CASE("a host is sent its set of VMs when the set changes, and only then") {
+  OnSql p;
+  p.app("app_1");
+  p.report(p.host_report());
+  const auto to_update = [&] {
+    std::vector<std::string> hosts;
+    p.in_transaction([&](pqxx::work& work) {
+      hosts = hosts_to_update(work);
+      for (const auto& host : hosts) send_desired(work, host, {});
+    });
+    return hosts;
+  };
+  CHECK(to_update() == std::vector<std::string>{"host-1"});
+  CHECK(to_update().empty());
+  const std::string d = p.push("app_1");
+  p.settle();
+  p.build_succeeds(d);
+  CHECK(to_update() == std::vector<std::string>{"host-1"});
+  CHECK(to_update().empty());
+  CHECK(p.database.value("SELECT count(*) FROM outbox WHERE routing_key = 'host.host-1.desired'") ==
+        "2");
+}
+
+TEST_CASE("a version is healed on the image of its build for as long as that is there") {
+  OnSql p;
+  const test::ScratchFolder scratch;
+  const auto vault = a_vault(scratch, "key");
+  p.serve("app_1");
+  p.database.query("UPDATE builds SET run_image = 'node-run-of-then'");
+  Settings settings;
+  settings.images_dir = scratch.path().string();
+  const auto image = [&] {
+    std::vector<wire::VmSpec> vms;
+    p.in_transaction(
+        [&](pqxx::work& work) { vms = specify(work, "host-1", a_catalogue(), vault, settings); });
+    return vms.at(0).image_digest;
+  };
+  CHECK(image() == "node-run");
+  test::write_file(scratch.path() / "blobs" / "node-run-of-then", "erofs");
+  CHECK(image() == "node-run-of-then");
+}
+
+TEST_CASE("a lost key fails what is new and keeps what runs") {
+  OnSql p;
+  const test::ScratchFolder scratch;
+  const auto vault = a_vault(scratch, "key");
+  const auto other = a_vault(scratch, "another");
+  const std::string d = p.serve("app_1");
+  p.database.query("UPDATE deployments SET sealed_env = '" + vault.seal(R"({"SECRET": "42"})", d) +
+                   "' WHERE uuid = '" + d + "'");
+  // One that is not reported yet: its host does not have it.
+  p.database.query("UPDATE instances SET phase = 'placed' WHERE number = 1");
+  Settings settings;
+  std::vector<wire::VmSpec> vms;
+  p.in_transaction(
+      [&](pqxx::work& work) { vms = specify(work, "host-1", a_catalogue(), vault, settings); });
+  REQUIRE(vms.size() == 2);
+  CHECK(vms[0].env.at("SECRET") == "42");
+  CHECK(vms[0].image_digest == "node-run");
+  p.in_transaction(
+      [&](pqxx::work& work) { vms = specify(work, "host-1", a_catalogue(), other, settings); });
+  REQUIRE(vms.size() == 1);
+  CHECK(vms[0].instance_id == p.database.value("SELECT id FROM instances WHERE number = 0"));
+  CHECK(p.database.value("SELECT phase FROM instances WHERE number = 0") == "running");
+  CHECK(p.database.value("SELECT phase FROM instances WHERE number = 1") == "failed");
+}
+
+TEST_CASE("instances that ended long ago are forgotten, those of last week are not") {
+  OnSql p;
+  p.serve("app_1");
+  p.database.query(
+      "UPDATE instances SET wanted = false, routed = 'no', unwanted_at = now(), "
+      "ended_at = now() - interval '6 days' WHERE number = 0");
+  p.database.query(
+      "UPDATE instances SET wanted = false, routed = 'no', unwanted_at = now(), "
+      "ended_at = now() - interval '8 days' WHERE number = 1");
+  p.in_transaction([](pqxx::work& work) { forget_old_instances(work); });
+  CHECK(p.database.value("SELECT string_agg(number::text, ',') FROM instances") == "0");
+}
