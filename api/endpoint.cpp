@@ -6,7 +6,7 @@
 namespace karreg::api {
 
 namespace {
-constexpr std::size_t max_body = 1024 * 1024;
+constexpr std::size_t max_body = 1024UL * 1024;
 
 /// What authentication needs of a request, copied: it is used on another thread.
 struct Proof {

@@ -68,7 +68,7 @@ bool parse_iso(std::string_view text, std::int64_t& ms) {
   }
   const auto days = std::chrono::sys_days(date).time_since_epoch().count();
   ms = ((static_cast<std::int64_t>(days) * 24 + hour) * 60 + minute - offset) * 60'000 +
-       second * 1000 + fraction;
+       second * 1000L + fraction;
   return true;
 }
 

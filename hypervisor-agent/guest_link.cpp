@@ -15,7 +15,7 @@ namespace {
 constexpr std::size_t max_outgoing = 64;
 }  // namespace
 
-GuestLink::GuestLink(asio::any_io_executor executor, std::string socket_path)
+GuestLink::GuestLink(const asio::any_io_executor& executor, std::string socket_path)
     : path_(std::move(socket_path)), socket_(executor), wake_(executor), pong_due_(executor) {}
 
 awaitable<bool> GuestLink::converse(OnMessage on_message) {

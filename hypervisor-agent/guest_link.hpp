@@ -19,7 +19,7 @@ class GuestLink {
  public:
   using OnMessage = std::function<void(const wire::guest::FromGuest&)>;
 
-  GuestLink(asio::any_io_executor executor, std::string socket_path);
+  GuestLink(const asio::any_io_executor& executor, std::string socket_path);
 
   /// One connection from its beginning to its end: says `attach`, then passes on what the guest
   /// says, but for the answers to ping(). Lines that are no message, or are too long, are skipped.

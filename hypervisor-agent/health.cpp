@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 namespace {
 /// A connection that stands this long was accepted by the app.
 constexpr auto stands = 200ms;
-constexpr std::size_t max_body = 1024 * 1024;
+constexpr std::size_t max_body = 1024UL * 1024;
 
 /// Ends what waits on @p socket at @p deadline.
 class Cut {

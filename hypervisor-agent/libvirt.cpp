@@ -108,7 +108,7 @@ class LibvirtHypervisor final : public Hypervisor {
     if (!to) return to.error();
     const Domain domain(virDomainLookupByName(to->get(), name.c_str()));
     if (!domain) {
-      const Error error = last_error("looking up " + name);
+      Error error = last_error("looking up " + name);
       if (error.kind() == ErrorKind::not_found) return false;
       return error;
     }
@@ -128,12 +128,12 @@ class LibvirtHypervisor final : public Hypervisor {
     if (!to) return to.error();
     const Domain domain(virDomainLookupByName(to->get(), name.c_str()));
     if (!domain) {
-      const Error error = last_error("looking up " + name);
+      Error error = last_error("looking up " + name);
       if (error.kind() == ErrorKind::not_found) return ok();
       return error;
     }
     if (virDomainDestroyFlags(domain.get(), VIR_DOMAIN_DESTROY_DEFAULT) == 0) return ok();
-    const Error error = last_error("ending " + name);
+    Error error = last_error("ending " + name);
     // It may have ended by itself meanwhile.
     auto still = is_running(name);
     if (still && !*still) return ok();

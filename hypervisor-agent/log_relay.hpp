@@ -22,7 +22,7 @@ class LogRelay : public std::enable_shared_from_this<LogRelay> {
  public:
   /// More than this much text of one VM never waits for the broker. A guest that keeps to its
   /// window (256 KiB unacknowledged) does not reach it; beyond, lines are dropped and counted.
-  static constexpr std::size_t capacity_bytes = 1024 * 1024;
+  static constexpr std::size_t capacity_bytes = 1024UL * 1024;
   static constexpr std::size_t kept_lines = 20;
 
   /// @p acknowledge is called on @p executor with the number of a batch when it and all before are

@@ -35,7 +35,7 @@ Result<wire::Catalogue> read_catalogue(const agent::Settings& settings) {
 template <class T>
 Result<T> finish(asio::io_context& io, awaitable<Result<T>> task) {
   Result<T> result = Error(ErrorKind::internal, "the task did not run");
-  asio::co_spawn(io, std::move(task), [&](std::exception_ptr failure, Result<T> value) {
+  asio::co_spawn(io, std::move(task), [&](const std::exception_ptr& failure, Result<T> value) {
     if (failure)
       std::rethrow_exception(failure);
     else

@@ -49,7 +49,7 @@ Result<std::string> free_address(const std::string& prefix, int port) {
   std::random_device entropy;
   std::uniform_int_distribution<int> octet(1, 254);
   for (int attempt = 0; attempt < 1000; ++attempt) {
-    const std::string address = fmt::format("{}.{}.{}", prefix, octet(entropy), octet(entropy));
+    std::string address = fmt::format("{}.{}.{}", prefix, octet(entropy), octet(entropy));
     if (is_free(address, port)) return address;
   }
   return Error(ErrorKind::unavailable, "no free address under " + prefix + ".0.0");

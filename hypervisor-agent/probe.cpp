@@ -53,8 +53,8 @@ std::string machine_identity(const wire::Catalogue& catalogue) {
 /// Kills a process at a deadline unless told before that it is over.
 class Watchdog {
  public:
-  Watchdog(asio::any_io_executor executor, Process& process, std::chrono::milliseconds limit)
-      : timer_(std::move(executor), limit), over_(std::make_shared<bool>(false)) {
+  Watchdog(const asio::any_io_executor& executor, Process& process, std::chrono::milliseconds limit)
+      : timer_(executor, limit), over_(std::make_shared<bool>(false)) {
     timer_.async_wait([&process, over = over_](const error_code& cancelled) {
       if (!cancelled && !*over) process.kill(SIGKILL);
     });

@@ -86,7 +86,7 @@ Result<Settings> read_settings(const Config& config) {
   auto memory = config.number("agent.memory_mb", 0, 64L * 1024 * 1024);
   if (!memory) return memory.error();
   const std::int64_t machine = static_cast<std::int64_t>(::sysconf(_SC_PHYS_PAGES)) *
-                               ::sysconf(_SC_PAGESIZE) / (1024 * 1024);
+                               ::sysconf(_SC_PAGESIZE) / (1024L * 1024);
   s.memory_mb = *memory > 0 ? *memory : machine * 3 / 4;
   s.vcpus = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   s.address_prefix = config.text("agent.address_prefix");

@@ -121,7 +121,9 @@ awaitable<Exchange::Outcome> Exchange::run(Request& request) {
   }
   // What cannot be sent twice must not meet a connection that the backend is about to close.
   const bool idempotent = is_idempotent(request.head->method);
-  bool fresh_only = !idempotent || (has_body() && !whole_body_);
+  const auto kept = !idempotent || (has_body() && !whole_body_) ? UpstreamPool::For::once
+                                                                : UpstreamPool::For::repeatable;
+  bool fresh_only = false;
   for (;;) {
     if (++request.attempts > 1) worker_.count().retries.add();
     const auto picked = pick();
@@ -142,7 +144,7 @@ awaitable<Exchange::Outcome> Exchange::run(Request& request) {
       co_await sleep_for(std::chrono::milliseconds(50 * request.attempts));
       continue;
     }
-    auto up = co_await reach(fresh_only);
+    auto up = co_await reach(fresh_only ? std::nullopt : std::optional(kept));
     if (up) {
       co_await attempt(*up);
     } else {
@@ -153,7 +155,7 @@ awaitable<Exchange::Outcome> Exchange::run(Request& request) {
       request.answered = true;
       request.error.clear();
       if (connection_reusable_)
-        worker_.pool().put(at_.shared(), std::move(up), steady_clock::now());
+        worker_.pool().put(at_.shared(), std::move(up), steady_clock::now(), reused_);
       co_return end(std::nullopt);
     }
     // No instance, and no client, is to blame for what the proxy ends.
@@ -230,12 +232,12 @@ Exchange::Picked Exchange::pick() {
   return Picked::backend;
 }
 
-awaitable<std::unique_ptr<Connection>> Exchange::reach(bool fresh_only) {
+awaitable<std::unique_ptr<Connection>> Exchange::reach(std::optional<UpstreamPool::For> kept_for) {
   const auto& limits = worker_.limits();
   const auto now = steady_clock::now();
   reused_ = false;
-  if (!fresh_only) {
-    auto kept = worker_.pool().take(*at_, now);
+  if (kept_for) {
+    auto kept = worker_.pool().take(*at_, now, *kept_for);
     if (kept) {
       reused_ = true;
       worker_.count().backend_reuses.add();

@@ -10,6 +10,7 @@
 #include "reverse-proxy/connection.hpp"
 #include "reverse-proxy/http1/forward.hpp"
 #include "reverse-proxy/live_routes.hpp"
+#include "reverse-proxy/upstream_pool.hpp"
 
 namespace karreg::proxy {
 
@@ -73,7 +74,8 @@ class Exchange {
   bool has_body() const { return request_->framing.kind != http1::BodyKind::none; }
   Picked pick();
   awaitable<bool> take_in_body();
-  awaitable<std::unique_ptr<Connection>> reach(bool fresh_only);
+  /// A connection to at_: a kept one that will do for @p kept_for, else, or without it, a new one.
+  awaitable<std::unique_ptr<Connection>> reach(std::optional<UpstreamPool::For> kept_for);
   awaitable<void> attempt(Connection& up);
   awaitable<void> upload(Connection& up);
   awaitable<void> receive(Connection& up);

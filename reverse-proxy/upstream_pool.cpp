@@ -4,27 +4,31 @@
 
 namespace karreg::proxy {
 
-std::unique_ptr<Connection> UpstreamPool::take(const Backend& backend, SteadyTime now) {
+std::unique_ptr<Connection> UpstreamPool::take(const Backend& backend, SteadyTime now,
+                                               For request) {
   const auto found = idle_.find(&backend);
   if (found == idle_.end()) return nullptr;
   auto& idle = found->second.idle;
-  while (!idle.empty()) {
+  const auto oldest = request == For::once ? std::min(max_idle_, fresh_for) : max_idle_;
+  for (std::size_t at = idle.size(); at-- > 0;) {
+    const auto age = now - idle[at].since;
     // Those before are older.
-    if (now - idle.back().since >= max_idle_) return nullptr;
-    auto connection = std::move(idle.back().connection);
-    idle.pop_back();
+    if (age >= oldest) return nullptr;
+    if (request == For::once && !idle[at].outlived && age < outlives_after) continue;
+    auto connection = std::move(idle[at].connection);
+    idle.erase(idle.begin() + static_cast<std::ptrdiff_t>(at));
     if (connection->quiet()) return connection;
   }
   return nullptr;
 }
 
 void UpstreamPool::put(const std::shared_ptr<Backend>& backend,
-                       std::unique_ptr<Connection> connection, SteadyTime now) {
+                       std::unique_ptr<Connection> connection, SteadyTime now, bool outlived) {
   if (backend->retired()) return;
   auto& entry = idle_[backend.get()];
   entry.backend = backend;
   if (entry.idle.size() >= per_backend_) entry.idle.erase(entry.idle.begin());
-  entry.idle.push_back({std::move(connection), now});
+  entry.idle.push_back({std::move(connection), now, outlived});
 }
 
 void UpstreamPool::sweep(SteadyTime now) {

@@ -13,13 +13,26 @@ namespace karreg::proxy {
 /// connection holds no state between requests).
 class UpstreamPool {
  public:
+  /// What a request may meet. An application may end a kept connection at any moment without a
+  /// word, and a request that crosses that end can only be sent again if it is repeatable. For the
+  /// others a connection must have outlived an answer: it has answered again since, or is still
+  /// open outlives_after later; and its last answer must not be older than fresh_for, so that no
+  /// idle time-out of an application is near. A new connection is safe from that but dear: an event
+  /// loop that accepts one of them a turn (libuv since 1.45, so Node 20) lets it wait for many
+  /// turns.
+  enum class For { repeatable, once };
+  static constexpr std::chrono::milliseconds outlives_after{100};
+  static constexpr std::chrono::milliseconds fresh_for{1000};
+
   UpstreamPool(std::size_t per_backend, std::chrono::milliseconds max_idle)
       : per_backend_(per_backend), max_idle_(max_idle) {}
 
-  /// The most recently used connection that the backend has not closed; nullptr when there is none.
-  std::unique_ptr<Connection> take(const Backend& backend, SteadyTime now);
+  /// The most recently used connection that will do and that the backend has not closed; nullptr
+  /// when there is none.
+  std::unique_ptr<Connection> take(const Backend& backend, SteadyTime now, For request);
+  /// @p outlived: the connection came from here before its answer.
   void put(const std::shared_ptr<Backend>& backend, std::unique_ptr<Connection> connection,
-           SteadyTime now);
+           SteadyTime now, bool outlived);
   /// Closes what has been idle for too long or leads to a backend that left the table.
   void sweep(SteadyTime now);
   void clear() { idle_.clear(); }
@@ -29,6 +42,7 @@ class UpstreamPool {
   struct Idle {
     std::unique_ptr<Connection> connection;
     SteadyTime since;
+    bool outlived;
   };
   struct PerBackend {
     std::shared_ptr<Backend> backend;

@@ -11,7 +11,7 @@ namespace {
 
 using namespace boost::asio::experimental::awaitable_operators;
 
-constexpr std::size_t max_frame = 16 * 1024;
+constexpr std::size_t max_frame = 16UL * 1024;
 
 /// One open socket: what is said, and the bell that wakes who says it.
 struct Session {

@@ -33,7 +33,7 @@ constexpr auto look_interval_without_stream = 3s;
 /// stream is read.
 constexpr std::int64_t disorder_ms = 5000;
 /// What "recent history" means when no beginning is given.
-constexpr std::int64_t recent_ms = 15 * 60 * 1000;
+constexpr std::int64_t recent_ms = 15L * 60 * 1000;
 
 struct Filter {
   std::optional<std::int64_t> since_ms;

@@ -8,7 +8,7 @@ namespace karreg::api::console {
 
 namespace {
 
-constexpr std::size_t max_sign_in = 16 * 1024;
+constexpr std::size_t max_sign_in = 16UL * 1024;
 
 std::string cookie_header(const Settings& settings, const std::string& value, int seconds) {
   std::string text = "karreg_session=" + value +

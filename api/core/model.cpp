@@ -38,7 +38,7 @@ Result<void> check_env_name(const std::string& name) {
 }
 
 Result<void> check_env_value(const std::string& name, const std::string& value) {
-  if (value.size() > 64 * 1024)
+  if (value.size() > 64UL * 1024)
     return Error(ErrorKind::too_large, "the value of " + name + " is larger than 64 KiB");
   if (value.find('\0') != std::string::npos)
     return Error(ErrorKind::invalid, "the value of " + name + " holds a NUL character");

@@ -41,7 +41,7 @@ std::vector<std::string> read_section(PktReader& reader) {
       if (packet->flush) return section;
       section.push_back(std::move(packet->payload));
     }
-    char buffer[16 * 1024];
+    char buffer[16UL * 1024];
     const ssize_t n = ::read(STDIN_FILENO, buffer, sizeof buffer);
     if (n <= 0) throw std::runtime_error("git ended the conversation");
     reader.feed({buffer, static_cast<std::size_t>(n)});
@@ -104,7 +104,7 @@ void answer(const json& result) {
 /// Passes what the API says on to the pusher; returns when it has said everything.
 void relay(int api) {
   std::string buffer;
-  char piece[16 * 1024];
+  char piece[16UL * 1024];
   for (;;) {
     for (std::size_t newline = 0; (newline = buffer.find('\n')) != std::string::npos;) {
       const auto message = json::parse(buffer.substr(0, newline));

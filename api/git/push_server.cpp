@@ -344,8 +344,8 @@ awaitable<void> PushServer::listen() {
 
 awaitable<void> PushServer::serve(Pusher::Socket socket) {
   std::string buffer;
-  auto [ec, n] = co_await asio::async_read_until(socket, asio::dynamic_buffer(buffer, 1024 * 1024),
-                                                 '\n', as_result);
+  auto [ec, n] = co_await asio::async_read_until(
+      socket, asio::dynamic_buffer(buffer, 1024UL * 1024), '\n', as_result);
   if (ec) co_return;
   auto request = parse(buffer.substr(0, n));
   if (!request) {

@@ -23,9 +23,9 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr const char* push_result = "application/x-git-receive-pack-result";
-constexpr std::size_t max_head = 16 * 1024;
+constexpr std::size_t max_head = 16UL * 1024;
 /// The boundary of a shallow clone comes before the client's name: some 53 bytes a commit.
-constexpr std::size_t max_first = 256 * 1024;
+constexpr std::size_t max_first = 256UL * 1024;
 /// For the rest of a body of which git wants no more.
 constexpr auto longest_rest = 60s;
 /// For git to clear away an upload that has been cut, before it is killed.
@@ -105,7 +105,7 @@ struct Run {
 /// enough, its answer says why) is read all the same, so that the client reads the answer instead
 /// of seeing its connection reset. Then watches the client: git must not work for nobody.
 awaitable<void> feed(Run& run, std::string first) {
-  std::array<char, 64 * 1024> piece{};
+  std::array<char, 64UL * 1024> piece{};
   std::string pending = std::move(first);
   bool taking = true;
   bool there = true;
@@ -158,7 +158,7 @@ CgiHead parse_head(std::string_view text) {
 /// noticed as well, but says no more than that), and its end when git dies over it. Error: as of
 /// ResponseWriter::write.
 awaitable<Result<void>> pass_report(Run& run, std::string bytes) {
-  std::array<char, 16 * 1024> piece{};
+  std::array<char, 16UL * 1024> piece{};
   Report report(*run.push, run.secret);
   for (;;) {
     const std::string whole = report.pass(bytes);
@@ -179,7 +179,7 @@ awaitable<Result<void>> pass_report(Run& run, std::string bytes) {
 }
 
 awaitable<Result<void>> pass_bytes(Run& run, std::string bytes) {
-  std::array<char, 16 * 1024> piece{};
+  std::array<char, 16UL * 1024> piece{};
   auto written = co_await run.writer.write(bytes);
   while (written) {
     const std::size_t n = co_await run.process.read_stdout(piece);
@@ -191,7 +191,7 @@ awaitable<Result<void>> pass_bytes(Run& run, std::string bytes) {
 
 /// Passes the child's answer on.
 awaitable<void> pass_answer(Run& run) {
-  std::array<char, 16 * 1024> piece{};
+  std::array<char, 16UL * 1024> piece{};
   std::string head;
   std::size_t end = std::string::npos;
   // With the first byte of the body: until then the client is let speak.

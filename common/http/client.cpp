@@ -49,7 +49,7 @@ awaitable<Result<Response>> exchange(Stream& stream, const Url& url, const Clien
   beast::flat_buffer buffer;
   beast::http::response_parser<beast::http::buffer_body> parser;
   parser.body_limit(boost::none);
-  parser.header_limit(64 * 1024);
+  parser.header_limit(64UL * 1024);
   if (request.method == "HEAD") parser.skip(true);
   auto [head_error, head] =
       co_await beast::http::async_read_header(stream, buffer, parser, as_result);
@@ -58,7 +58,7 @@ awaitable<Result<Response>> exchange(Stream& stream, const Url& url, const Clien
   response.status = static_cast<int>(parser.get().result_int());
   for (const auto& field : parser.get())
     response.headers.add(std::string(field.name_string()), std::string(field.value()));
-  std::array<char, 16 * 1024> piece{};
+  std::array<char, 16UL * 1024> piece{};
   while (!parser.is_done()) {
     if (streaming) lowest.expires_after(request.deadline);
     parser.get().body().data = piece.data();

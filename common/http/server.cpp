@@ -26,7 +26,7 @@ std::optional<std::string> Request::parameter(std::string_view name) const {
 
 awaitable<Result<std::string>> Request::read_body(std::size_t max_bytes) {
   std::string body;
-  std::array<char, 16 * 1024> piece{};
+  std::array<char, 16UL * 1024> piece{};
   for (;;) {
     auto n = co_await read_some(piece);
     if (!n) co_return n.error();
@@ -341,7 +341,7 @@ struct Server::Impl : std::enable_shared_from_this<Impl> {
       co_return false;
     // An unread body would be taken for the next request: read a little of it, or close.
     if (state.keep_alive && !state.parser.is_done()) {
-      auto rest = co_await request.read_body(64 * 1024);
+      auto rest = co_await request.read_body(64UL * 1024);
       if (!rest) co_return false;
     }
     if (state.keep_alive) idle.insert(&stream);

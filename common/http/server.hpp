@@ -19,8 +19,8 @@ namespace karreg::http {
 /// Bounds of one connection; what happens at each is an answer with the matching status, or a
 /// close.
 struct ServerLimits {
-  std::size_t header_bytes = 32 * 1024;  ///< 431 beyond
-  std::size_t connections = 4096;        ///< further ones are closed at once
+  std::size_t header_bytes = 32UL * 1024;  ///< 431 beyond
+  std::size_t connections = 4096;          ///< further ones are closed at once
   std::chrono::seconds header_time{
       15};                              ///< from the first byte of a request to the end of its head
   std::chrono::seconds idle_time{75};   ///< between requests

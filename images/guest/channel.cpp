@@ -49,7 +49,7 @@ short Channel::wanted_events() const {
 }
 
 void Channel::pump() {
-  char buffer[16 * 1024];
+  char buffer[16UL * 1024];
   connected_ = true;
   for (;;) {
     const ssize_t n = ::read(fd_, buffer, sizeof buffer);

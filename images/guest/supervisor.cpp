@@ -173,7 +173,7 @@ void Supervisor::miss_message() {
 }
 
 void Supervisor::drain(Source& source, bool& open) {
-  char buffer[16 * 1024];
+  char buffer[16UL * 1024];
   for (int i = 0; i < 16; ++i) {
     const ssize_t n = ::read(source.fd, buffer, sizeof buffer);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;

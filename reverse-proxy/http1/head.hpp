@@ -60,7 +60,7 @@ struct ResponseHead : Head {
 };
 
 struct HeadLimits {
-  std::size_t bytes = 16 * 1024;
+  std::size_t bytes = 16UL * 1024;
   std::size_t fields = 100;
 };
 

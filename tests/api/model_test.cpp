@@ -31,8 +31,8 @@ TEST_CASE("names of environment variables are those of a shell", "[api]") {
 
 TEST_CASE("values of environment variables are bounded and hold no NUL", "[api]") {
   CHECK(check_env_value("A", "several\nlines"));
-  CHECK(check_env_value("A", std::string(64 * 1024, 'x')));
-  CHECK(check_env_value("A", std::string(64 * 1024 + 1, 'x')).error().kind() ==
+  CHECK(check_env_value("A", std::string(64UL * 1024, 'x')));
+  CHECK(check_env_value("A", std::string(64UL * 1024 + 1, 'x')).error().kind() ==
         ErrorKind::too_large);
   CHECK(check_env_value("A", std::string("a\0b", 3)).error().message() ==
         "the value of A holds a NUL character");
@@ -61,7 +61,7 @@ TEST_CASE("the environment of an app is bounded as a whole", "[api]") {
             "the environment is too large: 129 KiB, at most 128 KiB: put large values into files "
             "of the repository"},
            {"a value over its own bound",
-            {{"A", std::string(64 * 1024 + 1, 'x')}},
+            {{"A", std::string(64UL * 1024 + 1, 'x')}},
             "the value of A is larger than 64 KiB"},
            {"a bad name",
             {{"2A", ""}},

@@ -82,7 +82,7 @@ TEST_CASE("a push over the limit is told what to do, in each form that its clien
       "large files from the history (git rm --cached FILE; git commit --amend) or keep them "
       "outside "
       "of git\n";
-  const std::int64_t limit = 20 * 1024 * 1024;
+  const std::int64_t limit = 20L * 1024 * 1024;
   const std::string report = pkt_line("unpack the pack is too large\n") +
                              pkt_line("ng refs/heads/master " + sentence) + "0000";
   CHECK(oversize_answer(head_with("report-status"), limit) == report);

@@ -3,13 +3,7 @@
 #
 # KARREG_TEST_ROUNDS=N does all of it N times (default: 1).
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-
-LOAD_PID=
-end_load() {
-  [ -z "$LOAD_PID" ] || { kill "$LOAD_PID" 2>/dev/null && wait "$LOAD_PID"; }
-  LOAD_PID=
-}
-trap 'end_load; clean_up' EXIT
+source "$(dirname "${BASH_SOURCE[0]}")/load.sh"
 
 daemon_pid() { timeout 20 /usr/bin/supervisorctl -c "$KARREG_TEST_DATA/supervisor/supervisord.conf" pid "$1"; }
 kill_daemon() { kill -9 "$(daemon_pid "$1")"; }
@@ -78,8 +72,6 @@ nothing_is_left() {
   ls "$KARREG_TEST_DATA/builds" | sort >"$WORK/found"
   is_exactly "folders of builds" "$WORK/wanted" "$WORK/found"
 }
-load_value() { /usr/bin/python3 -c "import json; v = json.load(open('$WORK/load.json')); print($1)"; }
-load_says() { [ "$(load_value "$1" 2>/dev/null)" = True ]; }
 
 # survives VICTIM KILL MOMENT: a deployment during which the victim dies once MOMENT is reached.
 survives() {
@@ -122,16 +114,12 @@ all_killed_at() {
   check "the first version is deployed" succeeds "Successfully deployed"
 
   for round in $(seq "${KARREG_TEST_ROUNDS:-1}"); do
-    rm -f "$WORK/load.json"
-    /usr/bin/python3 "$ROOT/tests/tools/steady_load.py" "http://$HOST:$KARREG_TEST_PROXY_PORT/" --connections 4 --rate 50 \
-      --seconds 3600 --out "$WORK/load.json" >"$WORK/load.log" 2>&1 &
-    LOAD_PID=$!
+    begin_load --connections 4 --rate 50 --seconds 3600
     check "a load runs (round $round)" wait_until 30 load_says "v['requests'] >= 50"
     for daemon in api scheduler builder agent; do survives "karreg-$daemon" "kill_daemon $daemon" "$moment"; done
     survives "PostgreSQL's connections" kill_postgresql "$moment"
     survives "RabbitMQ's connections" kill_rabbitmq "$moment"
     end_load
-    cp "$WORK/load.json" "$OUT"
     check "through all of this 0 of $(load_value "v['requests']") requests were lost" load_says "v['errors'] == 0"
     # The only proxy of a machine cannot answer while it is dead: what counts is that it comes back with its routes.
     survives karreg-proxy "kill_daemon proxy" "$moment"

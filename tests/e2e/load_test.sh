@@ -4,6 +4,7 @@
 # Alone: a neighbour's work would show as slow answers, which are lost after their time limit.
 # KARREG_TEST_ROUNDS=N does it N times three times (default: 1).
 source "$(dirname "$0")/lib.sh"
+source "$(dirname "$0")/load.sh"
 
 REQUESTS=5000
 new_app load
@@ -13,23 +14,11 @@ loaded_app 'version 0'
 push
 check "the first version is deployed" succeeds "Successfully deployed"
 
-LOAD_PID=
-end_load() {
-  [ -z "$LOAD_PID" ] || { kill "$LOAD_PID" 2>/dev/null && wait "$LOAD_PID"; }
-  LOAD_PID=
-}
-trap 'end_load; clean_up' EXIT
-
-load_value() { /usr/bin/python3 -c "import json; v = json.load(open('$WORK/load.json')); print($1)"; }
-load_says() { [ "$(load_value "$1" 2>/dev/null)" = True ]; }
 gone_but_one() { [ "$(database "SELECT count(*) FROM instances WHERE app_id = '$APP' AND kind = 'run' AND ended_at IS NULL")" = 1 ]; }
 
 for version in $(seq $((3 * ${KARREG_TEST_ROUNDS:-1}))); do
-  rm -f "$WORK/load.json"
   # Runs until it is told to end: the switch must fall into it, however slow the machine is.
-  /usr/bin/python3 "$ROOT/tests/tools/steady_load.py" "http://$HOST:$KARREG_TEST_PROXY_PORT/" --connections 16 --rate 250 \
-    --slow /slow --posts /posts --websockets /echo --seconds 600 --out "$WORK/load.json" >"$WORK/load.log" 2>&1 &
-  LOAD_PID=$!
+  begin_load --connections 16 --rate 250 --slow /slow --posts /posts --websockets /echo --seconds 600
   check "the old version answers the load of switch $version" wait_until 30 load_says "v['requests'] >= 500"
   loaded_app "version $version"
   push
@@ -40,7 +29,6 @@ for version in $(seq $((3 * ${KARREG_TEST_ROUNDS:-1}))); do
   check "at least 20 slow answers, 100 POSTs, 50 uploads and 100 messages of WebSockets are among them" wait_until 120 \
     load_says "all(v['kinds'].get(k, 0) >= n for k, n in {'slow': 20, 'post': 100, 'upload': 50, 'websocket': 100}.items())"
   end_load
-  cp "$WORK/load.json" "$OUT"
   check "0 of $(load_value "v['requests']") requests were lost in switch $version" load_says "v['errors'] == 0"
   check "no POST was carried out twice" load_says "v['doubled'] == 0"
   echo "# $(load_value "'%d requests, %d lost, p50 %s ms, p99 %s ms, longest pause %s ms' % (v['requests'], v['errors'], v['p50_ms'], v['p99_ms'], v['longest_pause_ms'])")"

@@ -258,7 +258,7 @@ bool GuestVm::read_more(Clock::time_point until) {
   if (in_.size() > msg::max_line_bytes) give_up("a line over the bound");
   pollfd ready{socket_, POLLIN, 0};
   if (::poll(&ready, 1, milliseconds_until(until)) <= 0) give_up("nothing in time");
-  char buffer[64 * 1024];
+  char buffer[64UL * 1024];
   const ssize_t n = ::read(socket_, buffer, sizeof buffer);
   if (n <= 0) return false;
   in_.append(buffer, static_cast<std::size_t>(n));
@@ -321,7 +321,7 @@ std::string GuestVm::get(const std::string& target, Seconds limit) const {
       ::send(client, request.data(), request.size(), MSG_NOSIGNAL) > 0) {
     const auto until = Clock::now() + limit;
     pollfd ready{client, POLLIN, 0};
-    char buffer[16 * 1024];
+    char buffer[16UL * 1024];
     while (::poll(&ready, 1, milliseconds_until(until)) > 0) {
       const ssize_t n = ::read(client, buffer, sizeof buffer);
       if (n <= 0) break;

@@ -115,19 +115,28 @@ TEST_CASE("a POST that an application may have carried out is not repeated") {
   }
 }
 
-TEST_CASE("a POST gets a connection of its own, whose end cannot cross it") {
+TEST_CASE("a POST shares the connections of an application that keeps them") {
   App app(App::hello("hi"));
   Loopback loop;
   loop.serve({&app});
   auto client = loop.client();
-  for (int i = 1; i <= 3; ++i) {
-    client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 4\r\n\r\nbody");
-    CHECK(body_of(client.read_message()) == "hi");
-    CHECK(app.connections() == i);
-  }
-  client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
-  CHECK(body_of(client.read_message()) == "hi");
-  CHECK(app.connections() == 3);
+  const std::string_view body = "Content-Length: 4\r\n\r\nbody";
+  const auto ask = [&](std::string_view method) {
+    client.send(std::string(method) + " / HTTP/1.1\r\nHost: a.test\r\n" + std::string(body));
+    REQUIRE(body_of(client.read_message()) == "hi");
+  };
+  // The first connection has answered only once and may be ending.
+  ask("PUT");
+  ask("PUT");
+  CHECK(app.connections() == 1);
+  // On a slow machine a second may pass between two requests, after which a POST gets a new one.
+  const auto shares = [&] {
+    ask("PUT");
+    const int before = app.connections();
+    ask("POST");
+    return app.connections() == before;
+  };
+  CHECK(eventually(shares));
 }
 
 TEST_CASE("a request goes to another instance when one refuses the connection") {

@@ -154,7 +154,7 @@ class Peer {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
         by - std::chrono::steady_clock::now());
     if (left.count() <= 0 || !ready(POLLIN, left)) return false;
-    char bytes[64 * 1024];
+    char bytes[64UL * 1024];
     const auto n = ::recv(fd_, bytes, sizeof bytes, 0);
     if (n <= 0) {
       ended_ = true;
