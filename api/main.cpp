@@ -100,6 +100,7 @@ Result<void> serve(const api::Settings& settings) {
   tasks.spawn("janitor", api::sweep_for_ever(services, presence, orphans));
   log::info("API is up",
             {log::field("port", server.port()), log::field("url", settings.public_url)});
+  // NOLINTNEXTLINE(cppcoreguidelines-avoid-capturing-lambda-coroutines): kept until it is done
   run_until_signal(io, [&]() -> awaitable<void> {
     events.stop();
     co_await tasks.stop(100ms);

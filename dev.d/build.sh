@@ -19,13 +19,22 @@ configure_build() {
     die "CMake could not configure the build"
 }
 
-# build_programs PRESET [TARGET...]: those targets, or all.
+# build_programs PRESET [TARGET...]: those targets, or all. Two builds in one folder would break each other: one waits.
 build_programs() {
-  local preset=$1
+  local preset=$1 turn
   shift
   ensure_packages build
   grep -qF "\"$preset\"" <<<"$(cmake --list-presets)" || die "there is no preset \"$preset\" in CMakePresets.json"
+  mkdir -p build
+  exec {turn}>"build/$preset.lock"
+  flock --nonblock "$turn" || {
+    say "waiting for another ./dev that compiles ($preset)"
+    flock "$turn"
+  }
   configure_build "$preset"
   run_logged "build-$preset" "compiling ($preset)" \
     cmake --build --preset "$preset" -j "$KARREG_JOBS" ${1:+--target "$@"} || die "it does not compile"
+  # What inherited it, a daemon perhaps, does not hold it.
+  flock --unlock "$turn"
+  exec {turn}>&-
 }

@@ -90,6 +90,7 @@ Result<void> serve(const agent::Settings& settings) {
       },
       [&] { asio::post(io, [&agent] { agent.report_soon(); }); });
   log::info("agent is up", {log::field("host", settings.host_id)});
+  // NOLINTNEXTLINE(cppcoreguidelines-avoid-capturing-lambda-coroutines): kept until it is done
   run_until_signal(io, [&]() -> awaitable<void> {
     link.stop_listening();
     co_await agent.stop();

@@ -9,6 +9,7 @@
 
 namespace karreg::proxy {
 
+// NOLINTNEXTLINE(misc-unused-using-decls): Exchange::attempt awaits by it
 using boost::asio::experimental::awaitable_operators::operator&&;
 using http1::BodyKind;
 using std::chrono::steady_clock;

@@ -105,6 +105,7 @@ awaitable<void> questions(Scene& scene) {
   co_await guest.accept();
   co_await guest.hear<msg::Attach>();
   std::vector<bool> answers;
+  // NOLINTNEXTLINE(cppcoreguidelines-avoid-capturing-lambda-coroutines): ask outlives it
   const auto ask = [&](std::chrono::milliseconds timeout) -> awaitable<void> {
     const bool answered = co_await link.ping(timeout);
     answers.push_back(answered);
