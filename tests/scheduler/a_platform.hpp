@@ -77,7 +77,7 @@ class APlatform {
     auto result = advance(world, now, ids_);
     world = std::move(result.world);
     notes.insert(notes.end(), result.notes.begin(), result.notes.end());
-    CHECK(broken_invariant(world) == "");
+    CHECK_THAT(broken_invariant(world), Catch::Equals(""));
   }
   /// Rounds at the same time, until nothing is left to decide.
   void settle() {

@@ -8,7 +8,7 @@ namespace {
 World a_good_world() {
   APlatform p;
   p.deploy("app", 2);
-  REQUIRE(broken_invariant(p.world) == "");
+  REQUIRE_THAT(broken_invariant(p.world), Catch::Equals(""));
   return p.world;
 }
 Instance& first(World& world) {

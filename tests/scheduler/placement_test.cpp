@@ -42,7 +42,7 @@ TEST_CASE("a VM that is being stopped holds its memory until it is gone") {
 
 TEST_CASE("a host's memory is never promised twice, whoever asks at the same time") {
   APlatform p;
-  p.host("host-1", 3 * 256);
+  p.host("host-1", 3L * 256);
   for (const char* app : {"a", "b", "c", "d", "e"}) p.push(app);
   p.settle();
   for (const char* app : {"a", "b", "c", "d", "e"}) p.built(std::string(app) + "-1");

@@ -68,7 +68,7 @@ class OnSql {
         const Time now = time_of_round(work);
         const World before = load_world(work);
         const auto [after, notes] = advance(before, now, ids_);
-        REQUIRE(broken_invariant(after) == "");
+        REQUIRE_THAT(broken_invariant(after), Catch::Equals(""));
         save_world(work, before, after, now);
         save_notes(work, notes, now);
         base.world = before;
