@@ -2,41 +2,11 @@
 
 #include <fmt/format.h>
 
+#include "common/http/message.hpp"
+
 namespace karreg::proxy {
 
 namespace {
-
-std::string_view phrase(int status) {
-  switch (status) {
-    case 301:
-      return "Moved Permanently";
-    case 308:
-      return "Permanent Redirect";
-    case 400:
-      return "Bad Request";
-    case 404:
-      return "Not Found";
-    case 405:
-      return "Method Not Allowed";
-    case 408:
-      return "Request Timeout";
-    case 431:
-      return "Request Header Fields Too Large";
-    case 501:
-      return "Not Implemented";
-    case 502:
-      return "Bad Gateway";
-    case 503:
-      return "Service Unavailable";
-    case 504:
-      return "Gateway Timeout";
-    case 505:
-      return "HTTP Version Not Supported";
-    default:
-      return "Error";
-  }
-}
-
 std::string body_of(const Answer& answer, const AnswerDelivery& delivery) {
   switch (delivery.format) {
     case AnswerFormat::json: {
@@ -255,7 +225,7 @@ std::string render(const Answer& answer, const AnswerDelivery& delivery) {
   std::string out = fmt::format(
       "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n"
       "Cache-Control: no-store\r\n",
-      answer.status, phrase(answer.status), type_of(delivery.format), body.size());
+      answer.status, http::reason_phrase(answer.status), type_of(delivery.format), body.size());
   if (answer.retry_after_s > 0) out += fmt::format("Retry-After: {}\r\n", answer.retry_after_s);
   if (!answer.location.empty()) out += fmt::format("Location: {}\r\n", answer.location);
   if (!delivery.request_id.empty()) out += fmt::format("X-Request-Id: {}\r\n", delivery.request_id);
