@@ -69,17 +69,29 @@ Result<std::unique_ptr<agent::Hypervisor>> connect(const agent::Settings& settin
   return agent::Hypervisor::connect(settings.libvirt_uri, settings.qemu_user);
 }
 
-Result<void> serve(const agent::Settings& settings) {
-  asio::io_context io(1);
+struct Host {
+  agent::Verdict verdict;
+  std::unique_ptr<agent::Hypervisor> hypervisor;
+};
+
+/// All that must be there before the first VM.
+Result<Host> get_ready(asio::io_context& io, const agent::Settings& settings) {
   auto made = agent::make_folders(settings);
-  if (!made) return made;
+  if (!made) return made.error();
   auto verdict = choose(io, settings);
   if (!verdict) return verdict.error();
   auto hypervisor = connect(settings, verdict->kvm);
   if (!hypervisor) return hypervisor.error();
   (*hypervisor)->warm_up(verdict->kvm);
+  return Host{std::move(*verdict), std::move(*hypervisor)};
+}
+
+Result<void> serve(const agent::Settings& settings) {
+  asio::io_context io(1);
+  auto host = get_ready(io, settings);
+  if (!host) return host.error();
   agent::BrokerLink link(settings.broker);
-  agent::Agent agent(io, settings, **hypervisor, link, *verdict);
+  agent::Agent agent(io, settings, *host->hypervisor, link, host->verdict);
   auto started = agent.start();
   if (!started) return started;
   link.listen(
@@ -117,15 +129,10 @@ Result<void> serve_file(const agent::Settings& settings, const std::string& file
   auto desired = agent::read_desired(file);
   if (!desired) return desired.error();
   asio::io_context io(1);
-  auto made = agent::make_folders(settings);
-  if (!made) return made;
-  auto verdict = choose(io, settings);
-  if (!verdict) return verdict.error();
-  auto hypervisor = connect(settings, verdict->kvm);
-  if (!hypervisor) return hypervisor.error();
-  (*hypervisor)->warm_up(verdict->kvm);
+  auto host = get_ready(io, settings);
+  if (!host) return host.error();
   agent::FileLink link;
-  agent::Agent agent(io, settings, **hypervisor, link, *verdict);
+  agent::Agent agent(io, settings, *host->hypervisor, link, host->verdict);
   auto started = agent.start();
   if (!started) return started;
   agent.accept(std::move(*desired));
