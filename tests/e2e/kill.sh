@@ -6,13 +6,22 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 source "$(dirname "${BASH_SOURCE[0]}")/load.sh"
 
 daemon_pid() { timeout 20 /usr/bin/supervisorctl -c "$KARREG_TEST_DATA/supervisor/supervisord.conf" pid "$1"; }
-kill_daemon() { kill -9 "$(daemon_pid "$1")"; }
+# Each of these fails when there was nothing to kill: what follows would then be true of an undisturbed deployment.
+kill_daemon() {
+  local pid
+  pid=$(daemon_pid "$1" | tee "$OUT")
+  # Of a program that does not run supervisord says 0, which kill takes for our own process group.
+  [[ "$pid" =~ ^[0-9]+$ ]] && [ "$pid" -gt 1 ] && kill -9 "$pid"
+}
 kill_postgresql() {
-  database "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = 'karreg' AND pid <> pg_backend_pid()" >/dev/null
+  local ended
+  ended=$(database "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity
+                    WHERE datname = 'karreg' AND pid <> pg_backend_pid()" | tee "$OUT")
+  [ "${ended:-0}" -gt 0 ]
 }
 kill_rabbitmq() {
   (cd / && timeout 60 runuser -u rabbitmq -- "$KARREG_TEST_DATA/rabbitmq/start" /usr/lib/rabbitmq/bin/rabbitmqctl \
-    close_all_connections "closed by a test") >/dev/null
+    close_all_connections "closed by a test") >"$OUT" 2>&1
 }
 
 # is_at MOMENT: waits up to 90 s until the deployment of $COMMIT is there. `build`, `run`: such a VM is placed; `switch`: the
@@ -89,7 +98,7 @@ survives() {
   timeout 180 git -C "$TREE" push "$(git_url)" +HEAD:master >"$WORK/pushed" 2>&1 </dev/null &
   pusher=$!
   check "a deployment is there to be hit while $when" is_at "$moment"
-  $strike
+  check "$victim is hit" $strike
   check "$victim killed while $when: the deployment ends" wait_until 150 has_ended
   # The pusher sees the end too, or learns that its connection broke; it never hangs.
   wait "$pusher"
