@@ -84,14 +84,15 @@ awaitable<Result<Answer>> signed_in(const Services& services, SignInGuard& guard
   co_return answer;
 }
 
-awaitable<void> sign_in(const Services& services, SignInGuard& guard, http::Request& request,
-                        http::ResponseWriter& writer) {
+/// @p guard is shared, since a frame that is left at the end of the process outlives the routes.
+awaitable<void> sign_in(const Services& services, std::shared_ptr<SignInGuard> guard,
+                        http::Request& request, http::ResponseWriter& writer) {
   auto body = co_await request.read_body(max_sign_in);
   if (!body) {
     co_await writer.send(http::error_response(body.error()));
     co_return;
   }
-  auto answer = co_await signed_in(services, guard, request, std::move(*body));
+  auto answer = co_await signed_in(services, *guard, request, std::move(*body));
   auto response = answer ? to_response(*answer) : http::error_response(answer.error());
   co_await writer.send(std::move(response));
 }
@@ -117,8 +118,8 @@ void add_console(Routes& routes, const Services& services) {
   const auto guard = std::make_shared<SignInGuard>();
   routes.add_stream("POST", "/console/session",
                     [&services, guard](http::Request& request, http::ResponseWriter& writer,
-                                       const http::PathParameters&) -> awaitable<void> {
-                      co_await sign_in(services, *guard, request, writer);
+                                       const http::PathParameters&) {
+                      return sign_in(services, guard, request, writer);
                     });
   routes.add("DELETE", "/console/session", sign_out);
   routes.add("GET", "/console/settings", settings);

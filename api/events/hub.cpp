@@ -51,7 +51,10 @@ bool ToldEvents::first_time(const wire::PlatformEvent& event) {
 }
 
 EventHub::EventHub(asio::any_io_executor executor, const Services& services)
-    : executor_(std::move(executor)), services_(services), told_(now_ms()) {}
+    : executor_(std::move(executor)),
+      services_(services),
+      told_(now_ms()),
+      listeners_(std::make_shared<Listeners>()) {}
 
 EventHub::~EventHub() {
   stopping_ = true;
@@ -66,22 +69,21 @@ void EventHub::start() {
 
 void EventHub::stop() {
   stopping_ = true;
-  stopped_ = true;
+  for (const auto& [id, listener] : *listeners_) listener.on_stop();
   if (consumer_) consumer_->stop();
-  for (const auto& [id, listener] : listeners_) listener.on_stop();
 }
 
 Result<EventHub::Place> EventHub::listen(const std::string& user_id, Listener on_event,
                                          std::function<void()> on_stop) {
-  if (stopped_) return Error(ErrorKind::unavailable, "the API is stopping; connect again");
-  const auto places = std::ranges::count(listeners_, user_id,
+  if (stopping_) return Error(ErrorKind::unavailable, "the API is stopping; connect again");
+  const auto places = std::ranges::count(*listeners_, user_id,
                                          [](const auto& entry) { return entry.second.user_id; });
   if (places >= places_of_a_user)
     return Error(ErrorKind::unavailable, "you listen " + std::to_string(places) +
                                              " times already: close one of these sockets");
   const auto id = ++next_id_;
-  listeners_[id] = {user_id, std::move(on_event), std::move(on_stop)};
-  return Place(*this, id);
+  (*listeners_)[id] = {user_id, std::move(on_event), std::move(on_stop)};
+  return Place(listeners_, id);
 }
 
 void EventHub::pause() const {
@@ -97,14 +99,12 @@ broker::Disposition EventHub::consume(const broker::Delivery& delivery) {
     return broker::Disposition::reject;
   }
   auto announced = announce(*event);
-  if (announced) return broker::Disposition::ack;
-  pause();
-  return broker::Disposition::later;
+  return announced ? broker::Disposition::ack : broker::disposition_after(announced.error());
 }
 
 void EventHub::catch_up() {
   // The queue was gone with its connection, and what went to it meanwhile with it.
-  while (!stopping_) {
+  for (bool said = false; !stopping_; said = true) {
     auto changed =
         services_.database.transact([&](pqxx::work& work) -> Result<std::vector<Deployment>> {
           return deployments_changed_since(work, told_.sure_until_ms());
@@ -113,7 +113,10 @@ void EventHub::catch_up() {
     for (std::size_t i = 0; all && i < changed->size(); ++i)
       all = announce(event_of((*changed)[i]));
     if (all) return;
-    log::warn("events cannot be caught up with", {log::field("why", all.error().message())});
+    const bool passes = all.error().kind() == ErrorKind::unavailable;
+    if (!said || !passes)
+      log::warn("events cannot be caught up with", {log::field("why", all.error().message())});
+    if (!passes) return;
     pause();
   }
 }
@@ -128,7 +131,7 @@ Result<void> EventHub::announce(const wire::PlatformEvent& event) {
   if (!members) return members.error();
   if (!told_.first_time(event)) return ok();
   asio::post(executor_, [this, event, users = std::move(*members)] {
-    for (const auto& [id, listener] : listeners_)
+    for (const auto& [id, listener] : *listeners_)
       if (std::ranges::find(users, listener.user_id) != users.end()) listener.on_event(event);
   });
   return ok();

@@ -37,6 +37,9 @@ class ToldEvents {
 
 /// For the io_context's thread, but for what says otherwise.
 class EventHub {
+  struct Entry;
+  using Listeners = std::map<std::uint64_t, Entry>;
+
  public:
   using Listener = std::function<void(const wire::PlatformEvent&)>;
 
@@ -51,19 +54,20 @@ class EventHub {
   class Place {
    public:
     Place() = default;
-    Place(EventHub& hub, std::uint64_t id) : hub_(&hub), id_(id) {}
-    Place(Place&& other) noexcept : hub_(std::exchange(other.hub_, nullptr)), id_(other.id_) {}
+    Place(Place&& other) noexcept : among_(std::exchange(other.among_, {})), id_(other.id_) {}
     Place& operator=(Place&& other) noexcept {
-      std::swap(hub_, other.hub_);
+      std::swap(among_, other.among_);
       std::swap(id_, other.id_);
       return *this;
     }
     ~Place() {
-      if (hub_ != nullptr) hub_->listeners_.erase(id_);
+      if (const auto listeners = among_.lock()) listeners->erase(id_);
     }
 
    private:
-    EventHub* hub_ = nullptr;
+    friend class EventHub;
+    Place(std::weak_ptr<Listeners> among, std::uint64_t id) : among_(std::move(among)), id_(id) {}
+    std::weak_ptr<Listeners> among_;
     std::uint64_t id_ = 0;
   };
   /// Calls @p on_event for each event of the user, and @p on_stop at the end of the server. Error
@@ -86,9 +90,9 @@ class EventHub {
   const Services& services_;
   ToldEvents told_;  ///< on the consumer's thread
   std::atomic<bool> stopping_{false};
-  bool stopped_ = false;
   std::uint64_t next_id_ = 0;
-  std::map<std::uint64_t, Entry> listeners_;
+  /// Shared with their places: a conversation that is left at the end of the process outlives us.
+  std::shared_ptr<Listeners> listeners_;
   std::unique_ptr<broker::Consumer> consumer_;
 };
 
