@@ -96,8 +96,9 @@ awaitable<void> Agent::tend_all() {
   if (!halted)
     log::warn("libvirt does not list halted VMs", {log::field("why", halted.error().message())});
   for (const auto& [id, vm] : vms_) {
-    const std::string domain = Vm::domain_name(id);
-    vm->tend(halted && std::ranges::find(*halted, domain) != halted->end());
+    std::optional<bool> stands;
+    if (halted) stands = std::ranges::find(*halted, Vm::domain_name(id)) != halted->end();
+    vm->tend(stands);
   }
 }
 

@@ -227,11 +227,12 @@ void Vm::detach() {
   link_.close();
 }
 
-void Vm::tend(bool halted) {
+void Vm::tend(std::optional<bool> halted) {
   if (over_) return;
   bound_file(files_.console(), max_console_bytes);
   logs_->retry();
-  if (!halted)
+  if (!halted) return;
+  if (!*halted)
     halt_.clear();
   else if (!stopping_ && !detached_)
     tasks_.spawn("go on", let_go_on());

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "common/async/asio.hpp"
 #include "common/async/task_group.hpp"
@@ -49,8 +50,9 @@ class Vm : public std::enable_shared_from_this<Vm> {
   /// The domain is gone and nobody saw how.
   void mourn();
   /// Bounds the console file, offers unsent lines again, and tries to let a VM go on that QEMU has
-  /// @p halted because a disk could not be written; now and then.
-  void tend(bool halted);
+  /// @p halted because a disk could not be written; now and then. Without @p halted libvirt did not
+  /// say, and what was known stays.
+  void tend(std::optional<bool> halted);
 
   const wire::VmStatus& status() const { return status_; }
   const wire::VmSpec& spec() const { return spec_; }
