@@ -35,11 +35,9 @@ std::optional<std::string> commit_to_restart(pqxx::work& work, const App& app) {
 
 /// @p commit was asked for by name: it has to be one that was pushed.
 Result<void> check_commit(const Call& call, const App& app, const std::string& commit) {
-  const bool hexadecimal = commit.find_first_not_of("0123456789abcdef") == std::string::npos;
-  if (commit.size() != 40 || !hexadecimal)
-    return Error(ErrorKind::invalid,
-                 "\"" + commit + "\" is no full commit id (40 hexadecimal digits)");
-  if (!git::has_commit(call.services.settings, app.id, commit))
+  auto there = git::has_commit(call.services.settings, app.id, commit);
+  if (!there) return there.error();
+  if (!*there)
     return Error(ErrorKind::not_found, "the repository of " + app.name + " has no commit " +
                                            commit + ": push it, then restart with it");
   return ok();

@@ -99,7 +99,9 @@ void close(const Services& services, const std::string& deployment) {
 /// Finds or records the deployment of @p command.
 Result<Accepted> accept(const Services& services, const PushRequest& request,
                         const RefCommand& command) {
-  if (!has_commit(services.settings, request.app_id, command.new_id))
+  auto is_commit = has_commit(services.settings, request.app_id, command.new_id);
+  if (!is_commit) return is_commit.error();
+  if (!*is_commit)
     return Error(ErrorKind::invalid,
                  command.new_id +
                      " is no commit: push a commit, or the one that a tag names "

@@ -145,9 +145,14 @@ bool has_repository(const Settings& settings, const std::string& app_id) {
   return std::filesystem::exists(repository_path(settings, app_id) + "/HEAD", ignored);
 }
 
-bool has_commit(const Settings& settings, const std::string& app_id, const std::string& commit) {
+Result<bool> has_commit(const Settings& settings, const std::string& app_id,
+                        const std::string& commit) {
   auto repository = open(settings, app_id);
-  return repository && repository->commit(commit);
+  if (!repository) return repository.error();
+  auto found = repository->commit(commit);
+  if (found) return true;
+  if (found.error().kind() == ErrorKind::not_found) return false;
+  return found.error();
 }
 
 std::string repository_path(const Settings& settings, const std::string& app_id) {

@@ -11,8 +11,10 @@ namespace karreg::api::git {
 std::string repository_path(const Settings& settings, const std::string& app_id);
 
 bool has_repository(const Settings& settings, const std::string& app_id);
-/// Whether the repository holds the commit with this full id.
-bool has_commit(const Settings& settings, const std::string& app_id, const std::string& commit);
+/// Whether the repository holds the commit with this full id. Errors: `invalid` when it is no such
+/// id, `not_found` and others when the repository cannot be read.
+Result<bool> has_commit(const Settings& settings, const std::string& app_id,
+                        const std::string& commit);
 
 /// Makes the bare repository of an app, configured for receiving: our hooks, checked objects, no
 /// deletions. One that exists is configured again.

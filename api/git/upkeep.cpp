@@ -88,14 +88,16 @@ Result<Needed> needed_deployments(const Services& services) {
 /// removed: a database that is not the repositories' own must not cost them.
 void sweep_unowned(const fs::path& folder, FileTime now) {
   if (!older(folder, now, unused_age)) return;
+  const auto kept = [&](const std::string& why) {
+    log::warn("a repository without an application is kept",
+              {log::field("folder", folder.string()), log::field("why", why)});
+  };
   auto unused = is_unused(folder);
-  if (!unused || !*unused) {
-    log::warn("a repository without an application is kept, as it holds commits",
-              {log::field("folder", folder.string())});
-    return;
-  }
+  if (!unused) return kept(unused.error().message());
+  if (!*unused) return kept("it holds commits");
   std::error_code ec;
   fs::remove_all(folder, ec);
+  if (ec) return kept(ec.message());
   log::info("repository without an application removed", {log::field("folder", folder.string())});
 }
 

@@ -88,8 +88,10 @@ Result<Commit> Repository::load(const git_oid& oid) const {
 
 Result<Commit> Repository::commit(const std::string& id) const {
   git_oid oid;
-  if (id.size() != GIT_OID_HEXSZ || git_oid_fromstr(&oid, id.c_str()) != 0)
-    return Error(ErrorKind::invalid, "`" + id + "` is not a full commit id");
+  // In capitals libgit2 would take it too, but what compares ids as texts would not find it.
+  const bool hexadecimal = id.find_first_not_of("0123456789abcdef") == std::string::npos;
+  if (id.size() != GIT_OID_HEXSZ || !hexadecimal || git_oid_fromstr(&oid, id.c_str()) != 0)
+    return Error(ErrorKind::invalid, "\"" + id + "\" is no full commit id (40 hexadecimal digits)");
   return load(oid);
 }
 
