@@ -10,10 +10,7 @@ std::vector<Setting> settings() {
   const std::vector<Setting> own = {
       {"data.dir", "the platform's data folder, an absolute path", "", true},
       {"images.dir", "the image store; empty: `images` in data.dir", "", false},
-      {"secrets.key_file",
-       "file with the platform's key, made when it does not exist; empty: "
-       "`secret.key` in data.dir",
-       "", false},
+      {"secrets.key_file", "file with the key that seals secrets", "", true},
       {"log.level", "debug, info, warn or error", "info", false},
       {"builder.parallel", "builds that are planned or kept at the same time, 1 to 64", "2", false},
       {"builder.lease", "how long a build stays with a builder that no longer answers", "30s",
@@ -49,7 +46,6 @@ Result<Options> options(const Config& config) {
   read.images = config.text("images.dir");
   if (read.images.empty()) read.images = read.data / "images";
   read.key_file = config.text("secrets.key_file");
-  if (read.key_file.empty()) read.key_file = read.data / "secret.key";
   read.database_url = config.text("database.url");
 
   auto broker = broker::address(config);

@@ -544,7 +544,7 @@ TEST_CASE("what a builder left before it could tell the database is put aside") 
 
 TEST_CASE("a setting that is wrong is named at the start") {
   Platform platform;
-  const std::string env = "env -i KARREG_DATABASE_URL=x ";
+  const std::string env = "env -i KARREG_DATABASE_URL=x KARREG_SECRETS_KEY_FILE=/k ";
   const std::string program = KARREG_BUILDER_PROGRAM;
   const Ran relative = run(env + "KARREG_DATA_DIR=here " + program);
   CHECK(relative.exit_code == 2);

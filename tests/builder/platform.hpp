@@ -34,6 +34,7 @@ class Platform {
                    "static":{"run":{"digest":"static-run"},"build":{"digest":"static-build"}}}})");
     query("INSERT INTO organisations (id, name) VALUES ('orga_1', 'o')");
     env_["KARREG_DATA_DIR"] = data().string();
+    env_["KARREG_SECRETS_KEY_FILE"] = (data() / "secret.key").string();
     env_["KARREG_DATABASE_URL"] = database_.url();
     env_["KARREG_BUILDER_LEASE"] = "1s";
     env_["KARREG_BUILDER_POLL"] = "100ms";
