@@ -3,7 +3,7 @@
 Of a file's minute nearly all goes into the headers of Asio, Boost and the standard library, which clang-tidy 19 walks
 through anew for each. So files that are compiled with the same flags are read together, as one source of up to TOGETHER
 files; where names of two of them collide, the source is halved until they part. Findings carry the place in the file
-itself. Ends with 1 when there are findings, with 3 when a file could not be checked.
+itself. Ends with 4 when there are findings, with 3 when a file could not be checked (1 is what Python ends with when we fail).
 """
 
 import concurrent.futures
@@ -82,6 +82,13 @@ class Tidy:
         return path.resolve(), origin
 
     def check(self, flags_given, files):
+        try:
+            self.read(flags_given, files)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            with self.lock:
+                self.failures.append(f"{' '.join(files)}: {error}")
+
+    def read(self, flags_given, files):
         path, origin = self.write(files)
         # What a file includes from its own folder is still found from where the source lies.
         folders = sorted({str(pathlib.Path(file).parent.resolve()) for file in files})
@@ -135,7 +142,7 @@ def main():
         print(failure, file=sys.stderr)
     if tidy.failures or tidy.checked != files:
         return 3
-    return 1 if tidy.findings else 0
+    return 4 if tidy.findings else 0
 
 
 if __name__ == "__main__":

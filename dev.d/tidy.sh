@@ -10,7 +10,7 @@ command_tidy() {
   "$PYTHON" -B dev.d/tidy.py "$preset" "$KARREG_JOBS" "$LOGS/tidy.log" "$filter" || code=$?
   case $code in
     0) say "no findings" ;;
-    1) die "clang-tidy has findings: see above" ;;
+    4) die "clang-tidy has findings: see above" ;;
     2) exit 2 ;;
     *) die "clang-tidy could not check every file: see above" ;;
   esac
