@@ -51,7 +51,7 @@ class Worker {
   void finish(std::chrono::milliseconds grace);
   /// Ends the thread. Not while another thread is in use().
   void end();
-  /// Any thread: closes all connections, so that a stop() that waits for them ends.
+  /// Any thread: closes all connections, so that a finish() that waits for them ends.
   void cut();
   /// Any thread; may be old by a moment.
   std::size_t open_sessions() const { return metrics_.connections_open.get(); }

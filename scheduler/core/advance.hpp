@@ -8,9 +8,9 @@ namespace karreg::scheduler {
 ///
 /// Pure: everything that follows from @p world at @p now, in this order: what is deleted or waits
 /// is cleared up, each app's active deployment moves on (deployments.cpp, builds.cpp), what serves
-/// is healed (healing.cpp), drains end (instances.cpp), new instances get hosts (placement.cpp),
-/// routes follow instances (routing.cpp). Advancing the result again at the same time soon changes
-/// nothing more.
+/// is healed (healing.cpp), drains end and what is to stop on a lost host counts as ended
+/// (instances.cpp), new instances get hosts (placement.cpp), routes follow instances (routing.cpp).
+/// Advancing the result again at the same time soon changes nothing more.
 struct Advanced {
   World world;
   std::vector<Note> notes;
