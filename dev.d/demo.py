@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The demo: a user and an app, a push, a second version under load, a killed virtual machine.
 
-  demo.py --data DIR [--json FILE]
+  demo.py --data DIR --preset PRESET [--json FILE]
 
 Runs against the platform that `./dev up` started in DIR. Exit code: 0 everything held; 1 something did not, which is said.
 """
@@ -21,7 +21,7 @@ import urllib.error
 import urllib.request
 
 sys.dont_write_bytecode = True
-from running_platform import ROOT, RunningPlatform, bounded
+from running_platform import ROOT, RunningPlatform, bounded, qemu_of, stages_of, until
 
 sys.path.append(str(ROOT / "tests" / "bench"))
 from figures import figures, row
@@ -58,10 +58,10 @@ class Demo:
         # One that an older demo made has tokens only.
         if "password" in self.user:
             self.platform.try_console(self.user)
-        for app in self.platform.call(self.user, "GET", "/v2/self/applications"):
+        for app in self.platform.call_as(self.user, "GET", "/v2/self/applications"):
             if app["name"] == "hello-node":
-                self.platform.call(self.user, "DELETE", f"/v2/self/applications/{app['id']}")
-        app = self.platform.call(self.user, "POST", "/v2/self/applications", {"name": "hello-node", "instanceVariant": "auto"})
+                self.platform.call_as(self.user, "DELETE", f"/v2/self/applications/{app['id']}")
+        app = self.platform.call_as(self.user, "POST", "/v2/self/applications", {"name": "hello-node", "instanceVariant": "auto"})
         self.app, self.host = app["id"], app["vhosts"][0]["fqdn"].rstrip("/")
         self.url = f"http://{self.host}:{self.platform.apps_port}/"
         note(f"user demo@example.org, app {app['name']} ({self.app})")
@@ -94,7 +94,7 @@ class Demo:
         done = subprocess.run(["git", "-C", self.work / "hello-node", "push", "karreg", "HEAD:master"], timeout=600)
         if done.returncode != 0:
             raise SystemExit(f"the push of version {version} failed with exit code {done.returncode}")
-        stages = self.platform.stages(self.platform.newest_deployment(self.user, self.app))
+        stages = stages_of(self.platform.finished(self.platform.newest_deployment(self.user, self.app)))
         stages["git_push"] = (time.monotonic() - began) * 1000
         self.results["stages"][f"version {version}"] = {name: round(value) for name, value in stages.items()}
 
@@ -136,7 +136,7 @@ class Demo:
         self.wait_for_load("requests answered by version 2",
                            lambda seen: seen["versions"].get("2", {"requests": 0})["requests"] >= enough)
         # The old instance must have gone while the load still ran: its end is a part of the switch.
-        self.wait_for("the end of the old instance", lambda: len(self.instances()) == 1)
+        until(120, "the end of the old instance", lambda: len(self.instances()) == 1)
         self.load.send_signal(signal.SIGTERM)
         self.load.wait(timeout=60)
         self.load = None
@@ -151,25 +151,20 @@ class Demo:
             raise SystemExit(f"requests were lost: {seen['examples']}")
 
     def instances(self):
-        rows = self.platform.query(f"SELECT id || ' ' || wanted || ' ' || healthy FROM instances "
+        return self.platform.query(f"SELECT coalesce(json_agg(id), '[]') FROM instances "
                                    f"WHERE app_id = '{self.app}' AND kind = 'run' AND ended_at IS NULL")
-        return [line.split() for line in rows.splitlines()]
-
-    def wait_for(self, what, condition, seconds=120):
-        deadline = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > deadline:
-                raise SystemExit(f"{what} did not come within {seconds} s")
-            time.sleep(0.05)
 
     def kill_and_heal(self):
         step("Killing the process of the virtual machine")
-        instance = self.instances()[0][0]
-        pid = vm_process(instance)
+        instance = self.instances()[0]
+        found = qemu_of(instance)
+        if found is None:
+            raise SystemExit(f"no process runs instance {instance}")
+        pid = found[0]
         began = time.monotonic()
         os.kill(pid, signal.SIGKILL)
         note(f"kill -9 {pid} (instance {instance})")
-        self.wait_for("the end of the killed instance", lambda: instance not in [row[0] for row in self.instances()])
+        until(120, "the end of the killed instance", lambda: instance not in self.instances())
         noticed = time.monotonic() - began
 
         def answers_again():
@@ -177,7 +172,7 @@ class Demo:
                 return "version 2" in self.page()
             except urllib.error.URLError:
                 return False
-        self.wait_for("an answer of its successor", answers_again)
+        until(120, "an answer of its successor", answers_again)
         healed = time.monotonic() - began
         note(f"noticed after {noticed:.2f} s; a new virtual machine answers after {healed:.2f} s: {self.page()}")
         self.results["heal"] = {"noticed_ms": round(noticed * 1000), "answers_again_ms": round(healed * 1000)}
@@ -202,7 +197,7 @@ class Demo:
         rows.append(row("load.longest_pause", [load["longest_pause_ms"]]))
         rows.append(row("load.lost", [load["errors"]], unit="requests"))
         rows += [row(f"heal.{name.removesuffix('_ms')}", [ms]) for name, ms in self.results["heal"].items()]
-        accelerator = self.platform.query("SELECT accelerator FROM hosts LIMIT 1").strip() or None
+        accelerator = self.platform.query("SELECT to_json(accelerator) FROM hosts LIMIT 1")
         return figures("demo", accelerator, rows)
 
     def close(self):
@@ -212,25 +207,13 @@ class Demo:
         shutil.rmtree(self.work, ignore_errors=True)
 
 
-def vm_process(instance):
-    """The pid of the QEMU that runs an instance."""
-    for folder in pathlib.Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                arguments = (folder / "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if b"qemu-system" in arguments[0] and any(f"guest=karreg-{instance}".encode() in part for part in arguments):
-                return int(folder.name)
-    raise SystemExit(f"no process runs instance {instance}")
-
-
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("--data", required=True)
+    parser.add_argument("--preset", required=True)
     parser.add_argument("--json")
     arguments = parser.parse_args()
-    demo = Demo(RunningPlatform(arguments.data))
+    demo = Demo(RunningPlatform(arguments.data, arguments.preset))
     try:
         demo.make_user_and_app()
         demo.commit("1")

@@ -25,5 +25,5 @@ command_demo() {
     "$ROOT/dev" down --data "$data" || [ $? -eq 4 ] # down, whatever had to be ended
   fi
   "$ROOT/dev" up --data "$data" --preset release
-  exec "$PYTHON" dev.d/demo.py --data "$data" ${json:+--json "$json"}
+  exec "$PYTHON" dev.d/demo.py --data "$data" --preset release ${json:+--json "$json"}
 }

@@ -1,5 +1,6 @@
 """A platform that `./dev up` started, for programs of this repository: its ports, its API, the stages of its deployments."""
 import json
+import os
 import pathlib
 import subprocess
 import time
@@ -22,9 +23,9 @@ SELECT json_build_object(
 
 
 class RunningPlatform:
-    """Addresses, settings and database of the platform in one data folder."""
+    """Addresses, settings and database of the platform in one data folder; @preset is what it was started from."""
 
-    def __init__(self, data, preset="release"):
+    def __init__(self, data, preset):
         self.data = pathlib.Path(data)
         self.bin = ROOT / "build" / preset / "bin"
         ports = dict(line.split("=", 1) for line in (self.data / "ports.env").read_text().split())
@@ -33,10 +34,13 @@ class RunningPlatform:
         self.config = self.data / "karreg.toml"
         self.database = next(line.split('"')[1] for line in self.config.read_text().splitlines() if line.startswith("url ="))
 
-    def create_user(self, email, name, password):
-        """A new user: its tokens, as `karreg-api admin create-user` prints them, and what it signs in to the console with."""
-        made = bounded(self.bin / "karreg-api", "admin", "create-user", "--email", email, "--name", name, "--password-stdin",
-                       "--config", self.config, input=password + "\n")
+    def create_user(self, email, name, password=None):
+        """A new user: its tokens, as `karreg-api admin create-user` prints them, and what it signs in to the console with, if
+        it is to have a password."""
+        command = [self.bin / "karreg-api", "admin", "create-user", "--email", email, "--name", name, "--config", self.config]
+        if password is None:
+            return json.loads(bounded(*command))
+        made = bounded(*command, "--password-stdin", input=password + "\n")
         return json.loads(made) | {"email": email, "password": password}
 
     def try_console(self, user):
@@ -55,48 +59,83 @@ class RunningPlatform:
                 raise SystemExit("the console signed in somebody else")
         ask("DELETE", cookie=cookie).close()
 
-    def call(self, user, method, path, body=None):
+    def call_as(self, user, method, path, body=None):
         """One call of the REST API; the answer's JSON, or None."""
         request = urllib.request.Request(self.api + path, method=method, data=json.dumps(body).encode() if body else None,
                                          headers={"Authorization": "Bearer " + user["api_token"]})
-        with urllib.request.urlopen(request, timeout=30) as response:
-            text = response.read()
-            return json.loads(text) if text else None
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                text = response.read()
+                return json.loads(text) if text else None
+        except urllib.error.HTTPError as error:
+            raise SystemExit(f"{method} {path} was answered with {error.code}: {error.read().decode()[:500]}")
 
     def query(self, sql):
-        """What psql prints for one query, unaligned and without headers."""
-        return bounded("psql", self.database, "-AtXc", " ".join(sql.split()))
+        """The one JSON value that @sql gives; None when there is no row."""
+        text = bounded("psql", self.database, "-AtXc", " ".join(sql.split()), seconds=30).strip()
+        return json.loads(text) if text else None
 
     def newest_deployment(self, user, app):
-        return self.call(user, "GET", f"/v2/self/applications/{app}/deployments?limit=1")[0]["uuid"]
+        return self.call_as(user, "GET", f"/v2/self/applications/{app}/deployments?limit=1")[0]["uuid"]
 
     def wait_for_deployment(self, user, app, uuid, seconds=600):
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if self.call(user, "GET", f"/v2/self/applications/{app}/deployments/{uuid}")["state"] != "WIP":
-                return
-            time.sleep(0.1)
-        raise SystemExit(f"deployment {uuid} did not end within {seconds} s")
+        """Until it is over; its moments are then what finished() gives."""
+        path = f"/v2/self/applications/{app}/deployments/{uuid}"
+        until(seconds, f"the end of deployment {uuid}", lambda: self.call_as(user, "GET", path)["state"] != "WIP", 0.1)
 
-    def stages(self, uuid):
-        """Milliseconds that each stage of a deployment took, in their order; `total` is the whole of it."""
-        s = json.loads(self.query(_STAGES.format(uuid=uuid)))
-        if s["state"] != "OK":
-            raise SystemExit(f"deployment {uuid} ended in {s['state']}: {s['message']}")
-        stages = {}
-        if s["build_placed"] is not None:
-            stages["plan"] = s["build_placed"] - s["requested"]
-            stages["build_vm_to_exec"] = s["build"]["exec_ms"]
-            stages["build_and_pack"] = s["run_placed"] - s["build_placed"] - s["build"]["exec_ms"]
-        else:
-            stages["plan"] = s["run_placed"] - s["requested"]
-        stages["run_vm_process"] = s["run"]["process_ms"]
-        stages["run_vm_to_pid1"] = s["run"]["pid1_ms"] - s["run"]["process_ms"]
-        stages["pid1_to_exec"] = s["run"]["exec_ms"] - s["run"]["pid1_ms"]
-        stages["exec_to_healthy"] = s["run"]["healthy_ms"] - s["run"]["exec_ms"]
-        stages["switch"] = s["ended"] - s["run_placed"] - s["run"]["healthy_ms"]
-        stages["total"] = s["ended"] - s["requested"]
-        return stages
+    def finished(self, uuid):
+        """The moments of a deployment that went well, for stages_of(); `requested` in milliseconds since the epoch."""
+        moments = self.query(_STAGES.format(uuid=uuid))
+        if moments["state"] != "OK":
+            raise SystemExit(f"deployment {uuid} ended in {moments['state']}: {moments['message']}")
+        return moments
+
+
+def stages_of(moments):
+    """Milliseconds that each stage of a deployment took, in their order; `total` is the whole of it."""
+    s = moments
+    stages = {}
+    if s["build_placed"] is not None:
+        stages["plan"] = s["build_placed"] - s["requested"]
+        stages["build_vm_to_exec"] = s["build"]["exec_ms"]
+        stages["build_and_pack"] = s["run_placed"] - s["build_placed"] - s["build"]["exec_ms"]
+    else:
+        stages["plan"] = s["run_placed"] - s["requested"]
+    stages["run_vm_process"] = s["run"]["process_ms"]
+    stages["run_vm_to_pid1"] = s["run"]["pid1_ms"] - s["run"]["process_ms"]
+    stages["pid1_to_exec"] = s["run"]["exec_ms"] - s["run"]["pid1_ms"]
+    stages["exec_to_healthy"] = s["run"]["healthy_ms"] - s["run"]["exec_ms"]
+    stages["switch"] = s["ended"] - s["run_placed"] - s["run"]["healthy_ms"]
+    stages["total"] = s["ended"] - s["requested"]
+    return stages
+
+
+def qemu_of(instance):
+    """The QEMU process of an instance: its pid, its arguments, and its start as seconds since the epoch; None: there is none."""
+    wanted = f"guest=karreg-{instance}"
+    for folder in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            arguments = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            if not any(a.startswith(wanted) for a in arguments):
+                continue
+            ticks = int((folder / "stat").read_text().rpartition(")")[2].split()[19])
+        except OSError:
+            continue  # it ended while we looked
+        age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+        return int(folder.name), arguments, time.time() - age
+    return None
+
+
+def until(seconds, what, ready, pause=0.05):
+    """Polls ready() until it gives something, and gives that."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = ready()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise SystemExit(f"{what}: not within {seconds} s")
+        time.sleep(pause)
 
 
 def bounded(*command, seconds=900, **options):

@@ -11,10 +11,10 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "dev.d"))
+from running_platform import ROOT, RunningPlatform, bounded
+
 PRESET = os.environ.get("KARREG_PRESET", "release")
 CACHE = pathlib.Path(os.environ.get("KARREG_CACHE_DIR") or "/var/cache/karreg")
 STARTED = time.monotonic()
@@ -22,27 +22,6 @@ STARTED = time.monotonic()
 
 def say(text):
     print(f"[{time.monotonic() - STARTED:6.1f} s] {text}", file=sys.stderr, flush=True)
-
-
-def run(*command, timeout=900, **options):
-    """The output of a command that must succeed; else the end of what it said."""
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=timeout, **options)
-    if done.returncode != 0:
-        raise SystemExit(f"{command[0]} {command[1] if len(command) > 1 else ''} ended with {done.returncode}:\n"
-                         + (done.stdout + done.stderr)[-2000:])
-    return done.stdout
-
-
-def until(seconds, what, ready, pause=0.05):
-    """Polls ready() until it gives something, and gives that."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = ready()
-        if found:
-            return found
-        if time.monotonic() > deadline:
-            raise SystemExit(f"{what}: not within {seconds} s")
-        time.sleep(pause)
 
 
 def ask(port, name, timeout=10):
@@ -63,7 +42,7 @@ def answers_200(port, name, timeout=10):
     return answer is not None and answer[0] == 200
 
 
-class Platform:
+class Platform(RunningPlatform):
     """A platform in a folder of its own, which stop() removes, and one user of it."""
 
     def __init__(self):
@@ -74,36 +53,26 @@ class Platform:
         try:
             os.chmod(self.data, 0o755)
             say(f"starting a platform ({PRESET})")
-            run(ROOT / "dev", "up", "--data", self.data, "--preset", PRESET)
-            self.ports = dict(line.split("=", 1) for line in (self.data / "ports.env").read_text().split())
-            self.api = f"http://127.0.0.1:{self.ports['API_PORT']}"
-            config = self.data / "karreg.toml"
-            self.database = next(line.split('"')[1] for line in config.read_text().splitlines() if line.startswith("url ="))
-            self.user = json.loads(run(ROOT / "build" / PRESET / "bin" / "karreg-api", "admin", "create-user", "--email",
-                                       "bench@example.com", "--name", "Bench", "--config", config))
+            bounded(ROOT / "dev", "up", "--data", self.data, "--preset", PRESET)
+            super().__init__(self.data, PRESET)
+            self.user = self.create_user("bench@example.com", "Bench")
         except BaseException:
             self.stop()
             raise
 
     def stop(self):
-        subprocess.run([ROOT / "dev", "down", "--data", self.data, "--wipe"], stdout=subprocess.DEVNULL, timeout=300)
+        """What cannot be ended is said, and its folder left: `./dev down` needs it."""
+        down = subprocess.run([ROOT / "dev", "down", "--data", self.data, "--wipe"], capture_output=True, text=True, timeout=300)
         shutil.rmtree(self.work, ignore_errors=True)
-        shutil.rmtree(self.data, ignore_errors=True)
+        if down.returncode != 0:
+            failure = f"./dev down --data {self.data} ended with {down.returncode}:\n{(down.stdout + down.stderr)[-2000:]}"
+            # Not in the place of what made us stop.
+            if sys.exc_info()[0] is None:
+                raise SystemExit(failure)
+            say(failure)
 
     def call(self, method, path, body=None):
-        request = urllib.request.Request(self.api + path, method=method, data=json.dumps(body).encode() if body else None,
-                                         headers={"Authorization": "Bearer " + self.user["api_token"]})
-        try:
-            with urllib.request.urlopen(request, timeout=30) as response:
-                text = response.read()
-                return json.loads(text) if text else None
-        except urllib.error.HTTPError as error:
-            raise SystemExit(f"{method} {path} was answered with {error.code}: {error.read().decode()[:500]}")
-
-    def query(self, sql):
-        """The one JSON value that @sql gives; None when there is no row."""
-        text = run("psql", self.database, "-Atc", " ".join(sql.split()), timeout=30).strip()
-        return json.loads(text) if text else None
+        return self.call_as(self.user, method, path, body)
 
     def create(self, name, variant):
         return self.call("POST", "/v2/self/applications", {"name": name, "instanceVariant": variant})
@@ -112,28 +81,17 @@ class Platform:
         """Commits all of @tree and pushes it: the deployment that it began, and when `git push` was started."""
         git = ["git", "-C", tree, "-c", "user.name=Bench", "-c", "user.email=bench@example.com"]
         url = self.api.replace("//", f"//{self.user['token']}:{self.user['secret']}@") + f"/git/{app}.git"
-        run("git", "init", "-q", "-b", "master", tree)
-        run(*git, "add", "-A")
-        run(*git, "commit", "-q", "-m", message)
+        bounded("git", "init", "-q", "-b", "master", tree)
+        bounded(*git, "add", "-A")
+        bounded(*git, "commit", "-q", "-m", message)
         began = time.time()
-        run(*git, "push", "-q", url, "HEAD:master")
-        return self.newest(app)["uuid"], began
-
-    def newest(self, app):
-        return self.call("GET", f"/v2/self/applications/{app}/deployments?limit=1")[0]
+        bounded(*git, "push", "-q", url, "HEAD:master")
+        return self.newest_deployment(self.user, app), began
 
     def wait(self, app, uuid):
-        """Until that deployment is over; it must have gone well."""
-        path = f"/v2/self/applications/{app}/deployments/{uuid}"
-
-        def over():
-            deployment = self.call("GET", path)
-            return deployment if deployment["state"] != "WIP" else None
-
-        state = until(600, "the end of a deployment", over, 0.1)["state"]
-        if state != "OK":
-            why = self.query(f"SELECT to_json(message) FROM deployments WHERE uuid = '{uuid}'")
-            raise SystemExit(f"a deployment ended in {state}: {why}")
+        """The moments of that deployment once it is over; it must have gone well."""
+        self.wait_for_deployment(self.user, app, uuid)
+        return self.finished(uuid)
 
     def accelerator(self):
         return self.query("SELECT to_json(accelerator) FROM hosts LIMIT 1")

@@ -12,10 +12,10 @@ import json
 import os
 import pathlib
 import shutil
-import subprocess
 import tempfile
 
-from figures import CACHE, ROOT, run, say
+from figures import CACHE, ROOT, say
+from running_platform import bounded
 
 DISK_MB = 3072
 PACKAGES = ["systemd", "systemd-sysv", "udev", "dbus", "kmod", "e2fsprogs", "iproute2", "netbase", "initramfs-tools", "zstd",
@@ -90,6 +90,7 @@ def recipe():
     # Our images hold the runtime of a certain day: with another one the peer is made again.
     versions = json.loads((CACHE / "images" / "catalogue.json").read_text())["runtimes"]
     digest = hashlib.sha256()
+    digest.update(json.dumps(images_build().NOT_NEEDED).encode())
     for name in APPS:
         digest.update(json.dumps([runtimes[name], versions[name]["versions"]], sort_keys=True).encode())
     for file in files:
@@ -144,10 +145,9 @@ def make(folder, runtimes, work):
                "--customize-hook=chroot \"$1\" systemctl enable systemd-networkd.service "
                f"systemd-networkd-wait-online.service {units}",
                suite, root, *images.debian_sources(suite)]
-    run(*command, timeout=1800)
+    bounded(*command, seconds=1800)
     # What mmdebstrap leaves of its own host.
-    put_files_again = ("etc/hostname", "etc/hosts", "etc/machine-id", "etc/fstab")
-    for name in put_files_again:
+    for name in ("etc/hostname", "etc/hosts", "etc/machine-id", "etc/fstab"):
         shutil.copy(overlay / name, root / name)
     # A machine that was booted since its /usr changed: else systemd does the work of an update in every boot
     # (ConditionNeedsUpdate= in systemd.unit(5)).
@@ -159,12 +159,12 @@ def make(folder, runtimes, work):
     shutil.rmtree(root / "var/lib/apt/lists", ignore_errors=True)
     shutil.copy(next((root / "boot").glob("vmlinuz-*")), folder / "vmlinuz")
     shutil.copy(next((root / "boot").glob("initrd.img-*")), folder / "initrd")
-    versions = run("dpkg-query", f"--admindir={root}/var/lib/dpkg", "-W", "-f", "${Package} ${Version}\n")
+    versions = bounded("dpkg-query", f"--admindir={root}/var/lib/dpkg", "-W", "-f", "${Package} ${Version}\n")
     (folder / "packages.txt").write_text(versions)
     with open(folder / "disk", "wb") as disk:
         disk.truncate(DISK_MB << 20)
     # As for the disks of our VMs (images/build): no inode tables to be zeroed while it boots.
-    run("mkfs.ext4", "-q", "-F", "-E", "assume_storage_prezeroed=1,nodiscard", "-d", root, folder / "disk")
+    bounded("mkfs.ext4", "-q", "-F", "-E", "assume_storage_prezeroed=1,nodiscard", "-d", root, folder / "disk")
 
 
 def peer_folder():
