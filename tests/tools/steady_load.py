@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Steady HTTP load that counts every request that was lost; prints one JSON object when it ends.
 
-  steady_load.py URL [--connections N] [--rate N] [--seconds S] [--min-requests N] [--timeout S] [--out FILE]
+  steady_load.py URL [--connections N] [--rate N] [--seconds S] [--timeout S] [--out FILE]
                  [--slow PATH] [--posts PATH] [--websockets PATH]
 
-Each connection is kept alive and sends its share of the rate. It ends after --seconds and --min-requests, or on SIGTERM
+Each connection is kept alive and sends its share of the rate. It ends after --seconds, or on SIGTERM
 or SIGINT. Lost is whatever is not a whole answer with status 200: another status, a reset, a refused connection, a
 time-out, a connection that the server closes without having announced it (`Connection: close`). Nothing is retried.
 `--out` writes the same object to a file (whole, by rename) and a line per second to stderr. Exit code: 0 nothing lost,
@@ -278,7 +278,6 @@ def main():
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--rate", type=float, default=100.0, help="requests a second, all connections together")
     parser.add_argument("--seconds", type=float, default=float("inf"))
-    parser.add_argument("--min-requests", type=int, default=0)
     parser.add_argument("--timeout", type=float, default=10.0)
     parser.add_argument("--out")
     for paths in ("--slow", "--posts", "--websockets"):
@@ -324,9 +323,7 @@ def main():
         if arguments.out:
             print(f"{result['requests']} requests, {result['errors']} lost, versions {list(result['versions'])}",
                   file=sys.stderr)
-        # Whoever waits for a number of requests also wants an end when nothing answers any more.
-        enough = result["requests"] >= arguments.min_requests or result["seconds"] > 10 * arguments.seconds
-        if result["seconds"] >= arguments.seconds and enough:
+        if result["seconds"] >= arguments.seconds:
             stopping.set()
     for thread in threads:
         thread.join(arguments.timeout + 5)
