@@ -100,6 +100,7 @@ CREATE INDEX vhosts_by_app ON vhosts (app_id);
 
 CREATE TABLE artifacts (
   digest     text PRIMARY KEY,                    -- SHA-256 of the erofs file
+  build_key  text NOT NULL UNIQUE,                -- digest of tree + plan + image: same key, same artifact
   bytes      bigint NOT NULL,
   runtime    text NOT NULL,
   plan       jsonb NOT NULL,                      -- wire::BuildPlan; holds the run command
@@ -124,7 +125,7 @@ CREATE TABLE deployments (
   cancel_requested boolean NOT NULL DEFAULT false,
   message          text NOT NULL DEFAULT '',      -- why it failed, for its owner
   build_id         text,
-  artifact_digest  text REFERENCES artifacts ON DELETE SET NULL,
+  artifact_digest  text REFERENCES artifacts,
   switch_version   bigint,                        -- route version that put it in service
   requested_at     timestamptz NOT NULL DEFAULT now(),
   phase_since      timestamptz NOT NULL DEFAULT now(),
@@ -132,7 +133,6 @@ CREATE TABLE deployments (
   UNIQUE (app_id, number)
 );
 CREATE INDEX deployments_open ON deployments (app_id, number) WHERE state = 'WIP';
-CREATE INDEX deployments_by_artifact ON deployments (artifact_digest);
 
 CREATE TABLE builds (
   id              text PRIMARY KEY,               -- build_<uuid>
@@ -143,22 +143,16 @@ CREATE TABLE builds (
   state           text NOT NULL DEFAULT 'queued'
                   CHECK (state IN ('queued', 'planning', 'prepared', 'running', 'built', 'succeeded', 'failed')),
   lease_until     timestamptz,                    -- a builder works on it until then
-  attempts        int NOT NULL DEFAULT 0,         -- how often a builder took up this stage of it
-  disk_bytes      bigint,                         -- disk space it may take at most, from its preparation on
-  waits_since     timestamptz,                    -- it waits for disk space; NULL: it does not
   runtime         text,                           -- key of the image catalogue
   plan            jsonb,                          -- wire::BuildPlan, from 'prepared' on
-  run_image       text,                           -- digest of the image its instances boot, with the plan
-  build_key       text,                           -- digest of tree + plan + image + env: same key, same artifact
+  build_key       text,
   output_bytes    bigint,                         -- from 'built' on
-  artifact_digest text REFERENCES artifacts ON DELETE SET NULL,  -- from 'succeeded' on, until nothing needs it
+  artifact_digest text REFERENCES artifacts,      -- from 'succeeded' on
   message         text NOT NULL DEFAULT '',       -- why it failed
   created_at      timestamptz NOT NULL DEFAULT now(),
   state_since     timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX builds_open ON builds (state) WHERE state NOT IN ('succeeded', 'failed');
-CREATE INDEX builds_by_artifact ON builds (artifact_digest);
-CREATE INDEX builds_by_key ON builds (build_key, created_at) WHERE state = 'succeeded';
 
 CREATE TABLE hosts (
   id                 text PRIMARY KEY,
@@ -199,7 +193,6 @@ CREATE TABLE instances (
   ended_at       timestamptz                      -- the agent says it is gone
 );
 CREATE INDEX instances_live ON instances (app_id) WHERE ended_at IS NULL;
-CREATE INDEX instances_ended ON instances (ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX instances_by_deployment ON instances (deployment);
 
 CREATE TABLE proxies (
@@ -231,8 +224,7 @@ INSERT INTO route_version (version) VALUES (0);
 
 CREATE TABLE outbox (
   id          bigserial PRIMARY KEY,
-  routing_key text NOT NULL,                      -- of the exchange, or the name of a log stream
-  is_stream   boolean NOT NULL DEFAULT false,
+  routing_key text NOT NULL,
   body        text NOT NULL,
   created_at  timestamptz NOT NULL DEFAULT now()
 );
