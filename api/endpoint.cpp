@@ -151,25 +151,33 @@ awaitable<Result<Identity>> authenticate(const Services& services, std::string a
   co_return identity;
 }
 
+namespace {
+awaitable<void> answer(const Services& services, const Routes& routes,
+                       const StreamEndpoint& fallback, http::Request& request,
+                       http::ResponseWriter& writer) {
+  auto match = routes.router().find(request.method, request.path);
+  if (!match) {
+    const bool known = match.error() == http::Router::Miss::method_not_allowed;
+    if (known)
+      co_await writer.send(http::error_response(
+          405, "the method " + request.method + " is not offered for " + request.path));
+    else
+      co_await fallback(request, writer, {});
+    co_return;
+  }
+  const auto& route = routes.at(match->route);
+  if (route.stream)
+    co_await route.stream(request, writer, match->parameters);
+  else
+    co_await run_endpoint(services, route, request, writer, match->parameters);
+}
+}  // namespace
+
 http::Handler make_handler(const Services& services, const Routes& routes,
                            StreamEndpoint fallback) {
-  return [&services, &routes, fallback = std::move(fallback)](
-             http::Request& request, http::ResponseWriter& writer) -> awaitable<void> {
-    auto match = routes.router().find(request.method, request.path);
-    if (!match) {
-      const bool known = match.error() == http::Router::Miss::method_not_allowed;
-      if (known)
-        co_await writer.send(http::error_response(
-            405, "the method " + request.method + " is not offered for " + request.path));
-      else
-        co_await fallback(request, writer, {});
-      co_return;
-    }
-    const auto& route = routes.at(match->route);
-    if (route.stream)
-      co_await route.stream(request, writer, match->parameters);
-    else
-      co_await run_endpoint(services, route, request, writer, match->parameters);
+  return [&services, &routes, fallback = std::move(fallback)](http::Request& request,
+                                                              http::ResponseWriter& writer) {
+    return answer(services, routes, fallback, request, writer);
   };
 }
 

@@ -75,7 +75,7 @@ Result<void> serve(const api::Settings& settings) {
   api::ReaderSlots log_slots(settings.log_readers, settings.log_readers_per_user);
   asio::io_context io(1);
   asio::thread_pool pool(8);
-  asio::thread_pool log_pool(settings.log_readers);
+  asio::thread_pool log_pool(settings.log_readers + 1);
   asio::thread_pool password_pool(2);
   api::Presence presence(settings.database_url);
   auto present = presence.hold();

@@ -20,9 +20,9 @@ struct Services {
   db::Database& database;
   broker::Publisher& publisher;
   asio::thread_pool& pool;           ///< for transactions and libgit2
-  asio::thread_pool& log_pool;       ///< one thread for each log that is followed
+  asio::thread_pool& log_pool;       ///< one thread for each log that is followed, and one
   asio::thread_pool& password_pool;  ///< for what takes its time and memory on purpose
-  ReaderSlots& log_slots;            ///< as many as log_pool has threads
+  ReaderSlots& log_slots;            ///< as many as logs may be followed at once
   std::int64_t process;              ///< Presence::id of this run
 };
 

@@ -4,6 +4,7 @@
 
 #include "common/db/database.hpp"
 #include "common/http/message.hpp"
+#include "common/text.hpp"
 
 namespace karreg::api {
 
@@ -48,10 +49,7 @@ Result<void> read_address(const Config& config, Settings& s) {
                                          "\" must be a URL without a slash at the end");
   auto url = http::parse_url(s.public_url);
   if (!url) return url.error().within("setting api.public_url");
-  s.public_host = url->host;
-  std::ranges::transform(s.public_host, s.public_host.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
+  s.public_host = text::lower(url->host);
   auto plain = config.flag("api.allow_plain_http");
   if (!plain) return plain.error();
   const bool loopback = s.listen.host.starts_with("127.") || s.listen.host == "::1";

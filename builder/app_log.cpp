@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "common/broker/topology.hpp"
+#include "common/clock.hpp"
 #include "common/log.hpp"
 #include "common/wire/json.hpp"
 #include "common/wire/logs.hpp"
@@ -13,9 +14,7 @@ namespace karreg::builder {
 
 void AppLog::write(const std::string& app_id, const std::string& deployment_id,
                    const std::vector<std::string>& lines) {
-  using namespace std::chrono;
-  const std::int64_t now =
-      duration_cast<nanoseconds>(system_clock::now().time_since_epoch()).count();
+  const std::int64_t now = unix_ns();
   wire::LogBatch batch;
   batch.app_id = app_id;
   batch.deployment_id = deployment_id;

@@ -8,6 +8,7 @@
 
 #include "cli/git.hpp"
 #include "cli/run.hpp"
+#include "common/clock.hpp"
 
 int main(int argc, char** argv) {
   using namespace karreg;
@@ -24,11 +25,7 @@ int main(int argc, char** argv) {
                           cli::wants_colour(isatty(STDERR_FILENO) == 1, environment),
                           isatty(STDIN_FILENO) == 1 && isatty(STDERR_FILENO) == 1});
   try {
-    cli::Session session(terminal, environment, std::filesystem::current_path(), [] {
-      return std::chrono::duration_cast<std::chrono::milliseconds>(
-                 std::chrono::system_clock::now().time_since_epoch())
-          .count();
-    });
+    cli::Session session(terminal, environment, std::filesystem::current_path(), unix_ms);
     return cli::run(session, {argv + 1, argv + argc});
   } catch (const std::exception& e) {
     terminal.fail(std::string("something is wrong in karreg itself: ") + e.what());

@@ -1,22 +1,13 @@
 #include "cli/suggest.hpp"
 
 #include <algorithm>
-#include <cctype>
+
+#include "common/text.hpp"
 
 namespace karreg::cli {
-namespace {
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return result;
-}
-
-}  // namespace
-
 std::size_t edit_distance(std::string_view a_text, std::string_view b_text) {
-  const std::string a = lower(a_text);
-  const std::string b = lower(b_text);
+  const std::string a = text::lower(a_text);
+  const std::string b = text::lower(b_text);
   std::vector<std::vector<std::size_t>> cost(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
   for (std::size_t i = 0; i <= a.size(); ++i) cost[i][0] = i;
   for (std::size_t j = 0; j <= b.size(); ++j) cost[0][j] = j;
@@ -42,7 +33,7 @@ std::string nearest(std::string_view word, const std::vector<std::string>& known
   }
   if (!best.empty() || word.size() < 2) return best;
   for (const std::string& candidate : known)
-    if (lower(candidate).starts_with(lower(word))) return candidate;
+    if (text::lower(candidate).starts_with(text::lower(word))) return candidate;
   return best;
 }
 

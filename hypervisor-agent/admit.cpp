@@ -29,7 +29,7 @@ bool admissible(msg::State& state) {
 
 bool admissible(msg::Log& log) {
   for (auto& line : log.lines) {
-    clean(line.text, max_log_line_bytes);
+    clean(line.text, wire::guest::max_log_line_bytes);
     // Its lines are not lost with a stream that nobody knows.
     if (std::ranges::find(streams, line.stream) == streams.end()) line.stream = "out";
   }

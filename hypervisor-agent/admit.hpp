@@ -16,8 +16,6 @@ namespace karreg::agent {
 
 /// A sentence for a human: a reason, a detail.
 inline constexpr std::size_t max_sentence_bytes = 2000;
-/// One line of a log; the guest itself cuts longer ones into several (docs/contracts.md §3).
-inline constexpr std::size_t max_log_line_bytes = std::size_t{16} * 1024;
 
 /// @p text (UTF-8) without NULs, at most @p max_bytes and not cut inside a letter.
 std::string cleaned(std::string_view text, std::size_t max_bytes);

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "common/async/offload.hpp"
+#include "common/clock.hpp"
 #include "common/log.hpp"
 #include "common/wire/json.hpp"
 #include "hypervisor-agent/admit.hpp"
@@ -36,15 +37,6 @@ constexpr std::uintmax_t space_to_go_on = 256UL * 1024 * 1024;
 /// How often a guest is told the time.
 constexpr auto clock_interval = 60s;
 
-std::chrono::milliseconds since_epoch(std::chrono::system_clock::time_point time) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch());
-}
-
-std::int64_t wall_clock_ns() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 }  // namespace
 
 Vm::Vm(Host& host, wire::VmSpec spec)
@@ -67,7 +59,8 @@ Vm::Vm(Host& host, wire::VmSpec spec, const Record& record) : Vm(host, std::move
   guest_pongs_ = record.pongs;
   if (record.accepted_ms > 0) {
     const auto age =
-        std::max(0ms, since_epoch(accepted_at_) - std::chrono::milliseconds(record.accepted_ms));
+        std::max(0ms, std::chrono::milliseconds(unix_time<std::chrono::milliseconds>(accepted_at_) -
+                                                record.accepted_ms));
     accepted_at_ -= age;
     accepted_ -= age;
   }
@@ -84,7 +77,8 @@ bool Vm::decided() const {
 }
 
 void Vm::save() {
-  const Record record{since_epoch(accepted_at_).count(), decided(), status_, guest_pongs_};
+  const Record record{unix_time<std::chrono::milliseconds>(accepted_at_), decided(), status_,
+                      guest_pongs_};
   auto saved = write_atomically(files_.record(), wire::to_text(record));
   if (!saved)
     log::error("VM not recorded", {log::field("instance", spec_.instance_id),
@@ -284,16 +278,16 @@ void Vm::configure_guest() {
   config.env = spec_.env;
   config.run = spec_.run;
   config.build = spec_.build;
-  config.time_ns = wall_clock_ns();
+  config.time_ns = unix_ns();
   const std::size_t bytes = msg::encode(config).size();
   if (bytes <= msg::max_line_bytes) {
     link_.send(config);
     return;
   }
-  fail(
-      fmt::format("the environment is too large: {} KiB, at most {} KiB: put large values into "
-                  "files of the repository",
-                  (bytes + 1023) / 1024, msg::max_line_bytes / 1024));
+  fail(fmt::format(
+      "the environment and the commands are too large: {} KiB, at most {} KiB: put large "
+      "values into files of the repository",
+      (bytes + 1023) / 1024, msg::max_line_bytes / 1024));
   link_.send(msg::Stop{0});
   tasks_.spawn("farewell", destroy_after(farewell));
 }
@@ -328,7 +322,7 @@ void Vm::handle_hello(const msg::Hello& hello) {
     return;
   }
   if (hello.configured)
-    link_.send(msg::Time{wall_clock_ns()});
+    link_.send(msg::Time{unix_ns()});
   else if (!decided())
     configure_guest();
   if (std::exchange(guest_pongs_, hello.pongs) != hello.pongs) save();
@@ -398,7 +392,7 @@ awaitable<void> Vm::tell_time() {
   for (;;) {
     const bool slept = co_await sleep_for(clock_interval);
     if (!slept) co_return;
-    link_.send(msg::Time{wall_clock_ns()});
+    link_.send(msg::Time{unix_ns()});
   }
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "common/http/message.hpp"
+#include "common/text.hpp"
 
 namespace karreg::proxy {
 
@@ -40,26 +41,6 @@ std::string_view type_of(AnswerFormat format) {
       break;
   }
   return "text/plain; charset=utf-8";
-}
-
-/// Bytes of the valid UTF-8 sequence at the front of @p text; 0 when it is none.
-std::size_t utf8_length(std::string_view text) {
-  auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(0);
-  std::size_t length = 0;
-  if (first < 0x80) return 1;
-  if (first >= 0xc2 && first <= 0xdf) length = 2;
-  if (first >= 0xe0 && first <= 0xef) length = 3;
-  if (first >= 0xf0 && first <= 0xf4) length = 4;
-  if (length == 0 || text.size() < length) return 0;
-  for (std::size_t i = 1; i < length; ++i)
-    if ((byte(i) & 0xc0U) != 0x80U) return 0;
-  // Overlong forms, surrogates, beyond U+10FFFF (Unicode 15, table 3-7).
-  const unsigned char second = byte(1);
-  if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) ||
-      (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f))
-    return 0;
-  return length;
 }
 
 }  // namespace
@@ -197,24 +178,24 @@ std::string escape_html(std::string_view text) {
   return out;
 }
 
-void append_json_string(std::string& out, std::string_view text) {
+void append_json_string(std::string& out, std::string_view rest) {
   out += '"';
-  while (!text.empty()) {
-    const char c = text.front();
+  while (!rest.empty()) {
+    const char c = rest.front();
     const auto u = static_cast<unsigned char>(c);
     if (c == '"' || c == '\\') {
       out += '\\';
       out += c;
-      text.remove_prefix(1);
+      rest.remove_prefix(1);
     } else if (u < 0x20 || u == 0x7f) {
       out += fmt::format("\\u{:04x}", u);
-      text.remove_prefix(1);
-    } else if (const auto n = utf8_length(text); n > 0) {
-      out += text.substr(0, n);
-      text.remove_prefix(n);
+      rest.remove_prefix(1);
+    } else if (const auto n = text::utf8_length(rest); n > 0) {
+      out += rest.substr(0, n);
+      rest.remove_prefix(n);
     } else {
       out += "\\ufffd";
-      text.remove_prefix(1);
+      rest.remove_prefix(1);
     }
   }
   out += '"';

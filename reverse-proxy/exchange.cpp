@@ -4,6 +4,7 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <charconv>
 
+#include "common/text.hpp"
 #include "reverse-proxy/balance.hpp"
 #include "reverse-proxy/worker.hpp"
 
@@ -359,7 +360,7 @@ awaitable<bool> Exchange::read_final_head(Connection& up) {
     if (request_->first_byte == SteadyTime{}) request_->first_byte = steady_clock::now();
     if (answer_.status >= 200) co_return true;
     if (answer_.status == 101) {
-      if (websocket_ && http1::iequals(answer_.known.upgrade, "websocket")) co_return true;
+      if (websocket_ && text::iequals(answer_.known.upgrade, "websocket")) co_return true;
       fail(Step::nonsense, "it switches to a protocol that was not asked for");
       co_return false;
     }

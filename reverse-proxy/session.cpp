@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "common/log.hpp"
+#include "common/text.hpp"
 
 namespace karreg::proxy {
 
@@ -199,7 +200,7 @@ std::optional<Session::OwnAnswer> Session::own_answer() {
                  .request_id = request_.id,
                  .trust_client = options.trust_forwarded};
   const bool came_by_https = options.trust_forwarded &&
-                             http1::iequals(head_.find("x-forwarded-proto").value_or(""), "https");
+                             text::iequals(head_.find("x-forwarded-proto").value_or(""), "https");
   if (!route->force_https || options.https_port == 0 || came_by_https) return std::nullopt;
   const bool safe = head_.method == "GET" || head_.method == "HEAD";
   const auto port =

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/crypto/digest.hpp"
+#include "common/text.hpp"
 
 namespace karreg::api {
 
@@ -69,13 +70,13 @@ Result<Credentials> parse_authorization(std::string_view header) {
   const std::string_view scheme = header.substr(0, space);
   const std::string_view rest =
       space == std::string_view::npos ? std::string_view{} : trimmed(header.substr(space + 1));
-  if (http::iequals(scheme, "OAuth")) return parse_oauth(rest);
-  if (http::iequals(scheme, "Bearer") && !rest.empty())
+  if (text::iequals(scheme, "OAuth")) return parse_oauth(rest);
+  if (text::iequals(scheme, "Bearer") && !rest.empty())
     return Credentials(BearerCredentials{std::string(rest)});
-  if (http::iequals(scheme, "Basic")) {
+  if (text::iequals(scheme, "Basic")) {
     auto decoded = crypto::base64_decode(rest);
     const auto colon = decoded ? decoded->find(':') : std::string::npos;
-    if (colon == std::string::npos || !http::is_utf8(*decoded) ||
+    if (colon == std::string::npos || !text::is_utf8(*decoded) ||
         decoded->find('\0') != std::string::npos)
       return refused("the Basic credentials are malformed");
     return Credentials(BasicCredentials{decoded->substr(0, colon), decoded->substr(colon + 1)});

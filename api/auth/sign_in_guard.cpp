@@ -4,6 +4,7 @@
 #include <boost/asio/ip/address.hpp>
 
 #include "common/crypto/digest.hpp"
+#include "common/text.hpp"
 
 namespace karreg::api {
 
@@ -12,13 +13,6 @@ using std::chrono::seconds;
 namespace {
 
 constexpr seconds quiet_time{15 * 60};
-
-std::string lower(std::string text) {
-  std::ranges::transform(text, text.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return text;
-}
 
 }  // namespace
 
@@ -107,7 +101,7 @@ void SignInGuard::Try::good() {
 std::expected<SignInGuard::Try, seconds> SignInGuard::admit(const std::string& address,
                                                             const std::string& email, Time now) {
   // Names of any length would be memory of any size.
-  const std::string name = crypto::sha256_hex(lower(email));
+  const std::string name = crypto::sha256_hex(text::lower(email));
   const seconds wait = std::max(addresses_.wait(address, now), emails_.wait(name, now));
   if (wait > seconds(0)) return std::unexpected(wait);
   if (running_ >= most_running_) return std::unexpected(seconds(1));

@@ -20,19 +20,6 @@ Result<Answer> instances(const Call& call, pqxx::work& work) {
   return Answer{200, all, {}};
 }
 
-/// The commit that a restart without one deploys: of what is coming, else of what serves, else of
-/// what was tried last.
-std::optional<std::string> commit_to_restart(pqxx::work& work, const App& app) {
-  const auto deployments = list_deployments(work, app.id, 0);
-  for (const auto& deployment : deployments)
-    if (deployment.state == "WIP" && deployment.action == "DEPLOY" && deployment.commit)
-      return deployment.commit;
-  if (app.commit) return app.commit;
-  for (const auto& deployment : deployments)
-    if (deployment.commit) return deployment.commit;
-  return std::nullopt;
-}
-
 /// @p commit was asked for by name: it has to be one that was pushed.
 Result<void> check_commit(const Call& call, const App& app, const std::string& commit) {
   auto there = git::has_commit(call.services.settings, app.id, commit);
@@ -55,7 +42,7 @@ Result<Answer> restart(const Call& call, pqxx::work& work) {
     auto known = check_commit(call, *app, *request.commit);
     if (!known) return known.error();
   } else {
-    request.commit = commit_to_restart(work, *app);
+    request.commit = commit_to_restart(work, app->id);
   }
   if (!request.commit)
     return Error(ErrorKind::conflict, "nothing was deployed yet: push a commit first");

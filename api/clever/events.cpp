@@ -110,8 +110,8 @@ awaitable<void> converse(const Services& services, EventHub& hub, http::Request&
 void add_events(Routes& routes, const Services& services, EventHub& hub) {
   routes.add_stream("GET", "/v2/events/event-socket",
                     [&services, &hub](http::Request& request, http::ResponseWriter& writer,
-                                      const http::PathParameters&) -> awaitable<void> {
-                      co_await converse(services, hub, request, writer);
+                                      const http::PathParameters&) {
+                      return converse(services, hub, request, writer);
                     });
 }
 

@@ -8,6 +8,7 @@
 #include "api/stores/apps_store.hpp"
 #include "common/async/offload.hpp"
 #include "common/async/pending.hpp"
+#include "common/clock.hpp"
 
 namespace karreg::api::clever {
 
@@ -103,12 +104,6 @@ Result<std::optional<std::int64_t>> beginning(const Services& services, const Id
     if (!found) return found.error();
     return std::optional<std::int64_t>(found->requested_ms);
   });
-}
-
-std::int64_t now_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
 }
 
 /// Whether a finite stream has given all that it will. Nothing said within some time proves
@@ -218,7 +213,7 @@ awaitable<void> follow(LogFollower& follower, FiniteEnd& finite, StillThere& the
     Passed passed = pass(filter, lines, sent);
     end = passed.end;
     std::string& out = passed.events;
-    if (end.empty() && filter.until_ms && now_ms() > *filter.until_ms + late_ms) {
+    if (end.empty() && filter.until_ms && unix_ms() > *filter.until_ms + late_ms) {
       const auto verdict = finite.look(executor, follower, !lines.empty());
       // Cut without an end: the client asks again, and does not take a part for the whole.
       if (verdict == FiniteEnd::Verdict::unknown) co_return;
@@ -266,7 +261,7 @@ awaitable<void> stream(const Services& services, http::Request& request,
                  " logs at this moment, and more are not allowed; close one of them"));
     co_return;
   }
-  const std::int64_t from_ms = filter->since_ms.value_or(began->value_or(now_ms() - recent_ms));
+  const std::int64_t from_ms = filter->since_ms.value_or(began->value_or(unix_ms() - recent_ms));
   const auto resume =
       LogPlace::parse(std::string(request.headers.get("Last-Event-ID").value_or("")));
   LogFollower follower(services, app_id, {broker::StreamStart::At::time, 0, from_ms / 1000 - 1},
@@ -285,8 +280,8 @@ awaitable<void> stream(const Services& services, http::Request& request,
 void add_logs(Routes& routes, const Services& services) {
   routes.add_stream("GET", "/v4/logs/organisations/{ownerId}/applications/{appId}/logs",
                     [&services](http::Request& request, http::ResponseWriter& writer,
-                                const http::PathParameters& path) -> awaitable<void> {
-                      co_await stream(services, request, writer, path.at("appId"));
+                                const http::PathParameters& path) {
+                      return stream(services, request, writer, path.at("appId"));
                     });
 }
 

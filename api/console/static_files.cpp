@@ -84,16 +84,19 @@ http::Response page(const Files& files, const http::Request& request) {
   return {200, std::move(headers), file->second.content};
 }
 
+awaitable<void> send_page(std::shared_ptr<const Files> files, const http::Request& request,
+                          http::ResponseWriter& writer) {
+  auto response = page(*files, request);
+  co_await writer.send(std::move(response));
+}
+
 }  // namespace
 
 StreamEndpoint static_files(const std::string& folder) {
   auto files = folder.empty() ? std::make_shared<const Files>() : load(folder);
   log::info("web console", {log::field("folder", folder), log::field("files", files->size())});
   return [files](http::Request& request, http::ResponseWriter& writer,
-                 const http::PathParameters&) -> awaitable<void> {
-    auto response = page(*files, request);
-    co_await writer.send(std::move(response));
-  };
+                 const http::PathParameters&) { return send_page(files, request, writer); };
 }
 
 }  // namespace karreg::api::console

@@ -3,15 +3,13 @@
 #include <algorithm>
 
 #include "common/flavors.hpp"
+#include "common/text.hpp"
 
 namespace karreg::api {
 
 namespace {
 bool is_alphanumeric(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 }  // namespace
 
@@ -108,10 +106,9 @@ Result<Vhost> parse_fqdn(const std::string& fqdn) {
   };
   const auto slash = fqdn.find('/');
   Vhost vhost;
-  vhost.host = fqdn.substr(0, slash);
+  vhost.host = text::lower(fqdn.substr(0, slash));
   if (slash != std::string::npos) vhost.path = fqdn.substr(slash);
   if (!vhost.path.ends_with('/')) vhost.path += '/';
-  for (char& c : vhost.host) c = lower(c);
   if (vhost.host.empty() || vhost.host.size() > 253) return bad("its length is not 1 to 253");
   std::string label;
   for (char c : vhost.host + ".") {
@@ -139,7 +136,7 @@ std::string slug(const std::string& name) {
   std::string result;
   for (char c : name) {
     if (is_alphanumeric(c))
-      result += lower(c);
+      result += text::lower(c);
     else if (!result.empty() && result.back() != '-')
       result += '-';
   }

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "api/stores/apps_store.hpp"
+#include "common/clock.hpp"
 #include "common/ids.hpp"
 #include "common/log.hpp"
 #include "common/wire/json.hpp"
@@ -15,10 +16,8 @@ namespace {
 /// How many places one user may have: browsers and terminals of one person.
 constexpr std::ptrdiff_t places_of_a_user = 32;
 
-std::int64_t now_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
+std::string key_of(const wire::PlatformEvent& event) {
+  return event.event + " " + event.deployment_uuid;
 }
 
 /// What the scheduler would have said of @p deployment as it is now.
@@ -38,22 +37,25 @@ wire::PlatformEvent event_of(const Deployment& deployment) {
 
 }  // namespace
 
-bool ToldEvents::first_time(const wire::PlatformEvent& event) {
+bool ToldEvents::told(const wire::PlatformEvent& event) const {
+  return told_.contains(key_of(event));
+}
+
+void ToldEvents::remember(const wire::PlatformEvent& event) {
   newest_ms_ = std::max(newest_ms_, event.time_ms);
-  const std::string key = event.event + " " + event.deployment_uuid;
-  if (!told_.insert(key).second) return false;
-  in_order_.push_back(key);
+  std::string key = key_of(event);
+  if (!told_.insert(key).second) return;
+  in_order_.push_back(std::move(key));
   if (in_order_.size() > most_remembered) {
     told_.erase(in_order_.front());
     in_order_.pop_front();
   }
-  return true;
 }
 
 EventHub::EventHub(asio::any_io_executor executor, const Services& services)
     : executor_(std::move(executor)),
       services_(services),
-      told_(now_ms()),
+      told_(unix_ms()),
       listeners_(std::make_shared<Listeners>()) {}
 
 EventHub::~EventHub() {
@@ -124,12 +126,13 @@ void EventHub::catch_up() {
 Result<void> EventHub::announce(const wire::PlatformEvent& event) {
   if (event.event != "DEPLOYMENT_ACTION_BEGIN" && event.event != "DEPLOYMENT_ACTION_END")
     return ok();
+  if (told_.told(event)) return ok();
   auto members =
       services_.database.transact([&](pqxx::work& work) -> Result<std::vector<std::string>> {
         return members_of_app(work, event.app_id);
       });
   if (!members) return members.error();
-  if (!told_.first_time(event)) return ok();
+  told_.remember(event);
   asio::post(executor_, [this, event, users = std::move(*members)] {
     for (const auto& [id, listener] : *listeners_)
       if (std::ranges::find(users, listener.user_id) != users.end()) listener.on_event(event);

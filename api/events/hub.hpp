@@ -22,8 +22,9 @@ namespace karreg::api {
 class ToldEvents {
  public:
   explicit ToldEvents(std::int64_t now_ms) : newest_ms_(now_ms) {}
-  /// Whether @p event is news; it is none any more then.
-  bool first_time(const wire::PlatformEvent& event);
+  bool told(const wire::PlatformEvent& event) const;
+  /// @p event is no news any more.
+  void remember(const wire::PlatformEvent& event);
   /// Whatever changed in the database after this moment may be untold. Clocks of different machines
   /// and the time from a decision to its message are allowed for.
   std::int64_t sure_until_ms() const { return newest_ms_ - 60'000; }

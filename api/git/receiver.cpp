@@ -15,6 +15,7 @@
 #include "common/async/task_group.hpp"
 #include "common/ids.hpp"
 #include "common/log.hpp"
+#include "common/text.hpp"
 
 namespace karreg::api::git {
 
@@ -52,12 +53,8 @@ Process::Options backend_options(const Services& services, const http::Request& 
   Process::Options options;
   options.argv = {"git", "http-backend"};
   // No CONTENT_LENGTH: http-backend waits for ever for the rest of a body that was cut.
-  options.env = {
-      {"PATH", "/usr/local/bin:/usr/bin:/bin"},
-      {"HOME", "/nonexistent"},
-      {"LANG", "C.UTF-8"},
-      {"GIT_CONFIG_NOSYSTEM", "1"},
-      {"GIT_CONFIG_GLOBAL", "/dev/null"},
+  options.env = git_environment();
+  options.env.insert({
       {"GIT_PROJECT_ROOT", services.settings.repositories},
       {"GIT_HTTP_EXPORT_ALL", "1"},
       // Today's limit, whatever it was when the repository was made.
@@ -76,7 +73,8 @@ Process::Options backend_options(const Services& services, const http::Request& 
       {"GIT_COMMITTER_EMAIL", identity.email},
       {env_socket, services.settings.hook_socket},
       {env_app, app_id},
-      {env_user, identity.user_id}};
+      {env_user, identity.user_id},
+  });
   return options;
 }
 
@@ -146,9 +144,9 @@ CgiHead parse_head(std::string_view text) {
     const auto colon = line.find(": ");
     if (colon == std::string_view::npos) continue;
     const std::string_view value = line.substr(colon + 2);
-    if (http::iequals(line.substr(0, colon), "Status"))
+    if (text::iequals(line.substr(0, colon), "Status"))
       std::from_chars(value.data(), value.data() + value.size(), head.status);
-    else if (!http::iequals(line.substr(0, colon), "Content-Length"))
+    else if (!text::iequals(line.substr(0, colon), "Content-Length"))
       head.headers.add(std::string(line.substr(0, colon)), std::string(value));
   }
   return head;
@@ -358,9 +356,9 @@ void add_git(Routes& routes, const Services& services) {
   for (const char* method : {"GET", "POST"})
     routes.add_stream(method, "/git/{repository}/{rest*}",
                       [&services](http::Request& request, http::ResponseWriter& writer,
-                                  const http::PathParameters& path) -> awaitable<void> {
-                        co_await serve(services, request, writer, path.at("repository"),
-                                       path.at("rest"));
+                                  const http::PathParameters& path) {
+                        return serve(services, request, writer, path.at("repository"),
+                                     path.at("rest"));
                       });
 }
 

@@ -20,8 +20,6 @@ namespace karreg::api::git {
 using karreg::git::last_error;
 using ConfigHandle = Handle<git_config, git_config_free>;
 using ReferenceHandle = Handle<git_reference, git_reference_free>;
-using IteratorHandle = Handle<git_reference_iterator, git_reference_iterator_free>;
-using OdbHandle = Handle<git_odb, git_odb_free>;
 
 namespace {
 
@@ -83,22 +81,20 @@ std::set<std::string> lines_of(const std::filesystem::path& path) {
 /// The commits at the ends of all branches, which lack nothing.
 Result<std::set<std::string>> branch_tips(const karreg::git::Repository& repository) {
   std::set<std::string> tips;
-  IteratorHandle references;
-  int code = git_reference_iterator_glob_new(Out(references), repository.raw(), "refs/heads/*");
-  const char* name = nullptr;
-  while (code == 0 && (code = git_reference_next_name(&name, references.get())) == 0) {
+  auto branches = repository.references("refs/heads/*");
+  if (!branches) return branches.error();
+  for (const auto& name : *branches) {
     auto tip = target_of(repository, name);
     if (!tip) return tip.error();
     tips.insert(*tip);
   }
-  if (code != GIT_ITEROVER) return last_error("listing the branches", code);
   return tips;
 }
 
 /// Adds to @p boundary the commits of the history of @p commit whose parents are missing.
 Result<void> find_boundary(const karreg::git::Repository& repository, const std::string& commit,
                            std::set<std::string>& boundary) {
-  OdbHandle objects;
+  karreg::git::OdbHandle objects;
   int code = git_repository_odb(Out(objects), repository.raw());
   if (code != 0) return last_error("opening the objects", code);
   auto seen = branch_tips(repository);
@@ -153,6 +149,14 @@ Result<bool> has_commit(const Settings& settings, const std::string& app_id,
   if (found) return true;
   if (found.error().kind() == ErrorKind::not_found) return false;
   return found.error();
+}
+
+std::map<std::string, std::string> git_environment() {
+  return {{"PATH", "/usr/local/bin:/usr/bin:/bin"},
+          {"HOME", "/nonexistent"},
+          {"LANG", "C.UTF-8"},
+          {"GIT_CONFIG_NOSYSTEM", "1"},
+          {"GIT_CONFIG_GLOBAL", "/dev/null"}};
 }
 
 std::string repository_path(const Settings& settings, const std::string& app_id) {

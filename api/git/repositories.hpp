@@ -1,12 +1,17 @@
 #pragma once
 /// The applications' bare repositories on disk.
 
+#include <map>
 #include <string>
 
 #include "api/settings.hpp"
 #include "common/error.hpp"
 
 namespace karreg::api::git {
+
+/// The environment of the platform's own git programs: no configuration of the machine or of a
+/// user of it changes what they do.
+std::map<std::string, std::string> git_environment();
 
 std::string repository_path(const Settings& settings, const std::string& app_id);
 

@@ -21,7 +21,6 @@ namespace karreg::api::git {
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 using FileTime = std::chrono::file_clock::time_point;
-using IteratorHandle = Handle<git_reference_iterator, git_reference_iterator_free>;
 
 namespace {
 
@@ -62,18 +61,6 @@ std::vector<fs::path> locks_of(const fs::path& repository) {
        it.increment(ec))
     take(it->path());
   return locks;
-}
-
-Result<std::vector<std::string>> references(const karreg::git::Repository& repository,
-                                            const std::string& pattern) {
-  std::vector<std::string> names;
-  IteratorHandle iterator;
-  int code = git_reference_iterator_glob_new(Out(iterator), repository.raw(), pattern.c_str());
-  const char* name = nullptr;
-  while (code == 0 && (code = git_reference_next_name(&name, iterator.get())) == 0)
-    names.emplace_back(name);
-  if (code != GIT_ITEROVER) return karreg::git::last_error("listing " + pattern, code);
-  return names;
 }
 
 /// Repositories of applications; the deployments of each whose commits are needed.
@@ -144,11 +131,7 @@ Process::Options packing(const fs::path& folder) {
                   "-c",        "pack.windowMemory=64m",
                   "gc",        "--quiet",
                   "--cruft"};
-  options.env = {{"PATH", "/usr/local/bin:/usr/bin:/bin"},
-                 {"HOME", "/nonexistent"},
-                 {"LANG", "C.UTF-8"},
-                 {"GIT_CONFIG_NOSYSTEM", "1"},
-                 {"GIT_CONFIG_GLOBAL", "/dev/null"}};
+  options.env = git_environment();
   options.merge_stderr = true;
   return options;
 }
@@ -230,7 +213,7 @@ int sweep_leftovers(const fs::path& folder, FileTime now) {
 Result<int> forget_old_deployments(const fs::path& folder, const std::set<int>& needed) {
   auto repository = karreg::git::Repository::open(folder);
   if (!repository) return repository.error();
-  auto names = references(*repository, kept_prefix + "*");
+  auto names = repository->references(kept_prefix + "*");
   if (!names) return names.error();
   std::vector<int> numbers;
   for (const auto& name : *names) {
@@ -254,7 +237,7 @@ Result<int> forget_old_deployments(const fs::path& folder, const std::set<int>& 
 Result<bool> is_unused(const fs::path& folder) {
   auto repository = karreg::git::Repository::open(folder);
   if (!repository) return repository.error();
-  auto names = references(*repository, "refs/*");
+  auto names = repository->references("refs/*");
   if (!names) return names.error();
   return names->empty();
 }

@@ -292,11 +292,25 @@ Result<Deployment> record_in_service(pqxx::work& work, const crypto::Vault& vaul
   return get_deployment(work, app.id, deployment->uuid);
 }
 
+namespace {
+/// The commit of the newest deployment of app a that is on its way into service.
+constexpr const char* commit_on_its_way =
+    "(SELECT d.commit_id FROM deployments d WHERE d.app_id = a.id AND d.state = 'WIP' AND d.action "
+    "= 'DEPLOY' AND NOT d.cancel_requested ORDER BY d.number DESC LIMIT 1)";
+}  // namespace
+
+std::optional<std::string> commit_to_restart(pqxx::work& work, const std::string& app_id) {
+  return optional_text(work.exec_params1(
+      std::string("SELECT coalesce(") + commit_on_its_way +
+          ", a.commit_id, (SELECT d.commit_id FROM deployments d WHERE d.app_id = a.id AND "
+          "d.commit_id IS NOT NULL ORDER BY d.number DESC LIMIT 1)) FROM apps a WHERE a.id = $1",
+      app_id)[0]);
+}
+
 std::optional<std::string> commit_to_scale(pqxx::work& work, const std::string& app_id) {
   return optional_text(work.exec_params1(
-      "SELECT CASE WHEN a.serving_deployment IS NOT NULL THEN a.commit_id ELSE (SELECT d.commit_id "
-      "FROM deployments d WHERE d.app_id = a.id AND d.state = 'WIP' AND d.action = 'DEPLOY' AND "
-      "NOT d.cancel_requested ORDER BY d.number DESC LIMIT 1) END FROM apps a WHERE a.id = $1",
+      std::string("SELECT CASE WHEN a.serving_deployment IS NOT NULL THEN a.commit_id ELSE ") +
+          commit_on_its_way + " END FROM apps a WHERE a.id = $1",
       app_id)[0]);
 }
 

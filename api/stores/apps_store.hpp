@@ -61,6 +61,9 @@ Result<Deployment> request_deployment(pqxx::work& work, const crypto::Vault& vau
 /// that a client which waits for it finds it. Error: those of request_deployment.
 Result<Deployment> record_in_service(pqxx::work& work, const crypto::Vault& vault, const App& app,
                                      const DeploymentRequest& request);
+/// The commit that a restart without one deploys: of what is on its way, unless that was cancelled,
+/// else of what serves, else of what was tried last. Nothing when none was ever deployed.
+std::optional<std::string> commit_to_restart(pqxx::work& work, const std::string& app_id);
 /// The commit that a new size is for: of the version in service or, as nothing serves yet, of the
 /// one on its way there. Nothing when the app is down. After update_app() of the same transaction,
 /// which holds the scheduler off this app.

@@ -15,6 +15,7 @@
 
 #include "builder/languages/table.hpp"
 #include "builder/shell_line.hpp"
+#include "common/text.hpp"
 
 namespace karreg::builder::languages_of {
 namespace {
@@ -40,7 +41,7 @@ std::string distribution_name(const std::string& requirement) {
   for (const char c : trimmed(requirement)) {
     const auto u = static_cast<unsigned char>(c);
     if (std::isalnum(u) != 0) {
-      name += static_cast<char>(std::tolower(u));
+      name += text::lower(c);
     } else if (c == '-' || c == '_' || c == '.') {
       if (name.empty()) return "";
       name += '-';

@@ -199,7 +199,7 @@ Result<void> Connection::declare_stream(const std::string& name, const std::stri
   arguments.add("x-queue-type", std::string("stream"));
   arguments.add("x-max-age", max_age);
   // Age is applied segment by segment: small ones let a quiet application's log be forgotten too.
-  arguments.add("x-stream-max-segment-size-bytes", 4 * 1024 * 1024);
+  arguments.add("x-stream-max-segment-size-bytes", std::int64_t{4} << 20);
   amqp_queue_declare(impl_->state.get(), channel, bytes(name), 0, 1, 0, 0, arguments.table());
   return impl_->check("declaring stream " + name);
 }

@@ -102,4 +102,15 @@ Result<Commit> Repository::commit_at(const std::string& reference) const {
   return load(oid);
 }
 
+Result<std::vector<std::string>> Repository::references(const std::string& pattern) const {
+  std::vector<std::string> names;
+  ReferenceIteratorHandle iterator;
+  int code = git_reference_iterator_glob_new(Out(iterator), handle_.get(), pattern.c_str());
+  const char* name = nullptr;
+  while (code == 0 && (code = git_reference_next_name(&name, iterator.get())) == 0)
+    names.emplace_back(name);
+  if (code != GIT_ITEROVER) return last_error("listing " + pattern, code);
+  return names;
+}
+
 }  // namespace karreg::git

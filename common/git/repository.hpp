@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/error.hpp"
 #include "common/handle.hpp"
@@ -19,6 +20,7 @@ using CommitHandle = Handle<git_commit, git_commit_free>;
 using TreeHandle = Handle<git_tree, git_tree_free>;
 using TreeEntryHandle = Handle<git_tree_entry, git_tree_entry_free>;
 using BlobHandle = Handle<git_blob, git_blob_free>;
+using ReferenceIteratorHandle = Handle<git_reference_iterator, git_reference_iterator_free>;
 using OdbHandle = Handle<git_odb, git_odb_free>;
 
 /// libgit2's last error of this thread as ours; call it at once after the failing call. @p doing:
@@ -50,6 +52,9 @@ class Repository {
   Result<Commit> commit(const std::string& id) const;
   /// The commit that @p reference (HEAD, refs/heads/master) points to.
   Result<Commit> commit_at(const std::string& reference) const;
+
+  /// Full names of the references that match @p pattern (a glob: "refs/heads/*").
+  Result<std::vector<std::string>> references(const std::string& pattern) const;
 
   // libgit2 inflates an object as a whole, and a pusher may have packed gigabytes into a few bytes:
   // the size is read first.

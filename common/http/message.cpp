@@ -5,60 +5,27 @@
 
 #include "common/ids.hpp"
 #include "common/log.hpp"
+#include "common/text.hpp"
 
 namespace karreg::http {
 
 namespace {
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
 int hex_value(char c) {
   if (c >= '0' && c <= '9') return c - '0';
-  const char l = lower(c);
+  const char l = text::lower(c);
   return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
 }
 
-/// Bytes of the well-formed sequence at the front of @p text; 0 when it is none.
-std::size_t utf8_length(std::string_view text) {
-  const auto at = [&](std::size_t i) {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
-  };
-  const unsigned first = at(0);
-  if (first < 0x80) return 1;
-  const std::size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-  if (first < 0xc2 || first > 0xf4) return 0;
-  // The second byte also tells overlong forms, surrogates and what lies beyond U+10FFFF.
-  const unsigned least = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
-  const unsigned most = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
-  if (at(1) < least || at(1) > most) return 0;
-  for (std::size_t i = 2; i < length; ++i)
-    if (at(i) < 0x80 || at(i) > 0xbf) return 0;
-  return length;
-}
 }  // namespace
-
-bool is_utf8(std::string_view text) {
-  while (!text.empty()) {
-    const std::size_t length = utf8_length(text);
-    if (length == 0) return false;
-    text.remove_prefix(length);
-  }
-  return true;
-}
-
-bool iequals(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
-}
 
 std::optional<std::string_view> Headers::get(std::string_view name) const {
   for (const auto& [key, value] : entries_)
-    if (iequals(key, name)) return value;
+    if (text::iequals(key, name)) return value;
   return std::nullopt;
 }
 
 void Headers::set(std::string_view name, std::string value) {
-  std::erase_if(entries_, [&](const Entry& e) { return iequals(e.first, name); });
+  std::erase_if(entries_, [&](const Entry& e) { return text::iequals(e.first, name); });
   entries_.emplace_back(std::string(name), std::move(value));
 }
 
@@ -79,7 +46,7 @@ std::optional<std::string> percent_decode(std::string_view text, bool plus_is_sp
       i += 2;
     }
   }
-  if (!is_utf8(result)) return std::nullopt;
+  if (!text::is_utf8(result)) return std::nullopt;
   return result;
 }
 

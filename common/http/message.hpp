@@ -31,9 +31,6 @@ class Headers {
   std::vector<Entry> entries_;
 };
 
-/// Whether @p a and @p b are equal without regard to ASCII case.
-bool iequals(std::string_view a, std::string_view b);
-
 struct Response {
   int status = 200;
   Headers headers;
@@ -43,8 +40,6 @@ struct Response {
 /// Decoded query parameters in order, duplicates kept.
 using Query = std::vector<std::pair<std::string, std::string>>;
 
-/// Whether @p text is well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates).
-bool is_utf8(std::string_view text);
 /// RFC 3986 percent-decoding; '+' becomes a space when @p plus_is_space (query strings). Nothing
 /// when an escape is malformed or decodes to NUL, or the result is no UTF-8.
 std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space);

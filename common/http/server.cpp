@@ -12,6 +12,7 @@
 
 #include "common/http/websocket_accept.hpp"
 #include "common/log.hpp"
+#include "common/text.hpp"
 
 namespace karreg::http {
 
@@ -315,7 +316,8 @@ struct Server::Impl : std::enable_shared_from_this<Impl> {
     }
     fill_request(request, state.parser, peer);
     state.keep_alive = state.parser.keep_alive() && !draining;
-    state.expects_continue = iequals(request.headers.get("Expect").value_or(""), "100-continue");
+    state.expects_continue =
+        text::iequals(request.headers.get("Expect").value_or(""), "100-continue");
     std::string failure;
     try {
       if (const auto problem = target_problem(request))

@@ -18,6 +18,8 @@ namespace karreg::wire::guest {
 inline constexpr const char* port_name = "org.karreg.agent.0";
 inline constexpr int protocol_version = 1;
 inline constexpr std::size_t max_line_bytes = std::size_t{256} * 1024;
+/// One line of a program's output; a longer one goes on in the next line (docs/contracts.md §3).
+inline constexpr std::size_t max_log_line_bytes = std::size_t{16} * 1024;
 
 /// Serial numbers that tell the virtio disks apart (docs/contracts.md §4).
 namespace disk {

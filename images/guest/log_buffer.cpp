@@ -19,7 +19,7 @@ std::vector<std::string> LineSplitter::take(std::string_view bytes) {
       continue;
     }
     partial_ += c;
-    if (partial_.size() >= max_line) {
+    if (partial_.size() >= wire::guest::max_log_line_bytes) {
       lines.push_back(std::move(partial_));
       partial_.clear();
     }

@@ -13,11 +13,10 @@ namespace karreg::guest {
 
 using Clock = std::chrono::steady_clock;
 
-/// Cuts a byte stream into lines of at most `max_line` bytes; a longer line goes on in the next
+/// Cuts a byte stream into lines of at most `max_log_line_bytes`; a longer line goes on in the next
 /// one.
 class LineSplitter {
  public:
-  static constexpr std::size_t max_line = std::size_t{16} * 1024;
   /// Lines completed by @p bytes, without their newline (a carriage return before it is dropped
   /// too).
   std::vector<std::string> take(std::string_view bytes);

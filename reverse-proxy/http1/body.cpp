@@ -4,6 +4,8 @@
 #include <charconv>
 #include <cstring>
 
+#include "common/text.hpp"
+
 namespace karreg::proxy::http1 {
 
 namespace {
@@ -32,7 +34,7 @@ FramingOr declared_framing(const Head& head) {
     if (head.minor_version == 0) return Refusal{400, "HTTP/1.0 has no Transfer-Encoding"};
     if (known.transfer_encodings > 1)
       return Refusal{400, "Transfer-Encoding is there more than once"};
-    if (!iequals(known.transfer_encoding, "chunked"))
+    if (!text::iequals(known.transfer_encoding, "chunked"))
       return Refusal{501, "the only Transfer-Encoding is chunked"};
     return Framing{BodyKind::chunked, 0};
   }

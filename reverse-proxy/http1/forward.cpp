@@ -4,6 +4,8 @@
 #include <array>
 #include <charconv>
 
+#include "common/text.hpp"
+
 namespace karreg::proxy::http1 {
 
 namespace {
@@ -31,7 +33,7 @@ void append_framing(std::string& out, const Framing& framing) {
 }
 
 bool one_of(std::string_view name, std::span<const std::string_view> names) {
-  return std::ranges::any_of(names, [&](std::string_view n) { return iequals(n, name); });
+  return std::ranges::any_of(names, [&](std::string_view n) { return text::iequals(n, name); });
 }
 
 /// Fields about one connection, whoever sends them.
@@ -43,7 +45,7 @@ bool is_hop_by_hop(std::string_view name) {
 }
 
 bool is_framing(std::string_view name) {
-  return iequals(name, "content-length") || iequals(name, "transfer-encoding");
+  return text::iequals(name, "content-length") || text::iequals(name, "transfer-encoding");
 }
 
 /// Fields by which an application learns where a request came from: only ours are true. Servers
@@ -64,9 +66,10 @@ bool is_origin_claim(std::string_view name) {
 /// Whether a Connection field of @p head names @p name.
 bool named_by_connection(const Head& head, std::string_view name) {
   for (const auto& field : head.fields) {
-    if (!iequals(field.name, "connection")) continue;
+    if (!text::iequals(field.name, "connection")) continue;
     bool named = false;
-    for_each_member(field.value, [&](std::string_view option) { named |= iequals(option, name); });
+    for_each_member(field.value,
+                    [&](std::string_view option) { named |= text::iequals(option, name); });
     if (named) return true;
   }
   return false;
@@ -75,11 +78,11 @@ bool named_by_connection(const Head& head, std::string_view name) {
 /// Only connections that say more than the usual words need the look-up by name.
 bool connection_names_fields(const Head& head) {
   for (const auto& field : head.fields) {
-    if (!iequals(field.name, "connection")) continue;
+    if (!text::iequals(field.name, "connection")) continue;
     bool others = false;
     for_each_member(field.value, [&](std::string_view option) {
-      others |= !iequals(option, "close") && !iequals(option, "keep-alive") &&
-                !iequals(option, "upgrade");
+      others |= !text::iequals(option, "close") && !text::iequals(option, "keep-alive") &&
+                !text::iequals(option, "upgrade");
     });
     if (others) return true;
   }
@@ -95,7 +98,7 @@ void append_forwarded(std::string& out, const RequestHead& head, const Target& t
   out += "X-Forwarded-For: ";
   if (by.trust_client) {
     for (const auto& field : head.fields) {
-      if (!iequals(field.name, "x-forwarded-for")) continue;
+      if (!text::iequals(field.name, "x-forwarded-for")) continue;
       out += field.value;
       out += ", ";
     }
@@ -122,11 +125,11 @@ void append_request(std::string& out, const RequestHead& head, const Target& tar
   append_field(out, "Host", target.authority);
   const bool look_up = connection_names_fields(head);
   for (const auto& field : head.fields) {
-    if (iequals(field.name, "host") || is_framing(field.name) || is_hop_by_hop(field.name) ||
-        is_origin_claim(field.name) || iequals(field.name, "x-request-id"))
+    if (text::iequals(field.name, "host") || is_framing(field.name) || is_hop_by_hop(field.name) ||
+        is_origin_claim(field.name) || text::iequals(field.name, "x-request-id"))
       continue;
     // Waiting for 100 Continue makes no sense for a body that is not there.
-    if (framing.kind == BodyKind::none && iequals(field.name, "expect")) continue;
+    if (framing.kind == BodyKind::none && text::iequals(field.name, "expect")) continue;
     if (look_up && named_by_connection(head, field.name)) continue;
     append_field(out, field.name, field.value);
   }
@@ -157,7 +160,7 @@ void append_response(std::string& out, const ResponseHead& head, const Framing& 
   for (const auto& field : head.fields) {
     if (is_framing(field.name) || is_hop_by_hop(field.name)) continue;
     if (look_up && named_by_connection(head, field.name)) continue;
-    has_request_id |= iequals(field.name, "x-request-id");
+    has_request_id |= text::iequals(field.name, "x-request-id");
     append_field(out, field.name, field.value);
   }
   const bool informational = head.status < 200;
@@ -181,7 +184,7 @@ void append_response(std::string& out, const ResponseHead& head, const Framing& 
 
 bool wants_websocket(const RequestHead& head, const Framing& framing) {
   return head.minor_version >= 1 && head.method == "GET" && framing.kind == BodyKind::none &&
-         head.known.connection_upgrade && iequals(head.known.upgrade, "websocket");
+         head.known.connection_upgrade && text::iequals(head.known.upgrade, "websocket");
 }
 
 std::optional<std::string_view> acceptable_request_id(const RequestHead& head) {

@@ -3,13 +3,11 @@
 #include <algorithm>
 #include <array>
 
+#include "common/text.hpp"
+
 namespace karreg::proxy::http1 {
 
 namespace {
-
-constexpr char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
 
 constexpr std::array<bool, 256> token_table() {
   std::array<bool, 256> table{};
@@ -42,42 +40,42 @@ std::string_view take_line(std::string_view& rest) {
 
 void learn_connection(std::string_view value, Known& known) {
   for_each_member(value, [&](std::string_view option) {
-    if (iequals(option, "close")) known.close = true;
-    if (iequals(option, "keep-alive")) known.keep_alive = true;
-    if (iequals(option, "upgrade")) known.connection_upgrade = true;
+    if (text::iequals(option, "close")) known.close = true;
+    if (text::iequals(option, "keep-alive")) known.keep_alive = true;
+    if (text::iequals(option, "upgrade")) known.connection_upgrade = true;
   });
 }
 
 void learn(const Field& field, Known& known) {
   switch (field.name.size()) {
     case 4:
-      if (iequals(field.name, "host")) {
+      if (text::iequals(field.name, "host")) {
         known.host = field.value;
         ++known.hosts;
       }
       break;
     case 6:
-      if (iequals(field.name, "expect")) {
-        if (iequals(field.value, "100-continue"))
+      if (text::iequals(field.name, "expect")) {
+        if (text::iequals(field.value, "100-continue"))
           known.expect_continue = true;
         else
           known.expect_unknown = true;
       }
       break;
     case 7:
-      if (iequals(field.name, "upgrade")) known.upgrade = field.value;
+      if (text::iequals(field.name, "upgrade")) known.upgrade = field.value;
       break;
     case 10:
-      if (iequals(field.name, "connection")) learn_connection(field.value, known);
+      if (text::iequals(field.name, "connection")) learn_connection(field.value, known);
       break;
     case 14:
-      if (iequals(field.name, "content-length")) {
+      if (text::iequals(field.name, "content-length")) {
         known.content_length = field.value;
         ++known.content_lengths;
       }
       break;
     case 17:
-      if (iequals(field.name, "transfer-encoding")) {
+      if (text::iequals(field.name, "transfer-encoding")) {
         known.transfer_encoding = field.value;
         ++known.transfer_encodings;
       }
@@ -123,14 +121,9 @@ bool is_token(std::string_view text) {
   });
 }
 
-bool iequals(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
-                                            [](char x, char y) { return lower(x) == lower(y); });
-}
-
 std::optional<std::string_view> Head::find(std::string_view name) const {
   for (const auto& field : fields)
-    if (iequals(field.name, name)) return field.value;
+    if (text::iequals(field.name, name)) return field.value;
   return std::nullopt;
 }
 

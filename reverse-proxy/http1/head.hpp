@@ -82,8 +82,6 @@ std::optional<Refusal> parse_response(std::string_view head, const HeadLimits& l
 
 /// Whether @p text is a token of RFC 9110 §5.6.2.
 bool is_token(std::string_view text);
-/// Equal without regard to ASCII case.
-bool iequals(std::string_view a, std::string_view b);
 /// Calls @p each with every non-empty member of a comma-separated list.
 template <class Fn>
 void for_each_member(std::string_view list, Fn each) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/text.hpp"
+
 namespace karreg::proxy::http1 {
 
 namespace {
@@ -17,7 +19,7 @@ bool is_port(std::string_view text) {
 /// "http://host:port" of @p target removed and returned; empty when it is in origin form.
 std::string_view take_authority(std::string_view& target) {
   for (std::string_view scheme : {"http://", "https://"}) {
-    if (!iequals(target.substr(0, scheme.size()), scheme)) continue;
+    if (!text::iequals(target.substr(0, scheme.size()), scheme)) continue;
     target.remove_prefix(scheme.size());
     const auto end = target.find_first_of("/?");
     const auto authority = target.substr(0, end);

@@ -45,6 +45,14 @@ std::vector<InstanceRow> wanted_instances(pqxx::work& work, const std::string& h
   return rows;
 }
 
+void fail_instance(pqxx::work& work, const std::string& id, const std::string& why) {
+  work.exec_params0("UPDATE instances SET phase = 'failed', detail = $2 WHERE id = $1", id, why);
+}
+
+void send_desired_again(pqxx::work& work, const std::string& host_id) {
+  work.exec_params0("UPDATE hosts SET desired_hash = '' WHERE id = $1", host_id);
+}
+
 void send_desired(pqxx::work& work, const std::string& host_id, std::vector<wire::VmSpec> vms) {
   wire::HostDesired desired;
   desired.host_id = host_id;

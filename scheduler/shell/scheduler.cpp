@@ -94,11 +94,8 @@ Result<void> Scheduler::round() {
   std::vector<Note> notes;
   RandomIds ids;
   auto done = database_.transact([&](pqxx::work& work) -> Result<void> {
-    // Whoever changed a row meanwhile makes this transaction fail and be tried again on the new
-    // world.
-    work.exec("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
     // The database's clock, which also stamped the reports.
-    const Time now = time_of_round(work);
+    const Time now = begin_round(work);
     World before = load_world(work);
     before.policy = settings_.policy;
     before.hearing_since = hearing_.since(before, now);
@@ -150,6 +147,7 @@ void Scheduler::renew_catalogue() {
 
 Result<void> Scheduler::send_desired_states() {
   return database_.transact([&](pqxx::work& work) -> Result<void> {
+    decide_alone(work);
     const auto hosts = hosts_to_update(work);
     if (!hosts.empty()) renew_catalogue();
     for (const auto& host : hosts)
@@ -172,7 +170,7 @@ broker::Disposition Scheduler::take_host_report(const std::string& body) {
     // Its desired state was lost or is on its way: send it again, not more than once a second.
     if (behind && time - last > 1s) {
       last = time;
-      work.exec_params0("UPDATE hosts SET desired_hash = '' WHERE id = $1", report->host_id);
+      send_desired_again(work, report->host_id);
     }
     return ok();
   });

@@ -12,8 +12,13 @@
 
 namespace karreg::scheduler {
 
-/// world_store.cpp: when the transaction began, by the database's clock.
-Time time_of_round(pqxx::work& work);
+/// world_store.cpp: first of all in a transaction: no other scheduler decides until it ends, and
+/// what the last one decided is seen in it.
+void decide_alone(pqxx::work& work);
+/// world_store.cpp: first of all in the transaction of a round, which decides alone. Whoever
+/// changes a row meanwhile that the round writes makes it fail and be tried again on the new world.
+/// Returns when it began, by the database's clock.
+Time begin_round(pqxx::work& work);
 /// world_store.cpp: everything that a decision needs.
 World load_world(pqxx::work& work);
 
@@ -55,6 +60,10 @@ struct InstanceRow {
 /// desired_store.cpp: hosts whose set of wanted instances is not the one that was last sent.
 std::vector<std::string> hosts_to_update(pqxx::work& work);
 std::vector<InstanceRow> wanted_instances(pqxx::work& work, const std::string& host_id);
+/// desired_store.cpp: the instance cannot be had, for the reason @p why.
+void fail_instance(pqxx::work& work, const std::string& id, const std::string& why);
+/// desired_store.cpp: what @p host_id got last counts as not sent.
+void send_desired_again(pqxx::work& work, const std::string& host_id);
 /// desired_store.cpp: sends @p vms as the next generation of @p host_id.
 void send_desired(pqxx::work& work, const std::string& host_id, std::vector<wire::VmSpec> vms);
 

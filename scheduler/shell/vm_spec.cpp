@@ -114,8 +114,7 @@ std::vector<wire::VmSpec> specify(pqxx::work& work, const std::string& host_id,
     if (row.reported)
       vms.emplace_back().instance_id = row.id;
     else
-      work.exec_params0("UPDATE instances SET phase = 'failed', detail = $2 WHERE id = $1", row.id,
-                        spec.error().message());
+      fail_instance(work, row.id, spec.error().message());
   }
   return vms;
 }

@@ -165,8 +165,16 @@ void load_surroundings(pqxx::work& work, World& world) {
 
 }  // namespace
 
-Time time_of_round(pqxx::work& work) {
-  return time_of(work.exec1("SELECT (extract(epoch FROM now()) * 1000)::bigint")[0]);
+void decide_alone(pqxx::work& work) {
+  // LOCK takes no snapshot: the transaction's is that of its next statement.
+  work.exec0("LOCK TABLE decisions IN ACCESS EXCLUSIVE MODE");
+}
+
+Time begin_round(pqxx::work& work) {
+  work.exec0("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
+  decide_alone(work);
+  return time_of(
+      work.exec1("SELECT (extract(epoch FROM statement_timestamp()) * 1000)::bigint")[0]);
 }
 
 World load_world(pqxx::work& work) {

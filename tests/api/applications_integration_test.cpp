@@ -188,3 +188,31 @@ TEST_CASE("a new size reaches also an application that is on its way up") {
   api.good(ann, "PUT", app, R"({"minInstances":6,"maxInstances":6})");
   CHECK(api.database().value("SELECT count(*) FROM deployments") == count);
 }
+
+TEST_CASE(
+    "a restart takes the version on its way, unless that is cancelled, then the one in service") {
+  AnApi api("restarts");
+  const User ann = api.make_user("ann@example.org");
+  const std::string id = api.make_app(ann, "shop");
+  const std::string instances = "/v2/self/applications/" + id + "/instances";
+  const std::string in_service = api.make_commit(id);
+  const std::string on_its_way = api.make_commit(id, "another version");
+  const auto restarted = [&] {
+    api.good(ann, "POST", instances);
+    return api.database().value("SELECT commit_id FROM deployments ORDER BY number DESC LIMIT 1");
+  };
+
+  api.good(ann, "POST", instances + "?commit=" + in_service);
+  api.database().query("UPDATE deployments SET state = 'FAIL', phase = 'ended', ended_at = now()");
+  CHECK(restarted() == in_service);  // what was tried last
+
+  api.database().query("UPDATE deployments SET state = 'OK', phase = 'ended', ended_at = now()");
+  api.database().query("UPDATE apps SET commit_id = '" + in_service +
+                       "', state = 'SHOULD_BE_UP', serving_deployment = (SELECT uuid FROM "
+                       "deployments WHERE number = 2)");
+  api.good(ann, "POST", instances + "?commit=" + on_its_way);
+  CHECK(restarted() == on_its_way);
+
+  api.database().query("UPDATE deployments SET cancel_requested = true WHERE state = 'WIP'");
+  CHECK(restarted() == in_service);
+}

@@ -158,14 +158,17 @@ TEST_CASE("every reason fits into a close frame") {
 TEST_CASE("an event is told once, and a beginning is not taken for an end") {
   ToldEvents told(1000);
   auto end = an_end();
-  CHECK(told.first_time(end));
-  CHECK_FALSE(told.first_time(end));
+  CHECK_FALSE(told.told(end));
+  told.remember(end);
+  CHECK(told.told(end));
   auto begin = an_end();
   begin.event = "DEPLOYMENT_ACTION_BEGIN";
-  CHECK(told.first_time(begin));
+  CHECK_FALSE(told.told(begin));
+  told.remember(begin);
   CHECK(told.sure_until_ms() == end.time_ms - 60'000);
   begin.deployment_uuid = "deployment_2";
   begin.time_ms = 5;
-  CHECK(told.first_time(begin));
+  CHECK_FALSE(told.told(begin));
+  told.remember(begin);
   CHECK(told.sure_until_ms() == end.time_ms - 60'000);
 }

@@ -52,7 +52,7 @@ TEST_CASE("what a guest says is bounded", "[agent]") {
         max_sentence_bytes);
   const auto log = heard<msg::Log>(msg::encode(msg::Log{1, 0, {{1, "shout", endless}}}));
   REQUIRE(log);
-  CHECK(log->lines.at(0).text.size() == max_log_line_bytes);
+  CHECK(log->lines.at(0).text.size() == msg::max_log_line_bytes);
   CHECK(log->lines.at(0).stream == "out");
 }
 

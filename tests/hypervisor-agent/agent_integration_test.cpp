@@ -295,7 +295,8 @@ TEST_CASE("an environment that does not fit its message is a failure that says s
   agent.start();
   const auto end = agent.wait_for("instance_laden", "failed", failed);
   CHECK(end.detail ==
-        "the environment is too large: 294 KiB, at most 256 KiB: put large values into files of "
+        "the environment and the commands are too large: 294 KiB, at most 256 KiB: put large "
+        "values into files of "
         "the repository");
   // The guest is told to go, and goes by itself.
   eventually("QEMU is gone", [&] { return agent.processes("qemu-system").empty(); });

@@ -28,7 +28,7 @@ TEST_CASE("bytes become lines wherever they are cut") {
 
 TEST_CASE("a line without an end is cut at the bound and loses nothing") {
   LineSplitter splitter;
-  const std::string big(LineSplitter::max_line + 10, 'x');
+  const std::string big(karreg::wire::guest::max_log_line_bytes + 10, 'x');
   auto lines = splitter.take(big);
   REQUIRE(lines.size() == 1);
   CHECK(lines[0].size() + splitter.rest()->size() == big.size());

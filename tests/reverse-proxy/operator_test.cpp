@@ -144,7 +144,7 @@ TEST_CASE("lines that the access log's reader does not take are counted, and the
     for (ssize_t n = 0; (n = ::read(ends[0], bytes, sizeof bytes)) > 0;)
       text.append(bytes, static_cast<std::size_t>(n));
   };
-  constexpr int records = 400;
+  constexpr std::uint64_t records = 400;
   {
     AccessLog log(ends[1], true);
     AccessRecord record;
@@ -154,7 +154,7 @@ TEST_CASE("lines that the access log's reader does not take are counted, and the
     // Twice: also after it has been well again.
     for (int outage = 1; outage <= 2; ++outage) {
       const auto before = log.dropped();
-      for (int i = 0; i < records; ++i) log.write(record);
+      for (std::uint64_t i = 0; i < records; ++i) log.write(record);
       REQUIRE(eventually([&] { return log.dropped() > before; }));
       // The reader reads again: the log says what is missing.
       auto told = [&] {

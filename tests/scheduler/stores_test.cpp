@@ -4,6 +4,7 @@
 #include "scheduler/shell/stores.hpp"
 
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "base.hpp"
 #include "common/wire/json.hpp"
@@ -65,7 +66,7 @@ class OnSql {
     for (int i = 0; i < 6; ++i) {
       simulation::Base base;
       in_transaction([&](pqxx::work& work) {
-        const Time now = time_of_round(work);
+        const Time now = begin_round(work);
         const World before = load_world(work);
         const auto [after, notes] = advance(before, now, ids_);
         REQUIRE_THAT(broken_invariant(after), Catch::Equals(""));
@@ -82,7 +83,7 @@ class OnSql {
     simulation::Base base;
     base.world = load();
     in_transaction([&](pqxx::work& work) {
-      static_cast<void>(base.saw(report, time_of_round(work)));
+      static_cast<void>(base.saw(report, begin_round(work)));
       static_cast<void>(save_host_report(work, report));
     });
     compare(base.world, load());
@@ -91,7 +92,7 @@ class OnSql {
     simulation::Base base;
     base.world = load();
     in_transaction([&](pqxx::work& work) {
-      static_cast<void>(base.saw(report, time_of_round(work)));
+      static_cast<void>(base.saw(report, begin_round(work)));
       save_proxy_report(work, report);
     });
     compare(base.world, load());
@@ -398,4 +399,29 @@ TEST_CASE("instances that ended long ago are forgotten, those of last week are n
       "ended_at = now() - interval '8 days' WHERE number = 1");
   p.in_transaction([](pqxx::work& work) { forget_old_instances(work); });
   CHECK(p.database.value("SELECT string_agg(number::text, ',') FROM instances") == "0");
+}
+
+TEST_CASE("one decides at a time, and the next one knows what the last one decided") {
+  OnSql p;
+  std::uint64_t seen = 0;
+  std::jthread other;  // joined last, when nothing makes it wait any more
+  pqxx::connection one(p.database.url());
+  pqxx::work leads(one);
+  static_cast<void>(begin_round(leads));
+  leads.exec0("UPDATE route_version SET version = 7");
+
+  other = std::jthread([&] {
+    pqxx::connection two(p.database.url());
+    pqxx::work still_believes_to_lead(two);
+    static_cast<void>(begin_round(still_believes_to_lead));
+    seen = load_world(still_believes_to_lead).route_version;
+  });
+  test::eventually("the other one waits", [&] {
+    return p.database.value(
+               "SELECT count(*) FROM pg_locks WHERE relation = 'decisions'::regclass "
+               "AND NOT granted") == "1";
+  });
+  leads.commit();
+  other.join();
+  CHECK(seen == 7);
 }

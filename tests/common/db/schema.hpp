@@ -1,5 +1,6 @@
 #pragma once
 
+#include <catch2/catch.hpp>
 #include <pqxx/pqxx>
 
 #include "common/ids.hpp"
@@ -20,8 +21,9 @@ struct Schema {
     try {
       pqxx::connection connection(database_url());
       pqxx::nontransaction(connection).exec("DROP SCHEMA " + name + " CASCADE");
-    } catch (const std::exception&) {
+    } catch (const std::exception& e) {
       // The whole cluster is thrown away after the run.
+      WARN("the schema " << name << " is left: " << e.what());
     }
   }
   Schema(const Schema&) = delete;

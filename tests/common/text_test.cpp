@@ -1,0 +1,38 @@
+#include "common/text.hpp"
+
+#include <catch2/catch.hpp>
+
+namespace karreg::text {
+
+TEST_CASE("ASCII letters change their case, others keep it") {
+  CHECK(lower("KARREG-Ä.Example:80") == "karreg-Ä.example:80");
+  CHECK(iequals("Content-Length", "content-length"));
+  CHECK_FALSE(iequals("Content-Length", "content_length"));
+  CHECK_FALSE(iequals("chunked", "chunked,"));
+  CHECK_FALSE(iequals("[", "{"));  // 0x20 apart, as letters are
+}
+
+TEST_CASE("well-formed UTF-8 is told from what only looks like it") {
+  for (const auto* good : {"", "a", "\x7f", "\u0080", "\u07ff", "\u0800", "\ud7ff", "\ue000",
+                           "\uffff", "\U00010000", "\U0010ffff", "grüße, 世界 🚀"}) {
+    CAPTURE(good);
+    CHECK(is_utf8(good));
+  }
+  for (const auto* bad :
+       {"\x80", "\xc0\x80", "\xc1\xbf", "\xc3", "\xc3(", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xe4\xb8",
+        "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(is_utf8(bad));
+    CHECK(utf8_length(bad) == 0);
+  }
+}
+
+TEST_CASE("the length of a sequence is that of its first character") {
+  CHECK(utf8_length("") == 0);
+  CHECK(utf8_length("abc") == 1);
+  CHECK(utf8_length("üb") == 2);
+  CHECK(utf8_length("世界") == 3);
+  CHECK(utf8_length("🚀!") == 4);
+}
+
+}  // namespace karreg::text
