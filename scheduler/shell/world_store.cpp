@@ -173,8 +173,7 @@ void decide_alone(pqxx::work& work) {
 Time begin_round(pqxx::work& work) {
   work.exec0("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
   decide_alone(work);
-  return time_of(
-      work.exec1("SELECT (extract(epoch FROM statement_timestamp()) * 1000)::bigint")[0]);
+  return time_of(work.exec1("SELECT (extract(epoch FROM now()) * 1000)::bigint")[0]);
 }
 
 World load_world(pqxx::work& work) {

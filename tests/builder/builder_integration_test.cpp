@@ -21,7 +21,7 @@ const std::map<std::string, std::string> node_app = {
     {"a.js", "1"}};
 
 std::string artifact_bytes(char c) {
-  return std::string(3 * 4096, c);
+  return std::string(std::size_t{3} * 4096, c);
 }
 
 /// Writes @p text to the pipe @p fifo, once somebody reads it.

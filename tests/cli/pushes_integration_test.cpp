@@ -262,7 +262,7 @@ TEST_CASE("an API that has run out of open files takes hooks up as soon as it ca
   rlimit before{};
   REQUIRE(prlimit(platform.process().pid(), RLIMIT_NOFILE, nullptr, &before) == 0);
   // One for each connection that the server may hold, and for what a push needs besides.
-  CHECK(before.rlim_cur >= std::min<rlim_t>(before.rlim_max, 6 * 4096));
+  CHECK(before.rlim_cur >= std::min<rlim_t>(before.rlim_max, rlim_t{6} * 4096));
   rlimit none = before;
   none.rlim_cur = 3;
   REQUIRE(prlimit(platform.process().pid(), RLIMIT_NOFILE, &none, nullptr) == 0);

@@ -112,7 +112,7 @@ TEST_CASE("every command can print JSON") {
   add_commands(app, fixture.session);
   const CommandNode tree = command_tree(app);
   REQUIRE(tree.commands.size() > 10);
-  CHECK(without_format(tree, "karreg") == std::vector<std::string>{});
+  for (const auto& command : without_format(tree, "karreg")) FAIL_CHECK(command);
 }
 
 TEST_CASE("logging out says whether there was a login") {

@@ -63,7 +63,7 @@ void check_nothing_is_left(const RealAgent& agent) {
   eventually("QEMU and passt are gone", [&] {
     return agent.processes("qemu-system").empty() && agent.processes("passt").empty();
   });
-  CHECK(agent.remains() == std::vector<std::string>{});
+  for (const auto& left : agent.remains()) FAIL_CHECK("left behind: " << left);
 }
 }  // namespace
 
@@ -249,7 +249,7 @@ TEST_CASE("an app that ends by itself is reported with its last lines, once", "[
 TEST_CASE("an app that never listens fails with a reason", "[agent]") {
   RealAgent agent;
   auto silent = agent.shell_app("instance_silent", "echo waiting; exec sleep 1000");
-  silent.start_timeout_ms = 8000;
+  silent.start_timeout_ms = 15'000;
   auto shy = agent.static_site("instance_shy");
   shy.run.pre_run =
       "sed 's/listen 0.0.0.0/listen 127.0.0.1/' /usr/lib/karreg/serve-static > /tmp/shy";
@@ -259,7 +259,7 @@ TEST_CASE("an app that never listens fails with a reason", "[agent]") {
   agent.start();
   const auto quiet = agent.wait_for("instance_silent", "failed", failed);
   CHECK(quiet.detail ==
-        "it was not ready within 8 s: nothing listens on 0.0.0.0:8080; the app must listen on the "
+        "it was not ready within 15 s: nothing listens on 0.0.0.0:8080; the app must listen on the "
         "port in the environment variable PORT");
   CHECK(quiet.last_lines == std::vector<std::string>{"waiting"});
   const auto hidden = agent.wait_for("instance_shy", "failed", failed);
@@ -296,8 +296,7 @@ TEST_CASE("an environment that does not fit its message is a failure that says s
   const auto end = agent.wait_for("instance_laden", "failed", failed);
   CHECK(end.detail ==
         "the environment and the commands are too large: 294 KiB, at most 256 KiB: put large "
-        "values into files of "
-        "the repository");
+        "values into files of the repository");
   // The guest is told to go, and goes by itself.
   eventually("QEMU is gone", [&] { return agent.processes("qemu-system").empty(); });
   CHECK_THAT(agent.log(), !Contains("VM did not end by itself"));
@@ -339,6 +338,7 @@ TEST_CASE("a build VM leaves its output and its log", "[agent]") {
 
 TEST_CASE("a guest does not reach what listens on the host's loopback", "[agent]") {
   const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  REQUIRE(listener >= 0);
   sockaddr_in in{};
   in.sin_family = AF_INET;
   in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

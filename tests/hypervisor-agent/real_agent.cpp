@@ -47,8 +47,10 @@ pid_t spawn(const std::vector<std::string>& words, const std::string& out, const
   REQUIRE(pid >= 0);
   if (pid > 0) return pid;
   const int flags = O_WRONLY | O_CREAT | O_APPEND;
-  ::dup2(::open(out.c_str(), flags, 0600), STDOUT_FILENO);
-  ::dup2(::open(err.c_str(), flags, 0600), STDERR_FILENO);
+  for (const auto& [path, standard] : {std::pair{&out, STDOUT_FILENO}, {&err, STDERR_FILENO}}) {
+    const int file = ::open(path->c_str(), flags, 0600);
+    if (file < 0 || ::dup2(file, standard) < 0) ::_exit(126);
+  }
   std::vector<char*> argv;
   for (const auto& word : words) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);

@@ -50,7 +50,7 @@ TEST_CASE("lines wait a moment for company, then go as one batch") {
 }
 
 TEST_CASE("at the bound the oldest lines fall out and the next batch says how many") {
-  LogBuffer buffer(10 * (64 + 100));
+  LogBuffer buffer(std::size_t{10} * (64 + 100));
   for (int i = 0; i < 25; ++i)
     buffer.add(line(std::string(100, static_cast<char>('a' + i))), start);
   buffer.hurry();

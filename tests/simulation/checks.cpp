@@ -8,7 +8,6 @@
 namespace karreg::simulation {
 
 using scheduler::App;
-using scheduler::Instance;
 
 const Vm* City::find_vm(const std::string& id) const {
   for (const auto& machine : machines_)

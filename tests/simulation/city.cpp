@@ -11,7 +11,6 @@ using scheduler::Action;
 using scheduler::App;
 using scheduler::Deployment;
 using scheduler::DeploymentState;
-using scheduler::Phase;
 
 City::City(std::uint64_t seed) : seed_(seed), dice_(seed * 0x9E3779B97F4A7C15 + 1) {
   const auto hosts = 1 + dice_.below(3);

@@ -76,7 +76,8 @@ class TestDatabase {
     db_.reset();
     try {
       pqxx::nontransaction(*admin_).exec("DROP DATABASE " + name_ + " WITH (FORCE)");
-    } catch (const std::exception&) {  // the test's own failure matters more
+    } catch (const std::exception& e) {  // the test's own failure matters more
+      WARN("the database " << name_ << " is left: " << e.what());
     }
   }
   TestDatabase(const TestDatabase&) = delete;
