@@ -35,15 +35,25 @@ make_stock_images() {
 }
 
 _prepare_images() {
+  local preset
+  preset=$(_guest_preset "$1")
   need_root "making images"
   ensure_packages build images
-  [ -x "$(bin_dir "$1")/karreg-init" ] || build_programs "$1" karreg-init
+  [ -x "$(bin_dir "$preset")/karreg-init" ] || build_programs "$preset" karreg-init
+}
+
+# _guest_preset PRESET: which build the images get their PID 1 from. It is linked statically, which the sanitizers are not made for.
+_guest_preset() {
+  case $1 in
+    asan) echo debug ;;
+    *) echo "$1" ;;
+  esac
 }
 
 # _build_images LOG WHAT FOLDER PRESET OPTIONS...
 _build_images() {
   local log=$1 what=$2 out=$KARREG_CACHE_DIR/$3 init
-  init=$(bin_dir "$4")/karreg-init
+  init=$(bin_dir "$(_guest_preset "$4")")/karreg-init
   shift 4
   # QEMU runs as a user of its own and must be able to enter the folder.
   install -d -m 755 "$KARREG_CACHE_DIR" "$out"
