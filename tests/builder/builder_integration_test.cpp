@@ -9,6 +9,7 @@
 #include "common/broker/publisher.hpp"
 #include "common/crypto/digest.hpp"
 #include "platform.hpp"
+#include "support/programs.hpp"
 
 using namespace karreg;
 using namespace karreg::test;
@@ -484,7 +485,7 @@ TEST_CASE("a builder that was stopped past its lease leaves the disks of the nex
            (images / "catalogue.json").string() + " " + waiting.string());
   Environment settings = platform.settings();
   settings["KARREG_IMAGES_DIR"] = waiting.string();
-  karreg::test::Daemon first(KARREG_BUILDER_PROGRAM, platform.data() / "first.log");
+  Daemon first(test::program("karreg-builder"), platform.data() / "first.log");
   first.start(settings);
   eventually("the first builder makes its disks", [&] {
     return run("ls " + (platform.data() / "builds").string() + "/*/output.img").exit_code == 0;
@@ -545,7 +546,7 @@ TEST_CASE("what a builder left before it could tell the database is put aside") 
 TEST_CASE("a setting that is wrong is named at the start") {
   Platform platform;
   const std::string env = "env -i KARREG_DATABASE_URL=x KARREG_SECRETS_KEY_FILE=/k ";
-  const std::string program = KARREG_BUILDER_PROGRAM;
+  const std::string program = test::program("karreg-builder");
   const Ran relative = run(env + "KARREG_DATA_DIR=here " + program);
   CHECK(relative.exit_code == 2);
   CHECK(relative.output == "karreg-builder: setting data.dir: `here` is not an absolute path\n");

@@ -11,6 +11,7 @@
 #include "common/crypto/vault.hpp"
 #include "common/wire/json.hpp"
 #include "common/wire/logs.hpp"
+#include "support/programs.hpp"
 #include "support/services.hpp"
 
 namespace karreg::test {
@@ -21,7 +22,7 @@ class Platform {
       : database_("builder"),
         broker_(test_broker()),
         env_(broker_settings(broker_)),
-        builder_(KARREG_BUILDER_PROGRAM, data() / "builder.log") {
+        builder_(program("karreg-builder"), data() / "builder.log") {
     auto vault = crypto::Vault::open_or_create((data() / "secret.key").string());
     REQUIRE(vault);
     vault_ = std::make_unique<crypto::Vault>(std::move(*vault));

@@ -10,6 +10,7 @@
 #include "common/wire/json.hpp"
 #include "common/wire/logs.hpp"
 #include "support/an_api.hpp"
+#include "support/programs.hpp"
 
 namespace karreg::test {
 
@@ -115,9 +116,9 @@ class CliPlatform : public AnApi {
   Ended karreg(const std::string& words, const std::string& before = "") {
     const std::string out = (scratch() / "out").string();
     const std::string err = (scratch() / "err").string();
-    const Ran ran = run("cd " + work().string() + " && env -i PATH=\"$PATH\" HOME=" +
-                        scratch().path().string() + " " + before + " timeout 60 " +
-                        KARREG_CLI_PROGRAM + " " + words + " >" + out + " 2>" + err);
+    const Ran ran = run(
+        "cd " + work().string() + " && env -i PATH=\"$PATH\" HOME=" + scratch().path().string() +
+        " " + before + " timeout 60 " + program("karreg") + " " + words + " >" + out + " 2>" + err);
     return {ran.exit_code, read_file(out), read_file(err)};
   }
   /// As karreg(), and the test fails when it does.
@@ -131,7 +132,7 @@ class CliPlatform : public AnApi {
   void begin(const std::string& words) {
     const std::string to = (scratch() / "begun").string();
     must_run("cd " + work().string() + " && (env -i PATH=\"$PATH\" HOME=" +
-             scratch().path().string() + " timeout 120 " + KARREG_CLI_PROGRAM + " " + words + " >" +
+             scratch().path().string() + " timeout 120 " + program("karreg") + " " + words + " >" +
              to + ".out 2>" + to + ".err; echo $? >" + to + ".code) >/dev/null 2>&1 &");
   }
   std::string begun_err() const {

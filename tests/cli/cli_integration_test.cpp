@@ -1,5 +1,6 @@
 // karreg as a process against a real karreg-api.
 #include "a_platform.hpp"
+#include "support/programs.hpp"
 
 using namespace karreg;
 using namespace karreg::test;
@@ -294,7 +295,7 @@ TEST_CASE("Ctrl-C leaves a deployment going on and says so") {
   // A process group of its own gets the signal, as a terminal would send it.
   const Ran ran =
       run("cd " + platform.work().string() + " && HOME=" + platform.scratch().path().string() +
-          " setsid timeout --signal=INT 5 " + KARREG_CLI_PROGRAM + " deploy 2>" + err);
+          " setsid timeout --signal=INT 5 " + program("karreg") + " deploy 2>" + err);
   INFO(read_file(err));
   CHECK(has(read_file(err), "Detached: the deployment goes on."));
   CHECK(platform.database().value("SELECT state FROM deployments") == "WIP");

@@ -1,6 +1,7 @@
 #include "cli/completion.hpp"
 
 #include "a_session.hpp"
+#include "support/programs.hpp"
 
 using namespace karreg;
 using namespace karreg::cli;
@@ -10,7 +11,7 @@ namespace {
 
 /// What bash completes after @p words, the last one unfinished.
 std::string completed(const std::string& words) {
-  const std::string program = KARREG_CLI_PROGRAM;
+  const std::string program = test::program("karreg");
   return must_run("bash -c 'source <(" + program + " completion bash); COMP_WORDS=(" + words +
                   "); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _karreg; echo \"${COMPREPLY[*]}\"'");
 }

@@ -1,5 +1,6 @@
 #include "cli/git.hpp"
 
+#include "support/programs.hpp"
 #include "support/scratch.hpp"
 
 using namespace karreg;
@@ -112,7 +113,7 @@ TEST_CASE("porcelain lines are read") {
 }
 
 TEST_CASE("git is answered from the environment, and nobody else") {
-  const std::string program = KARREG_CLI_PROGRAM;
+  const std::string program = test::program("karreg");
   const std::string secrets = "KARREG_ASKPASS_USER=tok KARREG_ASKPASS_PASSWORD=sec ";
   CHECK(must_run(secrets + program + " \"Username for 'https://x': \"") == "tok\n");
   CHECK(must_run(secrets + program + " \"Password for 'https://tok@x': \"") == "sec\n");

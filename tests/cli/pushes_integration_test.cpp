@@ -4,6 +4,7 @@
 #include <sys/un.h>
 
 #include "a_pusher.hpp"
+#include "support/programs.hpp"
 
 using namespace karreg;
 using namespace karreg::test;
@@ -293,7 +294,7 @@ TEST_CASE("a hook that nobody answers gives up and says so") {
   write_file(scratch / "push",
              packet(version) + "0000" +
                  packet(zero_id + " " + std::string(40, '1') + " refs/heads/master") + "00000000");
-  const Ran ran = run("KARREG_HOOK_SOCKET=" + path + " timeout 40 " + KARREG_API_PROGRAM +
+  const Ran ran = run("KARREG_HOOK_SOCKET=" + path + " timeout 40 " + program("karreg-api") +
                       " hook proc-receive <" + (scratch / "push").string());
   CHECK(ran.exit_code == 1);
   CHECK(has(ran.output, "the platform does not take pushes up at the moment (no answer in 10 s)"));

@@ -3,6 +3,7 @@
 #include "a_session.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/completion.hpp"
+#include "support/programs.hpp"
 
 using namespace karreg;
 using namespace karreg::cli;
@@ -142,7 +143,7 @@ TEST_CASE("the doctor says what is wrong and fails with its kind") {
 TEST_CASE("docs/cli.md shows what the program says of itself") {
   SessionFixture fixture;
   REQUIRE(fixture.run({"reference"}) == 0);
-  const std::string docs = read_file(KARREG_CLI_DOCS);
+  const std::string docs = read_file(source_file("docs/cli.md"));
   const std::string marker = "<!-- below: the output of `karreg reference` -->\n\n";
   const auto at = docs.find(marker);
   REQUIRE(at != std::string::npos);
@@ -151,7 +152,7 @@ TEST_CASE("docs/cli.md shows what the program says of itself") {
 }
 
 TEST_CASE("docs/cli.md has the exit codes of errors") {
-  const std::string docs = read_file(KARREG_CLI_DOCS);
+  const std::string docs = read_file(source_file("docs/cli.md"));
   for (const ErrorKind kind : {ErrorKind::invalid, ErrorKind::unauthorized, ErrorKind::forbidden,
                                ErrorKind::not_found, ErrorKind::conflict, ErrorKind::too_large,
                                ErrorKind::timeout, ErrorKind::unavailable, ErrorKind::internal}) {

@@ -11,6 +11,7 @@
 #include "common/crypto/digest.hpp"
 #include "common/http/client.hpp"
 #include "common/wire/json.hpp"
+#include "support/programs.hpp"
 
 extern char** environ;
 
@@ -20,8 +21,6 @@ using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
 namespace {
-constexpr const char* program = KARREG_AGENT_PROGRAM;
-
 std::string read(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
@@ -117,15 +116,15 @@ RealAgent::~RealAgent() {
     ::waitpid(pid_, nullptr, 0);
     pid_ = -1;
   }
-  const std::string command =
-      std::string(program) + " --config " + folder_.path() + "/karreg.toml purge >/dev/null 2>&1";
+  const std::string command = program("karreg-agent") + " --config " + folder_.path() +
+                              "/karreg.toml purge >/dev/null 2>&1";
   (void)!std::system(command.c_str());  // NOLINT
 }
 
 void RealAgent::start() {
   seen_ = printed().size();
-  pid_ = spawn({program, "--config", folder_.path() + "/karreg.toml", "run", "--desired",
-                folder_.path() + "/desired.json"},
+  pid_ = spawn({program("karreg-agent"), "--config", folder_.path() + "/karreg.toml", "run",
+                "--desired", folder_.path() + "/desired.json"},
                folder_.path() + "/out", folder_.path() + "/err");
   eventually("the first report", [&] { return printed().size() > seen_; }, 120s);
 }
@@ -149,8 +148,9 @@ void RealAgent::stop() {
 std::string RealAgent::purge() {
   const std::string out = folder_.path() + "/purge";
   fs::remove(out);
-  const pid_t pid = spawn({program, "--config", folder_.path() + "/karreg.toml", "purge"}, out,
-                          folder_.path() + "/err");
+  const pid_t pid =
+      spawn({program("karreg-agent"), "--config", folder_.path() + "/karreg.toml", "purge"}, out,
+            folder_.path() + "/err");
   int status = 0;
   eventually("the purge ends", [&] { return ::waitpid(pid, &status, WNOHANG) == pid; }, 60s);
   INFO(log());

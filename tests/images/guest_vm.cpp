@@ -20,6 +20,7 @@
 #include <tuple>
 
 #include "images/initrd.hpp"
+#include "support/programs.hpp"
 
 namespace karreg::test {
 
@@ -145,8 +146,8 @@ GuestVm::~GuestVm() {
 void GuestVm::start(const Images& images, const Options& options) {
   // The store's initrd has the modules of its kernel, if it needs any; of two files of one name the
   // later counts.
-  const std::string initrd = folder_.write(
-      "initrd", whole(images.blob(images.catalogue.initrd)) + initrd_of(whole(KARREG_INIT)));
+  const std::string initrd = folder_.write("initrd", whole(images.blob(images.catalogue.initrd)) +
+                                                         initrd_of(whole(program("karreg-init"))));
   const std::string dir = folder_.path;
   std::vector<std::string> argv = {
       "qemu-system-x86_64",

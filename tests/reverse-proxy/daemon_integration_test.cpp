@@ -11,6 +11,7 @@
 #include "common/ids.hpp"
 #include "common/wire/json.hpp"
 #include "reverse-proxy/loopback.hpp"
+#include "support/programs.hpp"
 #include "support/scratch.hpp"
 
 using namespace karreg;
@@ -115,7 +116,7 @@ class Daemon {
     std::vector<char*> environment;
     for (auto& variable : kept) environment.push_back(variable.data());
     environment.push_back(nullptr);
-    std::string program = KARREG_PROXY_PROGRAM;
+    std::string program = test::program("karreg-proxy");
     std::vector<char*> argv = {program.data(), nullptr};
     log_ = data / "proxy.log";
     std::filesystem::remove(log_);
@@ -372,9 +373,9 @@ TEST_CASE("a second signal does not wait for the request in hand") {
 TEST_CASE("an address that is taken is an error that names the setting") {
   const test::ScratchFolder data;
   App taken([](Peer&, int) {});
-  const auto ran = test::run("KARREG_DATA_DIR=" + data.path().string() +
-                             " KARREG_PROXY_LISTEN=" + taken.address() +
-                             " KARREG_PROXY_ADMIN_LISTEN=127.0.0.1:0 " + KARREG_PROXY_PROGRAM);
+  const auto ran = test::run(
+      "KARREG_DATA_DIR=" + data.path().string() + " KARREG_PROXY_LISTEN=" + taken.address() +
+      " KARREG_PROXY_ADMIN_LISTEN=127.0.0.1:0 " + test::program("karreg-proxy"));
   CHECK(ran.exit_code == 9);
   CHECK_THAT(ran.output, Catch::Contains("setting proxy.listen: cannot listen on " +
                                          taken.address() + ": Address already in use"));

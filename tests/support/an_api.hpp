@@ -9,6 +9,7 @@
 
 #include "common/crypto/digest.hpp"
 #include "common/http/client.hpp"
+#include "support/programs.hpp"
 #include "support/services.hpp"
 
 namespace karreg::test {
@@ -75,7 +76,7 @@ class AnApi {
   explicit AnApi(const std::string& purpose, const Environment& more = {},
                  const broker::Address& broker = test_broker())
       : database_("api_" + purpose),
-        api_(KARREG_API_PROGRAM, scratch_ / "api.log"),
+        api_(program("karreg-api"), scratch_ / "api.log"),
         port_(free_port()) {
     settings_ = broker_settings(broker);
     settings_["PATH"] = std::getenv("PATH");
@@ -110,7 +111,7 @@ class AnApi {
     std::string exports;
     for (const auto& [name, value] : settings_) exports += name + "='" + value + "' ";
     const std::string made =
-        must_run("printf '%s\n' '" + password + "' | env -i " + exports + KARREG_API_PROGRAM +
+        must_run("printf '%s\n' '" + password + "' | env -i " + exports + program("karreg-api") +
                  " admin create-user --email " + email + " --name Somebody" +
                  (password.empty() ? "" : " --password-stdin") + " 2>/dev/null");
     return {Json::parse(made)};
