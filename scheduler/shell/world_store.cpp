@@ -166,8 +166,9 @@ void load_surroundings(pqxx::work& work, World& world) {
 }  // namespace
 
 void decide_alone(pqxx::work& work) {
-  // LOCK takes no snapshot: the transaction's is that of its next statement.
-  work.exec0("LOCK TABLE decisions IN ACCESS EXCLUSIVE MODE");
+  // LOCK takes no snapshot: the transaction's is that of its next statement. The mode excludes
+  // itself, and not ACCESS SHARE, which a back-up holds on every table as long as it takes.
+  work.exec0("LOCK TABLE decisions IN EXCLUSIVE MODE");
 }
 
 Time begin_round(pqxx::work& work) {

@@ -425,3 +425,14 @@ TEST_CASE("one decides at a time, and the next one knows what the last one decid
   other.join();
   CHECK(seen == 7);
 }
+
+TEST_CASE("decisions go on while a back-up reads the database") {
+  OnSql p;
+  pqxx::connection one(p.database.url());
+  pqxx::work backup(one);
+  backup.exec0("LOCK TABLE decisions IN ACCESS SHARE MODE");  // as pg_dump does with all tables
+  p.in_transaction([](pqxx::work& work) {
+    work.exec0("SET LOCAL lock_timeout = '5s'");
+    decide_alone(work);
+  });
+}
