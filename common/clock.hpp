@@ -6,17 +6,15 @@
 
 namespace karreg {
 
-template <class Unit>
-std::int64_t unix_time(std::chrono::system_clock::time_point time) {
-  return std::chrono::duration_cast<Unit>(time.time_since_epoch()).count();
-}
 /// Now, in milliseconds.
 inline std::int64_t unix_ms() {
-  return unix_time<std::chrono::milliseconds>(std::chrono::system_clock::now());
+  using namespace std::chrono;
+  return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
 }
 /// Now, in nanoseconds.
 inline std::int64_t unix_ns() {
-  return unix_time<std::chrono::nanoseconds>(std::chrono::system_clock::now());
+  using namespace std::chrono;
+  return duration_cast<nanoseconds>(system_clock::now().time_since_epoch()).count();
 }
 
 }  // namespace karreg

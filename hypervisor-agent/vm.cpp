@@ -5,7 +5,6 @@
 #include <filesystem>
 
 #include "common/async/offload.hpp"
-#include "common/clock.hpp"
 #include "common/log.hpp"
 #include "common/wire/json.hpp"
 #include "hypervisor-agent/admit.hpp"
@@ -58,11 +57,9 @@ Vm::Vm(Host& host, wire::VmSpec spec, const Record& record) : Vm(host, std::move
   over_ = record.over;
   guest_pongs_ = record.pongs;
   if (record.accepted_ms > 0) {
-    const auto age =
-        std::max(0ms, std::chrono::milliseconds(unix_time<std::chrono::milliseconds>(accepted_at_) -
-                                                record.accepted_ms));
-    accepted_at_ -= age;
-    accepted_ -= age;
+    const std::int64_t now_ms = accepted_ms_;
+    accepted_ms_ = std::min(now_ms, record.accepted_ms);
+    accepted_ -= std::chrono::milliseconds(now_ms - accepted_ms_);
   }
 }
 
@@ -77,8 +74,7 @@ bool Vm::decided() const {
 }
 
 void Vm::save() {
-  const Record record{unix_time<std::chrono::milliseconds>(accepted_at_), decided(), status_,
-                      guest_pongs_};
+  const Record record{accepted_ms_, decided(), status_, guest_pongs_};
   auto saved = write_atomically(files_.record(), wire::to_text(record));
   if (!saved)
     log::error("VM not recorded", {log::field("instance", spec_.instance_id),

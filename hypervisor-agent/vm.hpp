@@ -7,6 +7,7 @@
 
 #include "common/async/asio.hpp"
 #include "common/async/task_group.hpp"
+#include "common/clock.hpp"
 #include "common/wire/host.hpp"
 #include "hypervisor-agent/files.hpp"
 #include "hypervisor-agent/guest_link.hpp"
@@ -89,7 +90,7 @@ class Vm : public std::enable_shared_from_this<Vm> {
   wire::VmSpec spec_;
   VmFiles files_;
   wire::VmStatus status_;
-  std::chrono::system_clock::time_point accepted_at_ = std::chrono::system_clock::now();
+  std::int64_t accepted_ms_ = unix_ms();
   std::chrono::steady_clock::time_point accepted_ = std::chrono::steady_clock::now();
   GuestLink link_;
   std::shared_ptr<LogRelay> logs_;
