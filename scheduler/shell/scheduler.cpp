@@ -94,8 +94,9 @@ Result<void> Scheduler::round() {
   std::vector<Note> notes;
   RandomIds ids;
   auto done = database_.transact([&](pqxx::work& work) -> Result<void> {
-    // The database's clock, which also stamped the reports.
-    const Time now = begin_round(work);
+    begin_round(work);
+    // The clock which also stamped the reports.
+    const Time now = database_time(work);
     World before = load_world(work);
     before.policy = settings_.policy;
     before.hearing_since = hearing_.since(before, now);

@@ -17,8 +17,9 @@ namespace karreg::scheduler {
 void decide_alone(pqxx::work& work);
 /// world_store.cpp: first of all in the transaction of a round, which decides alone. Whoever
 /// changes a row meanwhile that the round writes makes it fail and be tried again on the new world.
-/// Returns when it began, by the database's clock.
-Time begin_round(pqxx::work& work);
+void begin_round(pqxx::work& work);
+/// world_store.cpp: when the transaction began, by the database's clock.
+Time database_time(pqxx::work& work);
 /// world_store.cpp: everything that a decision needs.
 World load_world(pqxx::work& work);
 

@@ -171,9 +171,12 @@ void decide_alone(pqxx::work& work) {
   work.exec0("LOCK TABLE decisions IN EXCLUSIVE MODE");
 }
 
-Time begin_round(pqxx::work& work) {
+void begin_round(pqxx::work& work) {
   work.exec0("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
   decide_alone(work);
+}
+
+Time database_time(pqxx::work& work) {
   return time_of(work.exec1("SELECT (extract(epoch FROM now()) * 1000)::bigint")[0]);
 }
 

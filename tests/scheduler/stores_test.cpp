@@ -66,7 +66,8 @@ class OnSql {
     for (int i = 0; i < 6; ++i) {
       simulation::Base base;
       in_transaction([&](pqxx::work& work) {
-        const Time now = begin_round(work);
+        begin_round(work);
+        const Time now = database_time(work);
         const World before = load_world(work);
         const auto [after, notes] = advance(before, now, ids_);
         REQUIRE_THAT(broken_invariant(after), Catch::Equals(""));
@@ -83,7 +84,7 @@ class OnSql {
     simulation::Base base;
     base.world = load();
     in_transaction([&](pqxx::work& work) {
-      static_cast<void>(base.saw(report, begin_round(work)));
+      static_cast<void>(base.saw(report, database_time(work)));
       static_cast<void>(save_host_report(work, report));
     });
     compare(base.world, load());
@@ -92,7 +93,7 @@ class OnSql {
     simulation::Base base;
     base.world = load();
     in_transaction([&](pqxx::work& work) {
-      static_cast<void>(base.saw(report, begin_round(work)));
+      static_cast<void>(base.saw(report, database_time(work)));
       save_proxy_report(work, report);
     });
     compare(base.world, load());
@@ -407,13 +408,13 @@ TEST_CASE("one decides at a time, and the next one knows what the last one decid
   std::jthread other;  // joined last, when nothing makes it wait any more
   pqxx::connection one(p.database.url());
   pqxx::work leads(one);
-  static_cast<void>(begin_round(leads));
+  begin_round(leads);
   leads.exec0("UPDATE route_version SET version = 7");
 
   other = std::jthread([&] {
     pqxx::connection two(p.database.url());
     pqxx::work still_believes_to_lead(two);
-    static_cast<void>(begin_round(still_believes_to_lead));
+    begin_round(still_believes_to_lead);
     seen = load_world(still_believes_to_lead).route_version;
   });
   test::eventually("the other one waits", [&] {
