@@ -56,12 +56,17 @@ def cli11_only_at_the_edge(file):
     return file.grep(r'#include (<CLI/|"common/program\.hpp")')
 
 
+def may_hold_sql(file):
+    outside = file.suffix not in CPP or file.path.startswith(("common/db/", "tests/"))
+    return outside or re.search(r"(_store|/stores)\.(cpp|hpp)$", file.path)
+
+
 def sql_only_in_stores(file):
-    if file.suffix not in CPP or file.path.startswith(("common/db/", "tests/")):
-        return []
-    if re.search(r"(_store|/stores)\.(cpp|hpp)$", file.path):
-        return []
-    return file.grep(r"#include <pqxx|\bexec(_params)?[01n]?\(")
+    return [] if may_hold_sql(file) else file.grep(r"\bexec(_params)?[01n]?\(")
+
+
+def libpqxx_only_in_stores(file):
+    return [] if may_hold_sql(file) else file.grep(r"#include <pqxx")
 
 
 def no_giant_files(file):
@@ -176,6 +181,8 @@ GUARDS = [
           File("api/routes.cpp", "#include <boost/beast/http.hpp>\n")),
     Guard("CLI11 is included only in cli/ and in main.cpp", cli11_only_at_the_edge,
           File("builder/options.cpp", "#include <CLI/CLI.hpp>\n")),
+    Guard("libpqxx is included only in *_store files and common/db", libpqxx_only_in_stores,
+          File("api/routes.cpp", "#include <pqxx/pqxx>\n")),
     Guard("SQL stands only in *_store files and common/db", sql_only_in_stores,
           File("api/routes.cpp", "  work.exec_params0(\"DELETE FROM apps\");\n")),
     Guard("no file is longer than 600 lines", no_giant_files, File("api/routes.cpp", "\n" * 601)),
