@@ -39,7 +39,8 @@ _prepare_images() {
   preset=$(_guest_preset "$1")
   need_root "making images"
   ensure_packages build images
-  [ -x "$(bin_dir "$preset")/karreg-init" ] || build_programs "$preset" karreg-init
+  # Also where there is one: it may be older than its source.
+  build_programs "$preset" karreg-init
 }
 
 # _guest_preset PRESET: which build the images get their PID 1 from. It is linked statically, which the sanitizers are not made for.
