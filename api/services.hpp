@@ -19,8 +19,9 @@ struct Services {
   crypto::Vault vault;
   db::Database& database;
   broker::Publisher& publisher;
-  asio::thread_pool& pool;           ///< for transactions and libgit2
-  asio::thread_pool& log_pool;       ///< one thread for each log that is followed, and one
+  asio::thread_pool& pool;  ///< for transactions and libgit2
+  /// One thread for each log that may be followed, and one that asks where finite ones end.
+  asio::thread_pool& log_pool;
   asio::thread_pool& password_pool;  ///< for what takes its time and memory on purpose
   ReaderSlots& log_slots;            ///< as many as logs may be followed at once
   std::int64_t process;              ///< Presence::id of this run

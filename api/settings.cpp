@@ -1,7 +1,5 @@
 #include "api/settings.hpp"
 
-#include <algorithm>
-
 #include "common/db/database.hpp"
 #include "common/http/message.hpp"
 #include "common/text.hpp"

@@ -1,6 +1,5 @@
 #include "builder/app_log.hpp"
 
-#include <chrono>
 #include <future>
 #include <memory>
 

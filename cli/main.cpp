@@ -1,7 +1,6 @@
 // karreg: the command line.
 #include <unistd.h>
 
-#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <iostream>

@@ -5,6 +5,7 @@
 #include "common/text.hpp"
 
 namespace karreg::cli {
+
 std::size_t edit_distance(std::string_view a_text, std::string_view b_text) {
   const std::string a = text::lower(a_text);
   const std::string b = text::lower(b_text);

@@ -25,7 +25,7 @@ function(karreg_test name kind)
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name} --use-colour no)
-  # Seconds: what starts programs and VMs takes longer, and sanitizers double it.
+  # Seconds: what starts programs and VMs may take longer, and with sanitizers twice as long.
   set(limit 300)
   if(kind STREQUAL integration)
     set(limit 600)

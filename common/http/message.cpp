@@ -15,7 +15,6 @@ int hex_value(char c) {
   const char l = text::lower(c);
   return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
 }
-
 }  // namespace
 
 std::optional<std::string_view> Headers::get(std::string_view name) const {
