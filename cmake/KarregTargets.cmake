@@ -6,6 +6,9 @@ function(karreg_room name)
   karreg_precompile(${name})
 endfunction()
 
+# What a machine that runs Karreg needs, without the tests of it.
+add_custom_target(programs)
+
 # karreg_program(NAME SOURCES... LIBS...): a thin main over rooms.
 function(karreg_program name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
@@ -13,6 +16,7 @@ function(karreg_program name)
   target_link_libraries(${name} PRIVATE karreg_options ${ARG_LIBS})
   karreg_precompile(${name})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+  add_dependencies(programs ${name})
 endfunction()
 
 # karreg_test(NAME KIND SOURCES... LIBS...): one Catch2 binary; KIND is unit, integration, simulation or guards (the CTest label).

@@ -1,11 +1,11 @@
-# ./dev build [PRESET] [TARGET...]: compiles; without targets all programs, and the web console.
+# ./dev build [PRESET] [TARGET...]: compiles; without targets the programs, and the web console. The tests are target `all`.
 source dev.d/packages.sh
 source dev.d/node.sh
 
 command_build() {
   local preset=${1:-${KARREG_PRESET:-release}}
   [ $# -eq 0 ] || shift
-  build_programs "$preset" "$@"
+  build_programs "$preset" "${@:-programs}"
   say "programs: build/$preset/bin/"
   if [ $# -eq 0 ]; then
     build_console

@@ -17,7 +17,7 @@ command_demo() {
   [ -z "$json" ] || json=$(realpath -m "$json")
   need_root "./dev demo"
   ensure_packages build images run
-  build_programs release
+  build_programs release programs
   make_images release
   build_console
   if [ -n "$(supervisor_pid "$data")" ] && is_outdated "$data"; then
