@@ -14,7 +14,7 @@ command_bench() {
     exit 2
   }
   # A platform to measure, and what makes the disks of its peers.
-  ensure_packages run images >&2
+  ensure_packages run images bench >&2
   exec "$file" "$@"
 }
 

@@ -63,6 +63,8 @@ declare -A SERVICES_OF=(
   [supervisor]="supervisor"
   [postgresql-15]="postgresql"
   [libvirt-daemon-system]="libvirtd libvirt-guests virtlogd virtlockd"
+  [haproxy]="haproxy"
+  [nginx]="nginx"
 )
 
 # _existing_services: those of them that the machine has.

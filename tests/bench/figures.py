@@ -24,11 +24,11 @@ def say(text):
     print(f"[{time.monotonic() - STARTED:6.1f} s] {text}", file=sys.stderr, flush=True)
 
 
-def ask(port, name, timeout=10):
-    """Status and body of GET / of the host @name at a port of this machine; None when there is no whole answer."""
+def ask(port, name, timeout=10, path="/"):
+    """Status and body of GET @path of the host @name at a port of this machine; None when there is no whole answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
-        connection.request("GET", "/", headers={"Host": name})
+        connection.request("GET", path, headers={"Host": name})
         answer = connection.getresponse()
         return answer.status, answer.read().decode(errors="replace")
     except (OSError, http.client.HTTPException):
@@ -37,8 +37,8 @@ def ask(port, name, timeout=10):
         connection.close()
 
 
-def answers_200(port, name, timeout=10):
-    answer = ask(port, name, timeout)
+def answers_200(port, name, timeout=10, path="/"):
+    answer = ask(port, name, timeout, path)
     return answer is not None and answer[0] == 200
 
 

@@ -1,0 +1,88 @@
+"""Loads on a proxy: wrk for requests over kept connections, and connections that say nothing."""
+import json
+import resource
+import socket
+import subprocess
+import time
+
+MOST_OPEN_FILES = 100_000
+
+# Asks for each host in turn; the last line of the output is what `done` prints.
+SCRIPT = """
+local hosts = {{{hosts}}}
+local requests = {{}}
+local at = 0
+function init()
+  for i, host in ipairs(hosts) do
+    requests[i] = wrk.format("GET", "{path}", {{["Host"] = host}})
+  end
+end
+function request()
+  at = at % #requests + 1
+  return requests[at]
+end
+function done(summary, latency)
+  local errors = summary.errors
+  io.write(string.format(
+    '\\n{{"requests": %d, "seconds": %f, "p50": %d, "p99": %d, "p999": %d, "failed": %d}}\\n',
+    summary.requests, summary.duration / 1e6, latency:percentile(50), latency:percentile(99), latency:percentile(99.9),
+    errors.connect + errors.read + errors.write + errors.status + errors.timeout))
+end
+"""
+
+
+def requests(server, folder, hosts, path, seconds, connections, cpus):
+    """Requests a second, the same for each second of the proxy's processor, and latencies in microseconds."""
+    script = folder / "load.lua"
+    script.write_text(SCRIPT.format(hosts=", ".join(f'"{host}"' for host in hosts), path=path))
+    command = ["taskset", "-c", cpus, "wrk", "-t", "1", "-c", str(connections), "-d", f"{seconds}s", "-s", script,
+               f"http://127.0.0.1:{server.port}"]
+    before = server.cpu_seconds()
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=True)
+    cpu = server.cpu_seconds() - before
+    seen = json.loads(done.stdout.splitlines()[-1])
+    if seen["failed"] or not seen["requests"]:
+        raise SystemExit(f"{server.name} failed under load ({path}): {done.stdout}")
+    return seen | {"per_second": seen["requests"] / seen["seconds"], "per_cpu_second": seen["requests"] / cpu,
+                   "cpu_us": cpu / seen["requests"] * 1e6}
+
+
+def open_files():
+    """How many this program and those it starts may have; as many as root can give itself and them."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most != resource.RLIM_INFINITY:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        return most
+    return MOST_OPEN_FILES
+
+
+def idle_connections(server, host, count):
+    """Bytes of the proxy's memory for each of @count connections that had an answer and then wait."""
+    request = f"GET /small HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+    before = server.memory()
+    held = []
+    try:
+        for begin in range(0, count, 100):
+            batch = []
+            for _ in range(begin, min(begin + 100, count)):
+                batch.append(socket.create_connection(("127.0.0.1", server.port), timeout=10))
+                held.append(batch[-1])
+                batch[-1].sendall(request)
+            for one in batch:
+                read_answer(one)
+        time.sleep(1)  # what a proxy gives back after an answer, it has given back
+        return (server.memory() - before) / count
+    finally:
+        for one in held:
+            one.close()
+
+
+def read_answer(connection):
+    seen = b""
+    while b"\r\n\r\n" not in seen or len(seen.split(b"\r\n\r\n", 1)[1]) < 100:
+        got = connection.recv(4096)
+        if not got:
+            raise SystemExit(f"no whole answer: {seen!r}")
+        seen += got
+    if not seen.startswith(b"HTTP/1.1 200"):
+        raise SystemExit(f"not the answer of the upstream: {seen!r}")
