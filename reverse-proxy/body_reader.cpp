@@ -53,17 +53,17 @@ BodyReader::Piece BodyReader::buffered() {
   return hand_out();
 }
 
-awaitable<BodyReader::Piece> BodyReader::next(std::chrono::milliseconds patience) {
+Task<BodyReader::Piece> BodyReader::next(std::chrono::milliseconds patience) {
   auto piece = buffered();
   while (piece.bytes.empty() && piece.end == End::none) {
     finish();
-    const auto by = std::chrono::steady_clock::now() + patience;
+    const auto by = from_.now() + patience;
     const auto read = co_await from_.read_some(buffer_, by);
     if (read.ok()) {
       piece = hand_out();
       continue;
     }
-    if (framing_.kind == BodyKind::until_close && read.error == asio::error::eof)
+    if (framing_.kind == BodyKind::until_close && read.end())
       end_ = End::complete;
     else
       end_ = from_.expired() ? End::expired : End::closed;

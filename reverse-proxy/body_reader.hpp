@@ -27,7 +27,7 @@ class BodyReader {
   /// What is there already, without waiting.
   Piece buffered();
   /// The next piece; waits when there is none.
-  awaitable<Piece> next(std::chrono::milliseconds patience);
+  Task<Piece> next(std::chrono::milliseconds patience);
   bool complete() const { return end_ == End::complete; }
   /// Any of the body was handed out: it cannot be sent a second time.
   bool begun() const { return begun_; }

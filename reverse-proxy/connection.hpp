@@ -3,8 +3,8 @@
 /// deadline is one assignment: the worker's sweep looks at all of them a few times a second,
 /// instead of one timer per read and write.
 
-#include <boost/asio/buffer.hpp>
-#include <boost/asio/write.hpp>
+#include <array>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/intrusive/list.hpp>
 #include <cstring>
 #include <memory>
@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "common/async/asio.hpp"
+#include "reverse-proxy/loop/socket.hpp"
 
 namespace karreg::proxy {
 
@@ -41,7 +41,8 @@ class Buffer {
   std::size_t size_ = 0;
 };
 
-/// Lends memory to buffers; a worker's own.
+/// Lends memory to buffers; a worker's own. What was given back last is lent first: it is still in
+/// the processor's cache.
 class BufferPool {
  public:
   explicit BufferPool(std::size_t bytes) : bytes_(bytes) {}
@@ -59,10 +60,14 @@ using ConnectionHook =
 using ConnectionList =
     boost::intrusive::list<Connection, boost::intrusive::constant_time_size<false>>;
 
-/// One socket; used on its worker's thread only.
+/// What one write gathers.
+using Pieces = std::array<std::string_view, 4>;
+
+/// Used on its loop's thread only.
 class Connection : public ConnectionHook {
  public:
-  Connection(asio::ip::tcp::socket socket, ConnectionList& swept);
+  /// Takes @p fd over, a non-blocking stream socket.
+  Connection(Loop& loop, int fd, BufferPool& buffers, ConnectionList& swept);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
@@ -70,22 +75,58 @@ class Connection : public ConnectionHook {
     error_code error;
     std::size_t bytes = 0;
     bool ok() const { return !error && bytes > 0; }
+    /// The peer has said all.
+    bool end() const { return !error && bytes == 0; }
   };
-  /// Waits until a byte or the end is there, without holding a buffer.
-  awaitable<error_code> wait_readable(SteadyTime by);
-  /// Reads what comes, at most @p into.free().
-  awaitable<Read> read_some(Buffer& into, SteadyTime by);
-  /// Writes all of @p buffers.
-  template <class Buffers>
-  awaitable<error_code> write(const Buffers& buffers, SteadyTime by) {
-    write_by_ = by;
-    expired_ = false;
-    auto [ec, n] = co_await asio::async_write(socket_, buffers, as_result);
-    write_by_ = SteadyTime::max();
-    written_ += n;
-    co_return ec;
-  }
-  awaitable<error_code> connect(const asio::ip::tcp::endpoint& to, SteadyTime by);
+
+  /// Reads what comes.
+  class [[nodiscard]] Reading final : public Operation {
+   public:
+    /// @p into may be nullptr: then only the moment is waited for when there is something to read.
+    Reading(Connection& from, Buffer* into, SteadyTime by) : from_(from), into_(into), by_(by) {}
+    bool await_ready();
+    void await_suspend(std::coroutine_handle<> coroutine);
+    Read await_resume();
+    bool attempt() override;
+
+   private:
+    Connection& from_;
+    Buffer* into_;
+    SteadyTime by_;
+    std::size_t bytes_ = 0;
+  };
+  /// Waits until a byte or the end is there.
+  Reading wait_readable(SteadyTime by) { return {*this, nullptr, by}; }
+  /// Reads what comes, at most @p into.free(), which must not be empty. Memory is lent to @p into
+  /// when there is something for it.
+  Reading read_some(Buffer& into, SteadyTime by) { return {*this, &into, by}; }
+
+  class [[nodiscard]] Writing final : public Operation {
+   public:
+    Writing(Connection& to, const Pieces& pieces, SteadyTime by);
+    bool await_ready();
+    void await_suspend(std::coroutine_handle<> coroutine);
+    error_code await_resume();
+    bool attempt() override;
+
+   private:
+    ssize_t send_pieces();
+
+    Connection& to_;
+    std::array<iovec, std::tuple_size_v<Pieces>> left_;
+    std::size_t at_ = 0;
+    SteadyTime by_;
+  };
+  /// Writes all of @p pieces, which must stay where they are meanwhile.
+  Writing write(const Pieces& pieces, SteadyTime by) { return {*this, pieces, by}; }
+  Writing write(std::string_view text, SteadyTime by) { return {*this, Pieces{text}, by}; }
+
+  struct Connected {
+    std::unique_ptr<Connection> connection;  ///< nullptr: it did not work
+    std::string why;                         ///< in English, when it did not
+  };
+  static Task<Connected> connect(Loop& loop, const boost::asio::ip::tcp::endpoint& to,
+                                 BufferPool& buffers, ConnectionList& swept, SteadyTime by);
 
   /// The last operation that ended with an error did so because its time was over.
   bool expired() const { return expired_; }
@@ -93,35 +134,48 @@ class Connection : public ConnectionHook {
   /// nullptr ends the watch.
   void watch_for_leaving(Connection* other) { watched_for_ = other; }
   bool peer_left() const { return peer_left_; }
-  /// Whether the peer has neither closed nor said anything: what a kept connection must look like.
+  bool is_open() const { return socket_.is_open(); }
+  /// The loop's clock.
+  SteadyTime now() const { return socket_.loop().now(); }
+  /// Whether the peer has neither closed nor said anything, as far as this loop has heard: what a
+  /// kept connection must look like.
   bool quiet();
+  /// quiet(), and the kernel has not heard of anything either.
+  bool quiet_for_certain() { return quiet() && peek() == 0; }
   /// Whether there are bytes (not the end) to be read now.
-  bool has_bytes();
+  bool has_bytes() { return is_open() && peek() == 1; }
   /// All that waits on the socket ends with an error.
-  void cancel();
-  void close();
+  void cancel() { socket_.cancel(); }
+  void close() { socket_.close(); }
   /// Closes so that the peer sees a broken connection, not an end.
   void reset();
   void shutdown_send();
-  void reset_deadlines();
 
   void sweep(SteadyTime now, bool look_for_leavers);
-  asio::ip::tcp::socket& socket() { return socket_; }
   std::uint64_t read_bytes() const { return read_; }
   std::uint64_t written_bytes() const { return written_; }
-  /// Puts the deadline for reading off; for tunnels, where the other direction counts too.
-  void extend_read(SteadyTime by) { read_by_ = by; }
+  /// Puts the deadline of the read that is under way off; for tunnels, where the other direction
+  /// counts too.
+  void extend_read(SteadyTime by) {
+    if (socket_.waits_to_read()) read_by_ = by;
+  }
 
  private:
+  class Connecting;
   /// What a peek says: bytes, nothing yet (0), or the end (-1).
   int peek();
+  /// Whether this connection has had its share of the turn.
+  bool had_enough();
 
-  asio::ip::tcp::socket socket_;
+  Socket socket_;
+  BufferPool& buffers_;
   SteadyTime read_by_ = SteadyTime::max();
   SteadyTime write_by_ = SteadyTime::max();
   Connection* watched_for_ = nullptr;
   std::uint64_t read_ = 0;
   std::uint64_t written_ = 0;
+  SteadyTime turn_{};  ///< in which operations_ were done
+  int operations_ = 0;
   bool expired_ = false;
   bool peer_left_ = false;
 };

@@ -1,7 +1,7 @@
 #include "reverse-proxy/exchange.hpp"
 
+#include <algorithm>
 #include <array>
-#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <charconv>
 
 #include "common/text.hpp"
@@ -10,10 +10,7 @@
 
 namespace karreg::proxy {
 
-// NOLINTNEXTLINE(misc-unused-using-decls): Exchange::attempt awaits by it
-using boost::asio::experimental::awaitable_operators::operator&&;
 using http1::BodyKind;
-using std::chrono::steady_clock;
 
 namespace {
 
@@ -55,11 +52,8 @@ struct Frame {
   }
 };
 
-using Gathered = std::array<asio::const_buffer, 4>;
-Gathered gather(std::string_view head, const Frame& frame, std::span<const char> bytes) {
-  return {
-      asio::buffer(head.data(), head.size()), asio::buffer(frame.size.data(), frame.size_length),
-      asio::buffer(bytes.data(), bytes.size()), asio::buffer(frame.end.data(), frame.end.size())};
+Pieces gather(std::string_view head, const Frame& frame, std::span<const char> bytes) {
+  return {head, {frame.size.data(), frame.size_length}, {bytes.data(), bytes.size()}, frame.end};
 }
 
 /// Ends the watch for a leaving client whatever happens.
@@ -79,13 +73,16 @@ class Watch {
 Exchange::Exchange(Worker& worker, Connection& client, Buffer& in)
     : worker_(worker), client_(client), in_(in) {}
 
+SteadyTime Exchange::now() const {
+  return worker_.loop().now();
+}
+
 void Exchange::release() {
   worker_.buffers().take_back(up_in_);
 }
 
 void Exchange::begin(Request& request) {
   request_ = &request;
-  worker_.buffers().lend(up_in_);
   tried_.clear();
   sticky_cookie_.clear();
   body_.emplace(client_, in_, request.head_bytes, request.framing);
@@ -107,7 +104,7 @@ Exchange::Outcome Exchange::end(std::optional<Answer> answer) {
   return outcome;
 }
 
-awaitable<Exchange::Outcome> Exchange::run(Request& request) {
+Task<Exchange::Outcome> Exchange::run(Request& request) {
   begin(request);
   const auto& limits = worker_.limits();
   const auto& framing = request.framing;
@@ -143,10 +140,12 @@ awaitable<Exchange::Outcome> Exchange::run(Request& request) {
       if (request.attempts >= limits.attempts) co_return end(answer_for(Step::no_answer));
       // A backend may be back, or replaced by another one, in a moment.
       tried_.clear();
-      co_await sleep_for(std::chrono::milliseconds(50 * request.attempts));
+      co_await worker_.loop().sleep_for(std::chrono::milliseconds(50 * request.attempts));
       continue;
     }
-    auto up = co_await reach(fresh_only ? std::nullopt : std::optional(kept));
+    auto up = fresh_only ? nullptr : take_kept(kept);
+    reused_ = up != nullptr;
+    if (!up) up = co_await connect();
     if (up) {
       co_await attempt(*up);
     } else {
@@ -156,8 +155,7 @@ awaitable<Exchange::Outcome> Exchange::run(Request& request) {
     if (step_ == Step::answered) {
       request.answered = true;
       request.error.clear();
-      if (connection_reusable_)
-        worker_.pool().put(at_.shared(), std::move(up), steady_clock::now(), reused_);
+      if (connection_reusable_) worker_.pool().put(at_.shared(), std::move(up), now(), reused_);
       co_return end(std::nullopt);
     }
     // No instance, and no client, is to blame for what the proxy ends.
@@ -179,7 +177,7 @@ awaitable<Exchange::Outcome> Exchange::run(Request& request) {
       worker_.count().stale.add();
       fresh_only = true;
     } else if (step_ == Step::no_answer) {
-      at_->failed(steady_clock::now());
+      at_->failed(now());
       tried_.push_back(&*at_);
     }
     if (!retry) co_return end(answer_for(*step_));
@@ -187,10 +185,10 @@ awaitable<Exchange::Outcome> Exchange::run(Request& request) {
   }
 }
 
-awaitable<bool> Exchange::take_in_body() {
+Task<bool> Exchange::take_in_body() {
   const auto wanted = request_->head_bytes + static_cast<std::size_t>(request_->framing.length);
   while (in_.size() < wanted) {
-    const auto by = steady_clock::now() + worker_.limits().client_time;
+    const auto by = now() + worker_.limits().client_time;
     const auto read = co_await client_.read_some(in_, by);
     if (!read.ok()) co_return false;
   }
@@ -205,7 +203,6 @@ Exchange::Picked Exchange::pick() {
   if (route == nullptr) return Picked::no_route;
   request_->app = route->app_id;
   if (route->backends.empty()) return Picked::nothing_serves;
-  const auto now = steady_clock::now();
   boost::container::small_vector<Candidate, 16> candidates;
   std::optional<std::size_t> chosen;
   std::size_t in_hand = 0;
@@ -214,7 +211,7 @@ Exchange::Picked Exchange::pick() {
                           : std::string_view{};
   for (const auto& backend : route->backends) {
     const bool tried = std::ranges::find(tried_, backend.get()) != tried_.end();
-    candidates.push_back({backend->in_flight(), backend->aside(now), tried});
+    candidates.push_back({backend->in_flight(), backend->aside(now()), tried});
     in_hand += static_cast<std::size_t>(std::max(candidates.back().in_flight, 0));
     if (!wanted.empty() && wanted == backend->sticky_token && !tried && !candidates.back().aside)
       chosen = candidates.size() - 1;
@@ -234,25 +231,19 @@ Exchange::Picked Exchange::pick() {
   return Picked::backend;
 }
 
-awaitable<std::unique_ptr<Connection>> Exchange::reach(std::optional<UpstreamPool::For> kept_for) {
-  const auto& limits = worker_.limits();
-  const auto now = steady_clock::now();
-  reused_ = false;
-  if (kept_for) {
-    auto kept = worker_.pool().take(*at_, now, *kept_for);
-    if (kept) {
-      reused_ = true;
-      worker_.count().backend_reuses.add();
-      co_return kept;
-    }
-  }
+std::unique_ptr<Connection> Exchange::take_kept(UpstreamPool::For request) {
+  auto kept = worker_.pool().take(*at_, now(), request);
+  if (kept) worker_.count().backend_reuses.add();
+  return kept;
+}
+
+Task<std::unique_ptr<Connection>> Exchange::connect() {
   worker_.count().backend_connects.add();
-  auto fresh = std::make_unique<Connection>(asio::ip::tcp::socket(worker_.io()), worker_.swept());
-  const auto ec = co_await fresh->connect(at_->endpoint, now + limits.connect_time);
-  if (!ec) co_return fresh;
+  auto fresh = co_await Connection::connect(worker_.loop(), at_->endpoint, worker_.buffers(),
+                                            worker_.swept(), now() + worker_.limits().connect_time);
+  if (fresh.connection) co_return std::move(fresh.connection);
   worker_.count().backend_connect_failures.add();
-  request_->error = "cannot connect to " + at_->address + ": " +
-                    (fresh->expired() ? std::string("timed out") : ec.message());
+  request_->error = "cannot connect to " + at_->address + ": " + fresh.why;
   co_return nullptr;
 }
 
@@ -262,7 +253,7 @@ void Exchange::fail(Step step, std::string_view why) {
   why_ = why;
 }
 
-awaitable<void> Exchange::attempt(Connection& up) {
+Task<void> Exchange::attempt(Connection& up) {
   up_in_.clear();
   step_.reset();
   why_ = {};
@@ -275,16 +266,15 @@ awaitable<void> Exchange::attempt(Connection& up) {
   const Watch watch(client_);
   if (has_body() && !whole_body_) {
     uploading_ = true;
-    co_await (upload(up) && receive(up));
+    co_await Both(upload(up), receive(up));
   } else {
     uploading_ = false;
     const auto body = whole_body_
                           ? in_.view(request_->head_bytes)
                                 .substr(0, static_cast<std::size_t>(request_->framing.length))
                           : std::string_view{};
-    const std::array<asio::const_buffer, 2> both{asio::buffer(request_text_),
-                                                 asio::buffer(body.data(), body.size())};
-    const auto ec = co_await up.write(both, steady_clock::now() + worker_.limits().answer_time);
+    const auto ec =
+        co_await up.write(Pieces{request_text_, body}, now() + worker_.limits().answer_time);
     // After other errors there may still be an answer that was sent before the end.
     if (ec && up.expired()) {
       fail(Step::late);
@@ -295,10 +285,9 @@ awaitable<void> Exchange::attempt(Connection& up) {
   }
 }
 
-awaitable<void> Exchange::upload(Connection& up) {
+Task<void> Exchange::upload(Connection& up) {
   const auto& limits = worker_.limits();
-  auto ec =
-      co_await up.write(asio::buffer(request_text_), steady_clock::now() + limits.answer_time);
+  auto ec = co_await up.write(request_text_, now() + limits.answer_time);
   while (!ec && !upload_ended_ && !body_->complete()) {
     const auto piece = co_await body_->next(limits.client_time);
     if (upload_ended_) break;
@@ -318,7 +307,7 @@ awaitable<void> Exchange::upload(Connection& up) {
     const Frame frame(piece, request_->framing.kind);
     const auto pieces = gather({}, frame, piece.bytes);
     // The backend's time for its answer begins anew with each piece of the question.
-    const auto by = steady_clock::now() + limits.answer_time;
+    const auto by = now() + limits.answer_time;
     up.extend_read(by);
     ec = co_await up.write(pieces, by);
   }
@@ -336,7 +325,7 @@ void Exchange::end_upload(Connection& up) {
   client_.cancel();
 }
 
-awaitable<void> Exchange::receive(Connection& up) {
+Task<void> Exchange::receive(Connection& up) {
   const bool read = co_await read_final_head(up);
   if (read) {
     if (answer_.status == 101)
@@ -347,7 +336,7 @@ awaitable<void> Exchange::receive(Connection& up) {
   end_upload(up);
 }
 
-awaitable<bool> Exchange::read_final_head(Connection& up) {
+Task<bool> Exchange::read_final_head(Connection& up) {
   for (int informational = 0;; ++informational) {
     const bool read = co_await read_head(up);
     if (!read) {
@@ -357,7 +346,8 @@ awaitable<bool> Exchange::read_final_head(Connection& up) {
       }
       co_return false;
     }
-    if (request_->first_byte == SteadyTime{}) request_->first_byte = steady_clock::now();
+    if (request_->first_byte == SteadyTime{})
+      request_->first_byte = std::chrono::steady_clock::now();
     if (answer_.status >= 200) co_return true;
     if (answer_.status == 101) {
       if (websocket_ && text::iequals(answer_.known.upgrade, "websocket")) co_return true;
@@ -371,8 +361,7 @@ awaitable<bool> Exchange::read_final_head(Connection& up) {
     if (request_->head->minor_version >= 1) {
       answer_text_.clear();
       http1::append_response(answer_text_, answer_, {}, {});
-      const auto ec = co_await client_.write(asio::buffer(answer_text_),
-                                             steady_clock::now() + worker_.limits().client_time);
+      const auto ec = co_await client_.write(answer_text_, now() + worker_.limits().client_time);
       if (ec) {
         fail(Step::client_gone);
         co_return false;
@@ -382,7 +371,7 @@ awaitable<bool> Exchange::read_final_head(Connection& up) {
   }
 }
 
-awaitable<bool> Exchange::read_head(Connection& up) {
+Task<bool> Exchange::read_head(Connection& up) {
   const auto& limits = worker_.limits();
   std::size_t seen = 0;
   for (;;) {
@@ -403,9 +392,9 @@ awaitable<bool> Exchange::read_head(Connection& up) {
       fail(Step::nonsense, "the answer's header is too large");
       co_return false;
     }
-    const auto read = co_await up.read_some(up_in_, steady_clock::now() + limits.answer_time);
+    const auto read = co_await up.read_some(up_in_, now() + limits.answer_time);
     if (read.ok()) continue;
-    if (client_.peer_left() || !client_.socket().is_open())
+    if (client_.peer_left() || !client_.is_open())
       fail(Step::client_gone);
     else if (up.expired())
       fail(Step::late);
@@ -417,17 +406,7 @@ awaitable<bool> Exchange::read_head(Connection& up) {
   }
 }
 
-awaitable<bool> Exchange::send(const BodyReader::Piece& piece, BodyKind kind) {
-  const Frame frame(piece, kind);
-  const auto pieces = gather(answer_text_, frame, piece.bytes);
-  if (asio::buffer_size(pieces) == 0) co_return true;
-  const auto ec =
-      co_await client_.write(pieces, steady_clock::now() + worker_.limits().client_time);
-  answer_text_.clear();
-  co_return !ec;
-}
-
-awaitable<void> Exchange::relay_answer(Connection& up) {
+Task<void> Exchange::relay_answer(Connection& up) {
   // The client's body was refused while this head was on its way: that is the answer.
   if (step_) co_return;
   const bool head_request = request_->head->method == "HEAD";
@@ -458,8 +437,11 @@ awaitable<void> Exchange::relay_answer(Connection& up) {
   using End = BodyReader::End;
   for (;;) {
     if (piece.end == End::none || piece.end == End::complete) {
-      const bool sent = co_await send(piece, to_client.kind);
-      if (!sent) {
+      const Frame frame(piece, to_client.kind);
+      const auto ec = co_await client_.write(gather(answer_text_, frame, piece.bytes),
+                                             now() + worker_.limits().client_time);
+      answer_text_.clear();
+      if (ec) {
         fail(Step::client_gone, client_.expired() ? "the client took no byte for too long" : "");
         up.close();
         co_return;
@@ -490,7 +472,7 @@ awaitable<void> Exchange::relay_answer(Connection& up) {
     client_.close();
 }
 
-awaitable<void> Exchange::tunnel(Connection& up) {
+Task<void> Exchange::tunnel(Connection& up) {
   if (step_) co_return;
   client_.watch_for_leaving(nullptr);
   at_->answered();
@@ -500,8 +482,7 @@ awaitable<void> Exchange::tunnel(Connection& up) {
   form.sticky_cookie = sticky_cookie_;
   answer_text_.clear();
   http1::append_response(answer_text_, answer_, {}, form);
-  const auto ec = co_await client_.write(asio::buffer(answer_text_),
-                                         steady_clock::now() + worker_.limits().client_time);
+  const auto ec = co_await client_.write(answer_text_, now() + worker_.limits().client_time);
   if (ec) {
     fail(Step::client_gone);
     co_return;
@@ -517,30 +498,28 @@ awaitable<void> Exchange::tunnel(Connection& up) {
     WorkerMetrics& metrics;
   };
   const Open open(worker_.count());
-  co_await (pump(client_, in_, request_->head_bytes, up) &&
-            pump(up, up_in_, answer_head_bytes_, client_));
+  co_await Both(pump(client_, in_, request_->head_bytes, up),
+                pump(up, up_in_, answer_head_bytes_, client_));
   fail(worker_.cutting() ? Step::cut : Step::answered);
 }
 
-awaitable<void> Exchange::pump(Connection& from, Buffer& buffer, std::size_t offset,
-                               Connection& to) {
+Task<void> Exchange::pump(Connection& from, Buffer& buffer, std::size_t offset, Connection& to) {
   const auto& limits = worker_.limits();
   for (;;) {
     const auto bytes = buffer.bytes(offset);
     if (!bytes.empty()) {
-      const auto ec = co_await to.write(asio::buffer(bytes.data(), bytes.size()),
-                                        steady_clock::now() + limits.client_time);
+      const auto ec = co_await to.write({bytes.data(), bytes.size()}, now() + limits.client_time);
       if (ec) break;
       buffer.erase(offset, bytes.size());
     }
-    const auto by = steady_clock::now() + limits.tunnel_time;
+    const auto by = now() + limits.tunnel_time;
     to.extend_read(by);
     const auto read = co_await from.read_some(buffer, by);
     if (read.ok()) continue;
-    if (read.error != asio::error::eof) break;
+    if (!read.end()) break;
     // One side has said all: the other may still answer, but not for long.
     to.shutdown_send();
-    to.extend_read(steady_clock::now() + limits.linger_time);
+    to.extend_read(now() + limits.linger_time);
     co_return;
   }
   from.close();

@@ -51,7 +51,7 @@ class Exchange {
     std::size_t consumed = 0;      ///< bytes of the request at the front of the client's buffer
   };
   /// @p request stays alive meanwhile.
-  awaitable<Outcome> run(Request& request);
+  Task<Outcome> run(Request& request);
   /// Gives borrowed memory back; between requests.
   void release();
 
@@ -69,22 +69,24 @@ class Exchange {
   };
   enum class Picked { backend, no_route, nothing_serves, app_busy, all_failed };
 
+  SteadyTime now() const;
   void begin(Request& request);
   Outcome end(std::optional<Answer> answer);
   bool has_body() const { return request_->framing.kind != http1::BodyKind::none; }
   Picked pick();
-  awaitable<bool> take_in_body();
-  /// A connection to at_: a kept one that will do for @p kept_for, else, or without it, a new one.
-  awaitable<std::unique_ptr<Connection>> reach(std::optional<UpstreamPool::For> kept_for);
-  awaitable<void> attempt(Connection& up);
-  awaitable<void> upload(Connection& up);
-  awaitable<void> receive(Connection& up);
-  awaitable<bool> read_final_head(Connection& up);
-  awaitable<bool> read_head(Connection& up);
-  awaitable<void> relay_answer(Connection& up);
-  awaitable<bool> send(const BodyReader::Piece& piece, http1::BodyKind kind);
-  awaitable<void> tunnel(Connection& up);
-  awaitable<void> pump(Connection& from, Buffer& buffer, std::size_t offset, Connection& to);
+  Task<bool> take_in_body();
+  /// A connection to at_: a kept one that will do for @p request, or a new one; nullptr: there is
+  /// none.
+  std::unique_ptr<Connection> take_kept(UpstreamPool::For request);
+  Task<std::unique_ptr<Connection>> connect();
+  Task<void> attempt(Connection& up);
+  Task<void> upload(Connection& up);
+  Task<void> receive(Connection& up);
+  Task<bool> read_final_head(Connection& up);
+  Task<bool> read_head(Connection& up);
+  Task<void> relay_answer(Connection& up);
+  Task<void> tunnel(Connection& up);
+  Task<void> pump(Connection& from, Buffer& buffer, std::size_t offset, Connection& to);
   void end_upload(Connection& up);
   /// The attempt ends as @p step, unless the other direction has said why before.
   void fail(Step step, std::string_view why = {});

@@ -13,22 +13,18 @@ namespace {
 /// For a connection that has not said anything when the worker begins to drain.
 constexpr Limits::ms fresh_time{1'000};
 
-std::string address_of(const asio::ip::tcp::socket& socket) {
-  error_code ec;
-  const auto peer = socket.remote_endpoint(ec);
-  if (ec) return "unknown";
-  auto address = peer.address();
-  if (address.is_v6() && address.to_v6().is_v4_mapped())
-    return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).to_string();
-  return address.to_string();
+/// All 16 digits of @p number.
+void append_hex(std::string& out, std::uint64_t number) {
+  for (int shift = 60; shift >= 0; shift -= 4) out += "0123456789abcdef"[(number >> shift) & 0xf];
 }
+
 }  // namespace
 
-Session::Session(Worker& worker, asio::ip::tcp::socket socket)
+Session::Session(Worker& worker, int fd, std::string client_address)
     : worker_(worker),
-      client_(std::move(socket), worker.swept()),
+      client_(worker.loop(), fd, worker.buffers(), worker.swept()),
       exchange_(worker, client_, in_),
-      client_address_(address_of(client_.socket())) {
+      client_address_(std::move(client_address)) {
   worker_.sessions_.insert(this);
   worker_.count().connections_open.add();
 }
@@ -47,16 +43,15 @@ void Session::drain() {
   if (served_any_)
     client_.cancel();
   else
-    client_.extend_read(steady_clock::now() + fresh_time);
+    client_.extend_read(client_.now() + fresh_time);
 }
 
-awaitable<void> Session::run() {
+Task<void> Session::run() {
   for (;;) {
     if (in_.empty()) {
       const bool comes = co_await wait_for_request();
       if (!comes) co_return;
     }
-    worker_.buffers().lend(in_);
     const auto head = co_await read_head();
     if (head == HeadResult::gone) co_return;
     if (head == HeadResult::refused) break;
@@ -72,7 +67,7 @@ awaitable<void> Session::run() {
   co_await close_gently();
 }
 
-awaitable<bool> Session::wait_for_request() {
+Task<bool> Session::wait_for_request() {
   // A request that is already there is served, also while draining.
   if (worker_.draining() && served_any_) co_return client_.has_bytes();
   idle_ = true;
@@ -80,24 +75,31 @@ awaitable<bool> Session::wait_for_request() {
   const auto patience = worker_.draining() ? fresh_time
                         : served_any_      ? limits.idle_time
                                            : limits.header_time;
-  const auto by = steady_clock::now() + patience;
-  const auto ec = co_await client_.wait_readable(by);
+  const auto by = client_.now() + patience;
+  const auto read = co_await client_.read_some(in_, by);
   idle_ = false;
-  if (!ec) co_return true;
+  if (!read.error) co_return read.ok();
   co_return worker_.draining() && client_.has_bytes();
 }
 
 void Session::begin_record() {
-  request_ = {};
+  // Its texts keep their memory.
+  Request fresh;
+  for (auto text : {&Request::id, &Request::app, &Request::instance, &Request::error}) {
+    (fresh.*text).swap(request_.*text);
+    (fresh.*text).clear();
+  }
+  request_ = std::move(fresh);
   recorded_ = false;
   request_.begun_at = std::chrono::system_clock::now();
   request_.begun = steady_clock::now();
   request_.read_before = client_.read_bytes() - in_.size();
   request_.written_before = client_.written_bytes();
-  request_.id = fmt::format("{:016x}{:016x}", worker_.chance(), worker_.chance());
+  append_hex(request_.id, worker_.chance());
+  append_hex(request_.id, worker_.chance());
 }
 
-awaitable<Session::HeadResult> Session::read_head() {
+Task<Session::HeadResult> Session::read_head() {
   begin_record();
   const auto& limits = worker_.limits();
   const auto by = request_.begun + limits.header_time;
@@ -141,7 +143,7 @@ awaitable<Session::HeadResult> Session::read_head() {
   co_return HeadResult::refused;
 }
 
-awaitable<bool> Session::serve_request() {
+Task<bool> Session::serve_request() {
   // A request that the end of the drain cuts leaves by an exception, and has its line, too.
   struct Record {
     explicit Record(Session& s) : session(s) {}
@@ -209,7 +211,7 @@ std::optional<Session::OwnAnswer> Session::own_answer() {
       use_https(fmt::format("https://{}{}{}", target_.host, port, target_.forward), safe)};
 }
 
-awaitable<bool> Session::answer(Answer answer, bool body_read, std::string_view error) {
+Task<bool> Session::answer(Answer answer, bool body_read, std::string_view error) {
   AnswerDelivery delivery;
   const bool parsed = request_.head != nullptr;
   if (parsed) {
@@ -222,8 +224,7 @@ awaitable<bool> Session::answer(Answer answer, bool body_read, std::string_view 
   request_.status = answer.status;
   if (request_.error.empty()) request_.error = error;
   const auto text = render(answer, delivery);
-  const auto ec = co_await client_.write(asio::buffer(text),
-                                         steady_clock::now() + worker_.limits().client_time);
+  const auto ec = co_await client_.write(text, client_.now() + worker_.limits().client_time);
   request_.answered = !ec;
   finish_record();
   co_return delivery.keep_alive && !ec;
@@ -266,10 +267,10 @@ void Session::finish_record() {
   worker_.access_log().write(record);
 }
 
-awaitable<void> Session::close_gently() {
-  if (!client_.socket().is_open()) co_return;
+Task<void> Session::close_gently() {
+  if (!client_.is_open()) co_return;
   client_.shutdown_send();
-  co_await worker_.linger(client_, in_, steady_clock::now() + worker_.limits().linger_time);
+  co_await worker_.linger(client_, in_, client_.now() + worker_.limits().linger_time);
   client_.close();
 }
 

@@ -12,30 +12,30 @@ namespace karreg::proxy {
 
 class Session {
  public:
-  Session(Worker& worker, asio::ip::tcp::socket socket);
+  Session(Worker& worker, int fd, std::string client_address);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  awaitable<void> run();
+  Task<void> run();
   /// The worker drains: an idle connection ends, one that has not said anything yet has a moment.
   void drain();
 
  private:
   enum class HeadResult { ready, refused, gone };
 
-  awaitable<bool> wait_for_request();
-  awaitable<HeadResult> read_head();
+  Task<bool> wait_for_request();
+  Task<HeadResult> read_head();
   /// Whether the connection goes on.
-  awaitable<bool> serve_request();
+  Task<bool> serve_request();
   struct OwnAnswer {
     Answer answer;
     std::string_view error = {};
   };
   /// What is the proxy's to say by the table of this moment; nothing: the request is forwarded.
   std::optional<OwnAnswer> own_answer();
-  awaitable<bool> answer(Answer answer, bool body_read, std::string_view error);
-  awaitable<void> close_gently();
+  Task<bool> answer(Answer answer, bool body_read, std::string_view error);
+  Task<void> close_gently();
   void begin_record();
   /// The first call after begin_record() counts.
   void finish_record();

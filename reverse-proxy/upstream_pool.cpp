@@ -17,7 +17,8 @@ std::unique_ptr<Connection> UpstreamPool::take(const Backend& backend, SteadyTim
     if (request == For::once && !idle[at].outlived && age < outlives_after) continue;
     auto connection = std::move(idle[at].connection);
     idle.erase(idle.begin() + static_cast<std::ptrdiff_t>(at));
-    if (connection->quiet()) return connection;
+    const bool quiet = request == For::once ? connection->quiet_for_certain() : connection->quiet();
+    if (quiet) return connection;
   }
   return nullptr;
 }

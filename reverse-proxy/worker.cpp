@@ -1,8 +1,12 @@
 #include "reverse-proxy/worker.hpp"
 
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
-#include <future>
+#include <array>
+#include <boost/asio/ip/tcp.hpp>
 
 #include "common/log.hpp"
 #include "reverse-proxy/answers.hpp"
@@ -23,13 +27,37 @@ constexpr std::size_t max_refusing = 64;
 constexpr std::size_t max_lingering_bytes = 4UL * 1024 * 1024;
 /// Clients are looked at for having left every so many sweeps.
 constexpr int look_every = 10;
+/// Connections that wait to be accepted; the kernel lowers it to net.core.somaxconn.
+constexpr int backlog = 4096;
+
+std::string text_of(const sockaddr_storage& address) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (address.ss_family == AF_INET) {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
+    ::inet_ntop(AF_INET, &v4.sin_addr, text.data(), text.size());
+  } else {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
+    if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr))
+      ::inet_ntop(AF_INET, &v6.sin6_addr.s6_addr[12], text.data(), text.size());
+    else
+      ::inet_ntop(AF_INET6, &v6.sin6_addr, text.data(), text.size());
+  }
+  return text.data();
+}
+
+error_code last_error() {
+  return {errno, boost::system::system_category()};
+}
 }  // namespace
 
 Worker::Worker(const ProxyOptions& options, AccessLog& access_log)
     : options_(options),
       access_log_(access_log),
       buffers_(options.limits.buffer_bytes),
-      pool_(options.limits.idle_per_backend, options.limits.backend_idle_time) {}
+      pool_(options.limits.idle_per_backend, options.limits.backend_idle_time) {
+  loop_.every(sweep_every, [this] { sweep(); });
+  loop_.when_idle([this] { stop_if_done(); });
+}
 
 Worker::~Worker() {
   finish(0ms);
@@ -38,31 +66,41 @@ Worker::~Worker() {
 
 Result<void> Worker::listen(std::uint16_t port) {
   const auto& host = options_.listen.host;
-  error_code ec;
-  const auto address = asio::ip::make_address(host == "localhost" ? "127.0.0.1" : host, ec);
-  const asio::ip::tcp::endpoint endpoint(address, port);
-  if (!ec) acceptor_.open(endpoint.protocol(), ec);
-  if (!ec) acceptor_.set_option(asio::socket_base::reuse_address(true), ec);
-  const int on = 1;
-  // Each worker has a queue of its own at the same port; the kernel spreads connections over them.
-  if (!ec && ::setsockopt(acceptor_.native_handle(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0)
-    ec = error_code(errno, boost::system::system_category());
-  if (!ec) acceptor_.bind(endpoint, ec);
-  if (!ec) acceptor_.listen(4096, ec);
-  if (ec)
+  auto failure = [&](const error_code& why) {
     return Error(ErrorKind::unavailable, "setting proxy.listen: cannot listen on " + host + ":" +
-                                             std::to_string(port) + ": " + ec.message());
-  port_ = acceptor_.local_endpoint().port();
+                                             std::to_string(port) + ": " + why.message());
+  };
+  error_code ec;
+  const auto address = boost::asio::ip::make_address(host == "localhost" ? "127.0.0.1" : host, ec);
+  if (ec) return failure(ec);
+  boost::asio::ip::tcp::endpoint endpoint(address, port);
+  const int fd = ::socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+                          IPPROTO_TCP);
+  if (fd < 0) return failure(last_error());
+  const int on = 1;
+  auto set = [&](int level, int option) {
+    return ::setsockopt(fd, level, option, &on, sizeof on) == 0;
+  };
+  // Each worker has a queue of its own at the same port; the kernel spreads connections over them,
+  // and what is accepted inherits TCP_NODELAY.
+  auto size = static_cast<socklen_t>(endpoint.capacity());
+  const bool listens = set(SOL_SOCKET, SO_REUSEADDR) && set(SOL_SOCKET, SO_REUSEPORT) &&
+                       set(IPPROTO_TCP, TCP_NODELAY) &&
+                       ::bind(fd, endpoint.data(), static_cast<socklen_t>(endpoint.size())) == 0 &&
+                       ::listen(fd, backlog) == 0 && ::getsockname(fd, endpoint.data(), &size) == 0;
+  if (!listens) {
+    const auto why = last_error();
+    ::close(fd);
+    return failure(why);
+  }
+  port_ = endpoint.port();
+  listener_ = std::make_unique<Socket>(loop_, fd);
   return ok();
 }
 
 void Worker::run() {
-  house_group_.spawn("accept", accept_loop());
-  house_group_.spawn("sweep", sweep_loop());
-  thread_ = std::thread([this] {
-    const auto until_end = asio::make_work_guard(io_);
-    io_.run();
-  });
+  loop_.spawn("accept", accept_loop());
+  thread_ = std::thread([this] { loop_.run(); });
 }
 
 void Worker::use(std::shared_ptr<const LiveRoutes> routes, std::function<void()> done) {
@@ -73,48 +111,84 @@ void Worker::use(std::shared_ptr<const LiveRoutes> routes, std::function<void()>
     done();
   };
   if (thread_.joinable())
-    asio::post(io_, std::move(take_over));
+    loop_.post(std::move(take_over));
   else
     take_over();
 }
 
-awaitable<void> Worker::accept_loop() {
-  while (acceptor_.is_open()) {
-    auto [ec, socket] = co_await acceptor_.async_accept(as_result);
-    if (!ec) {
-      accepted(std::move(socket));
+/// The next connection of the listener, or the error that accept() gave.
+class [[nodiscard]] Worker::Accepting final : public Operation {
+ public:
+  explicit Accepting(Socket& listener) : listener_(listener) {}
+  bool await_ready() { return attempt(); }
+  void await_suspend(std::coroutine_handle<> coroutine) {
+    waiting = coroutine;
+    listener_.wait_to_read(*this);
+  }
+  Accepted await_resume() { return std::move(accepted_); }
+  bool attempt() override {
+    if (!listener_.is_open()) {
+      error = aborted();
+      return true;
+    }
+    if (!listener_.may_read()) return false;
+    sockaddr_storage from{};
+    socklen_t size = sizeof from;
+    const int fd = ::accept4(listener_.fd(), reinterpret_cast<sockaddr*>(&from), &size,
+                             SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+      accepted_ = {fd, text_of(from)};
+      return true;
+    }
+    if (errno == EAGAIN) {
+      listener_.nothing_to_read();
+      return false;
+    }
+    error = last_error();
+    return true;
+  }
+
+ private:
+  Socket& listener_;
+  Accepted accepted_;
+};
+
+Task<void> Worker::accept_loop() {
+  while (listener_->is_open()) {
+    Accepting next(*listener_);
+    auto connection = co_await next;
+    if (connection.fd >= 0) {
+      accepted(std::move(connection));
       continue;
     }
-    if (ec == asio::error::operation_aborted || !acceptor_.is_open()) co_return;
+    if (!listener_->is_open()) co_return;
     // Out of descriptors or memory: others will be given back.
-    if (ec != asio::error::connection_aborted) {
-      log::error("cannot accept", {log::field("why", ec.message())});
-      co_await sleep_for(100ms);
+    if (next.error.value() != ECONNABORTED && next.error.value() != EINTR) {
+      log::error("cannot accept", {log::field("why", next.error.message())});
+      co_await loop_.sleep_for(100ms);
     }
   }
 }
 
-void Worker::accepted(asio::ip::tcp::socket socket) {
+void Worker::accepted(Accepted connection) {
   metrics_.connections_accepted.add();
-  error_code ignored;
-  socket.set_option(asio::ip::tcp::no_delay(true), ignored);
   const auto most = options_.limits.connections / static_cast<std::size_t>(options_.workers);
   if (sessions_.size() >= std::max<std::size_t>(most, 1)) {
     metrics_.connections_refused.add();
     if (refusing_ < max_refusing) {
       ++refusing_;
-      house_group_.spawn("refuse", refuse(std::move(socket)));
+      loop_.spawn("refuse", refuse(std::move(connection)));
       return;
     }
     const auto text = render(too_many_connections(), {});
-    socket.non_blocking(true, ignored);
-    (void)socket.write_some(asio::buffer(text), ignored);
+    (void)!::send(connection.fd, text.data(), text.size(), MSG_NOSIGNAL);
+    ::close(connection.fd);
     return;
   }
-  sessions_group_.spawn("session", serve(std::move(socket)));
+  loop_.spawn("session", serve(std::move(connection)));
 }
 
-awaitable<void> Worker::refuse(asio::ip::tcp::socket socket) {
+Task<void> Worker::refuse(Accepted connection) {
   struct Place {
     explicit Place(std::size_t& n) : taken(n) {}
     ~Place() { --taken; }
@@ -123,18 +197,17 @@ awaitable<void> Worker::refuse(asio::ip::tcp::socket socket) {
     std::size_t& taken;
   };
   const Place place(refusing_);
-  Connection client(std::move(socket), swept_);
+  Connection client(loop_, connection.fd, buffers_, swept_);
   const auto by = steady_clock::now() + options_.limits.linger_time;
   const auto text = render(too_many_connections(), {});
-  const auto ec = co_await client.write(asio::buffer(text), by);
+  const auto ec = co_await client.write(text, by);
   if (ec) co_return;
   client.shutdown_send();
   Buffer unwanted;
   co_await linger(client, unwanted, by);
 }
 
-awaitable<void> Worker::linger(Connection& client, Buffer& unwanted, SteadyTime by) {
-  buffers_.lend(unwanted);
+Task<void> Worker::linger(Connection& client, Buffer& unwanted, SteadyTime by) {
   for (std::size_t total = 0; total < max_lingering_bytes;) {
     unwanted.clear();
     const auto read = co_await client.read_some(unwanted, by);
@@ -144,70 +217,70 @@ awaitable<void> Worker::linger(Connection& client, Buffer& unwanted, SteadyTime 
   buffers_.take_back(unwanted);
 }
 
-awaitable<void> Worker::serve(asio::ip::tcp::socket socket) {
-  Session session(*this, std::move(socket));
+Task<void> Worker::serve(Accepted connection) {
+  Session session(*this, connection.fd, std::move(connection.client));
   co_await session.run();
 }
 
-awaitable<void> Worker::sweep_loop() {
-  for (int tick = 0;; tick = (tick + 1) % look_every) {
-    const bool waited = co_await sleep_for(sweep_every);
-    if (!waited) co_return;
-    const auto now = steady_clock::now();
-    for (auto& connection : swept_) connection.sweep(now, tick == 0);
-    pool_.sweep(now);
-  }
+void Worker::sweep() {
+  const auto now = loop_.now();
+  if (now >= cut_at_) cut_all();
+  sweeps_ = (sweeps_ + 1) % look_every;
+  for (auto& connection : swept_) connection.sweep(now, sweeps_ == 0);
+  pool_.sweep(now);
 }
 
 void Worker::start_draining() {
   if (draining_) return;
   draining_ = true;
   // Who is in the queue was promised an answer by the kernel.
-  error_code ec;
-  acceptor_.non_blocking(true, ec);
-  while (!ec) {
-    asio::ip::tcp::socket socket(io_);
-    acceptor_.accept(socket, ec);
-    if (!ec) accepted(std::move(socket));
+  for (;;) {
+    sockaddr_storage from{};
+    socklen_t size = sizeof from;
+    const int fd = ::accept4(listener_->fd(), reinterpret_cast<sockaddr*>(&from), &size,
+                             SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) break;
+    accepted({fd, text_of(from)});
   }
-  acceptor_.close(ec);
+  listener_->close();
   for (auto* session : sessions_) session->drain();
 }
 
 void Worker::drain() {
-  asio::post(io_, [this] { start_draining(); });
+  loop_.post([this] { start_draining(); });
+}
+
+void Worker::cut_all() {
+  cutting_ = true;
+  for (auto& connection : swept_) connection.close();
 }
 
 void Worker::cut() {
-  asio::post(io_, [this] {
-    cutting_ = true;
-    for (auto& connection : swept_) connection.close();
-  });
+  loop_.post([this] { cut_all(); });
 }
 
-awaitable<void> Worker::stop_tasks(std::chrono::milliseconds grace) {
-  start_draining();
-  // Runs out before the group's own time does, so that who is cut can say by whom.
-  asio::steady_timer over(io_, grace);
-  over.async_wait([this](const error_code& ec) {
-    if (!ec) cutting_ = true;
-  });
-  co_await sessions_group_.stop(grace);
-  co_await house_group_.stop(0ms);
+void Worker::stop_if_done() {
+  if (stopped_ == nullptr || loop_.tasks() > 0) return;
   pool_.clear();
+  std::exchange(stopped_, nullptr)->set_value();
 }
 
 void Worker::finish(std::chrono::milliseconds grace) {
   if (!thread_.joinable()) return;
   std::promise<void> stopped;
-  auto done = [&stopped](const std::exception_ptr&) { stopped.set_value(); };
-  asio::co_spawn(io_, stop_tasks(grace), done);
+  loop_.post([this, grace, &stopped] {
+    start_draining();
+    stopped_ = &stopped;
+    cut_at_ = steady_clock::now() + grace;
+    if (grace == 0ms) cut_all();
+    stop_if_done();
+  });
   stopped.get_future().wait();
 }
 
 void Worker::end() {
   if (!thread_.joinable()) return;
-  io_.stop();
+  loop_.stop();
   thread_.join();
 }
 

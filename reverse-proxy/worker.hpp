@@ -1,13 +1,13 @@
 #pragma once
-/// One thread, one io_context, its own listener (SO_REUSEPORT), sessions, kept connections and
+/// One thread, one event loop, its own listener (SO_REUSEPORT), sessions, kept connections and
 /// counters. Workers share the table, the backends' counters and the access log.
 
 #include <functional>
+#include <future>
 #include <random>
 #include <set>
 #include <thread>
 
-#include "common/async/task_group.hpp"
 #include "common/config.hpp"
 #include "reverse-proxy/access_log.hpp"
 #include "reverse-proxy/connection.hpp"
@@ -69,26 +69,33 @@ class Worker {
   std::uint64_t chance() { return random_(); }
   /// Reads on until the client closes, at most until @p by, after an answer that ends the
   /// connection: closing with unread bytes would reset it, and the answer with it.
-  awaitable<void> linger(Connection& client, Buffer& unwanted, SteadyTime by);
+  Task<void> linger(Connection& client, Buffer& unwanted, SteadyTime by);
   bool draining() const { return draining_; }
   /// The time to drain is over: what ends now without an answer is this proxy's doing.
   bool cutting() const { return cutting_; }
-  asio::io_context& io() { return io_; }
+  Loop& loop() { return loop_; }
 
  private:
   friend class Session;
-  awaitable<void> accept_loop();
-  void accepted(asio::ip::tcp::socket socket);
-  awaitable<void> refuse(asio::ip::tcp::socket socket);
-  awaitable<void> serve(asio::ip::tcp::socket socket);
-  awaitable<void> sweep_loop();
-  awaitable<void> stop_tasks(std::chrono::milliseconds grace);
+  class Accepting;
+  /// One that was taken from the listener.
+  struct Accepted {
+    int fd = -1;
+    std::string client;  ///< its address
+  };
+  Task<void> accept_loop();
+  void accepted(Accepted connection);
+  Task<void> refuse(Accepted connection);
+  Task<void> serve(Accepted connection);
+  void sweep();
   void start_draining();
+  void cut_all();
+  void stop_if_done();
 
   const ProxyOptions& options_;
   AccessLog& access_log_;
-  asio::io_context io_{1};
-  asio::ip::tcp::acceptor acceptor_{io_};
+  Loop loop_;
+  std::unique_ptr<Socket> listener_;
   std::uint16_t port_ = 0;
   std::shared_ptr<const LiveRoutes> routes_;
   WorkerMetrics metrics_;
@@ -100,8 +107,9 @@ class Worker {
   bool draining_ = false;
   bool cutting_ = false;
   std::size_t refusing_ = 0;
-  TaskGroup sessions_group_{io_.get_executor()};
-  TaskGroup house_group_{io_.get_executor()};
+  int sweeps_ = 0;
+  SteadyTime cut_at_ = SteadyTime::max();  ///< the time to drain is over
+  std::promise<void>* stopped_ = nullptr;  ///< who waits for the last task
   std::thread thread_;
 };
 

@@ -1,20 +1,25 @@
 #include "reverse-proxy/upstream_pool.hpp"
 
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <catch2/catch.hpp>
+#include <map>
 
 using namespace karreg;
 using namespace karreg::proxy;
 using namespace std::chrono_literals;
-using asio::ip::tcp;
+using boost::asio::ip::tcp;
 using For = UpstreamPool::For;
 
 namespace {
 /// A pool of connections to one backend on loopback, at times that the test chooses.
 struct Kept {
-  asio::io_context io;
-  tcp::acceptor acceptor{io, {asio::ip::address_v4::loopback(), 0}};
+  boost::asio::io_context io;
+  tcp::acceptor acceptor{io, {boost::asio::ip::address_v4::loopback(), 0}};
   std::shared_ptr<Backend> backend =
       std::make_shared<Backend>("vm-1", "127.0.0.1:1", acceptor.local_endpoint());
+  Loop loop;
+  BufferPool buffers{1024};
   ConnectionList swept;
   std::vector<tcp::socket> peers;  ///< the backend's ends, in the order of keep()
   UpstreamPool pool{8, 4s};
@@ -24,20 +29,22 @@ struct Kept {
   int keep(std::chrono::milliseconds at, bool outlived) {
     tcp::socket ours(io);
     ours.connect(acceptor.local_endpoint());
-    const auto port = ours.local_endpoint().port();
+    ours.native_non_blocking(true);
     peers.push_back(acceptor.accept());
-    pool.put(backend, std::make_unique<Connection>(std::move(ours), swept), start + at, outlived);
-    names[port] = static_cast<int>(peers.size()) - 1;
-    return names[port];
+    auto connection = std::make_unique<Connection>(loop, ours.release(), buffers, swept);
+    const int name = static_cast<int>(peers.size()) - 1;
+    names[connection.get()] = name;
+    pool.put(backend, std::move(connection), start + at, outlived);
+    return name;
   }
   /// Which one it gives; -1: none.
   int take(std::chrono::milliseconds at, For request) {
     const auto connection = pool.take(*backend, start + at, request);
-    return connection ? names[connection->socket().local_endpoint().port()] : -1;
+    return connection ? names[connection.get()] : -1;
   }
 
  private:
-  std::map<unsigned short, int> names;
+  std::map<const Connection*, int> names;
 };
 }  // namespace
 
