@@ -68,7 +68,7 @@ std::string describe_routes(Proxy& proxy) {
   const auto now = std::chrono::steady_clock::now();
   if (live) {
     for (const auto* host : live->hosts()) {
-      for (const auto& route : live->of_host(*host)) {
+      for (const auto& route : *live->of_host(*host)) {
         json backends = json::array();
         for (const auto& b : route.backends)
           backends.push_back({{"instance", b->instance_id},

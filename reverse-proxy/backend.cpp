@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 
 #include "common/config.hpp"
 #include "reverse-proxy/balance.hpp"
@@ -33,10 +32,10 @@ void Backend::failed(std::chrono::steady_clock::time_point now) {
 
 Result<std::shared_ptr<Backend>> BackendRegistry::get(const wire::Backend& wire) {
   const Key key{wire.instance_id, wire.address};
-  if (auto it = backends_.find(key); it != backends_.end()) return it->second;
+  if (auto it = backends_.find(key); it != backends_.end()) return it->second.backend;
   if (auto left = retired_.extract(key)) {
     left.mapped()->retire(false);
-    return backends_.insert(std::move(left)).position->second;
+    return backends_.emplace(key, Known{left.mapped()}).first->second.backend;
   }
   auto endpoint = parse_endpoint(wire.address);
   if (!endpoint) return endpoint.error();
@@ -48,19 +47,37 @@ Result<std::shared_ptr<Backend>> BackendRegistry::get(const wire::Backend& wire)
                                          "\" is not an IP address and a port");
   auto backend = std::make_shared<Backend>(wire.instance_id, wire.address,
                                            boost::asio::ip::tcp::endpoint(ip, endpoint->port));
-  backends_.emplace(key, backend);
+  backends_.emplace(key, Known{backend});
   return backend;
 }
 
 void BackendRegistry::keep_only(const std::vector<std::shared_ptr<Backend>>& in_table) {
-  std::set<const Backend*> kept;
-  for (const auto& backend : in_table) kept.insert(backend.get());
+  for (auto& [key, known] : backends_) known.routes = 0;
+  for (const auto& backend : in_table) ++backends_.at(key_of(*backend)).routes;
   for (auto it = backends_.begin(); it != backends_.end();) {
     const auto current = it++;
-    if (kept.contains(current->second.get())) continue;
-    current->second->retire(true);
-    retired_.insert(backends_.extract(current));
+    if (current->second.routes == 0) retire(current);
   }
+}
+
+void BackendRegistry::change(const std::vector<std::shared_ptr<Backend>>& came,
+                             const std::vector<std::shared_ptr<Backend>>& left) {
+  for (const auto& backend : came) ++backends_.at(key_of(*backend)).routes;
+  for (const auto& backend : left) {
+    const auto known = backends_.find(key_of(*backend));
+    KARREG_INVARIANT(known != backends_.end() && known->second.routes > 0);
+    if (--known->second.routes == 0) retire(known);
+  }
+}
+
+BackendRegistry::Key BackendRegistry::key_of(const Backend& backend) {
+  return {backend.instance_id, backend.address};
+}
+
+void BackendRegistry::retire(std::map<Key, Known>::iterator known) {
+  known->second.backend->retire(true);
+  retired_.emplace(known->first, std::move(known->second.backend));
+  backends_.erase(known);
 }
 
 std::map<std::string, int> BackendRegistry::draining() {
@@ -76,7 +93,7 @@ std::map<std::string, int> BackendRegistry::draining() {
 std::vector<std::shared_ptr<Backend>> BackendRegistry::in_table() const {
   std::vector<std::shared_ptr<Backend>> result;
   result.reserve(backends_.size());
-  for (const auto& [key, backend] : backends_) result.push_back(backend);
+  for (const auto& [key, known] : backends_) result.push_back(known.backend);
   return result;
 }
 

@@ -85,8 +85,12 @@ class BackendRegistry {
   /// The state for @p wire, made when new. Error `invalid` when the address is no IP address and
   /// port.
   Result<std::shared_ptr<Backend>> get(const wire::Backend& wire);
-  /// Call with all backends of the new table once every worker uses it.
+  /// Call once every worker uses a new table: with all its backends, or with those of the routes
+  /// that came and of those that left. Backends may stand there more than once. Whoever is in no
+  /// route any more is retired.
   void keep_only(const std::vector<std::shared_ptr<Backend>>& in_table);
+  void change(const std::vector<std::shared_ptr<Backend>>& came,
+              const std::vector<std::shared_ptr<Backend>>& left);
   /// Requests in flight by instance, of those that left the table and are not done; forgets the
   /// others that left.
   std::map<std::string, int> draining();
@@ -95,7 +99,14 @@ class BackendRegistry {
 
  private:
   using Key = std::pair<std::string, std::string>;
-  std::map<Key, std::shared_ptr<Backend>> backends_;
+  struct Known {
+    std::shared_ptr<Backend> backend;
+    int routes = 0;  ///< of the table that it stands in
+  };
+  static Key key_of(const Backend& backend);
+  void retire(std::map<Key, Known>::iterator known);
+
+  std::map<Key, Known> backends_;
   std::map<Key, std::shared_ptr<Backend>> retired_;
 };
 

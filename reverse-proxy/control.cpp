@@ -23,16 +23,16 @@ constexpr auto goodbye_time = 2s;
 Control::Control(std::string proxy_id, std::filesystem::path saved, broker::Address broker,
                  Proxy& proxy)
     : proxy_id_(std::move(proxy_id)),
-      saved_(std::move(saved)),
       broker_(std::move(broker)),
-      proxy_(proxy) {}
+      proxy_(proxy),
+      saved_(std::move(saved)) {}
 
 Control::~Control() {
   stop();
 }
 
 void Control::restore() {
-  auto table = load_routes(saved_);
+  auto table = saved_.load();
   if (!table) {
     if (table.error().kind() != ErrorKind::not_found)
       log::warn("saved routes are not used", {log::field("why", table.error().message())});
@@ -85,10 +85,17 @@ broker::Disposition Control::follow(const broker::Delivery& delivery, std::strin
     // Before it is used: whoever sees it in use finds it marked.
     unsaved_ = true;
     save_again_at_ = {};
+    if (decision.update && !whole_unsaved_) {
+      unsaved_updates_.push_back(*decision.update);
+    } else {
+      whole_unsaved_ = true;
+      unsaved_updates_.clear();
+    }
     // Only this thread changes the table: it may be read without the lock, which the workers'
     // pace must not hold.
     lock.unlock();
-    const auto used = proxy_.use(follower_.table());
+    const auto used = decision.update ? proxy_.use(follower_.table(), *decision.update)
+                                      : proxy_.use(follower_.table());
     lock.lock();
     if (used) {
       used_version_ = follower_.table().version();
@@ -145,21 +152,36 @@ void Control::report_if_due(std::unique_lock<std::mutex>& lock) {
 void Control::save_if_due(std::unique_lock<std::mutex>& lock) {
   if (!unsaved_ || steady_clock::now() < save_again_at_) return;
   unsaved_ = false;
-  // The newest, which may not be in use yet: it is what the scheduler wants.
-  const auto table = follower_.table();
-  lock.unlock();
-  const auto saved = save_routes(saved_, table);
-  lock.lock();
+  const auto saved = save(lock);
   if (!saved) {
     unsaved_ = true;
+    whole_unsaved_ = true;
+    unsaved_updates_.clear();
     save_again_at_ = steady_clock::now() + save_again_after;
     if (!save_failed_)
       log::error("routes not saved: until they are, this proxy would start again with older ones",
                  {log::field("why", saved.error().message())});
   } else if (save_failed_) {
-    log::info("routes are saved again", {log::field("version", table.version())});
+    log::info("routes are saved again");
   }
   save_failed_ = !saved;
+}
+
+Result<void> Control::save(std::unique_lock<std::mutex>& lock) {
+  // The newest, which may not be in use yet: it is what the scheduler wants.
+  const auto updates = std::exchange(unsaved_updates_, {});
+  if (!whole_unsaved_ && saved_.can_append()) {
+    lock.unlock();
+    auto saved = saved_.append(updates);
+    lock.lock();
+    return saved;
+  }
+  whole_unsaved_ = false;
+  const auto table = follower_.table();
+  lock.unlock();
+  auto saved = saved_.save(table);
+  lock.lock();
+  return saved;
 }
 
 void Control::report_loop() {

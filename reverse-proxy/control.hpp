@@ -12,6 +12,7 @@
 #include "common/broker/publisher.hpp"
 #include "reverse-proxy/follower.hpp"
 #include "reverse-proxy/proxy.hpp"
+#include "reverse-proxy/saved_routes.hpp"
 
 namespace karreg::proxy {
 
@@ -45,9 +46,9 @@ class Control {
   void report_loop();
   void report_if_due(std::unique_lock<std::mutex>& lock);
   void save_if_due(std::unique_lock<std::mutex>& lock);
+  Result<void> save(std::unique_lock<std::mutex>& lock);
 
   const std::string proxy_id_;
-  const std::filesystem::path saved_;
   const broker::Address broker_;
   Proxy& proxy_;
 
@@ -59,6 +60,8 @@ class Control {
   bool news_ = false;       ///< something to report at once
   bool reporting_ = false;  ///< the last report is not confirmed yet
   bool unsaved_ = false;
+  std::vector<wire::RouteUpdate> unsaved_updates_;  ///< that lead on from what is saved
+  bool whole_unsaved_ = true;                       ///< no updates do
   bool save_failed_ = false;
   bool goodbye_ = false;
   bool stopping_ = false;
@@ -68,6 +71,7 @@ class Control {
 
   std::unique_ptr<broker::Publisher> publisher_;
   std::unique_ptr<broker::Consumer> consumer_;
+  SavedRoutes saved_;  ///< of the reporter's thread, once it runs
   std::thread reporter_;
 };
 

@@ -34,6 +34,7 @@ Follower::Decision Follower::take(const wire::RouteUpdate& update) {
   });
   const auto applied = table_.apply(usable);
   KARREG_INVARIANT(applied.has_value());
+  decision.update = std::move(usable);
   return use_table(std::move(decision));
 }
 

@@ -19,8 +19,9 @@ namespace karreg::proxy {
 class Follower {
  public:
   struct Decision {
-    bool use_table = false;             ///< table() has changed: let all workers use it
-    std::vector<std::string> left_out;  ///< why routes are not in it
+    bool use_table = false;                   ///< table() has changed: let all workers use it
+    std::optional<wire::RouteUpdate> update;  ///< all that has changed, when that is known
+    std::vector<std::string> left_out;        ///< why routes are not in it
   };
 
   /// The broker is (again) there: what was said meanwhile is lost.

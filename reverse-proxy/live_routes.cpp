@@ -1,56 +1,111 @@
 #include "reverse-proxy/live_routes.hpp"
 
 #include <algorithm>
+#include <map>
 
 #include "common/log.hpp"
 
 namespace karreg::proxy {
 
+namespace {
+
+LiveRoute bind(const wire::Route& route, BackendRegistry& registry) {
+  LiveRoute live{route.path, route.app_id, route.sticky_sessions, route.force_https, {}};
+  for (const auto& wire : route.backends) {
+    auto backend = registry.get(wire);
+    if (backend)
+      live.backends.push_back(*backend);
+    else
+      log::error("backend left out",
+                 {log::field("host", route.host), log::field("why", backend.error().message())});
+  }
+  return live;
+}
+
+/// nullptr: the table has no route for it.
+std::shared_ptr<const HostRoutes> bind_host(const RouteTable& table, const std::string& host,
+                                            BackendRegistry& registry) {
+  HostRoutes routes;
+  for (const auto* route : table.of_host(host)) routes.push_back(bind(*route, registry));
+  if (routes.empty()) return nullptr;
+  std::ranges::sort(
+      routes, [](const LiveRoute& a, const LiveRoute& b) { return a.path.size() > b.path.size(); });
+  return std::make_shared<const HostRoutes>(std::move(routes));
+}
+
+}  // namespace
+
 LiveRoutes::LiveRoutes(const RouteTable& table, BackendRegistry& registry)
-    : version_(table.version()) {
+    : version_(table.version()), shards_(shard_count) {
+  std::vector<Shard> shards(shard_count);
+  const std::string* last = nullptr;
+  // By host, so that those of one stand together.
   for (const auto& [key, route] : table.routes()) {
-    LiveRoute live{route.path, route.app_id, route.sticky_sessions, route.force_https, {}};
-    for (const auto& wire : route.backends) {
-      auto backend = registry.get(wire);
-      if (backend)
-        live.backends.push_back(*backend);
-      else
-        log::error("backend left out",
-                   {log::field("host", route.host), log::field("why", backend.error().message())});
-    }
-    by_host_[route.host].push_back(std::move(live));
+    if (last != nullptr && *last == key.host) continue;
+    last = &key.host;
+    shards[shard_of(key.host)].emplace(key.host, bind_host(table, key.host, registry));
   }
-  for (auto& [host, routes] : by_host_) {
-    std::ranges::sort(routes, [](const LiveRoute& a, const LiveRoute& b) {
-      return a.path.size() > b.path.size();
-    });
+  for (std::size_t i = 0; i < shard_count; ++i)
+    if (!shards[i].empty()) shards_[i] = std::make_shared<const Shard>(std::move(shards[i]));
+}
+
+LiveRoutes::LiveRoutes(const LiveRoutes& before, const RouteTable& table,
+                       const std::set<std::string>& hosts, BackendRegistry& registry)
+    : version_(table.version()), shards_(before.shards_) {
+  std::map<std::size_t, Shard> changed;
+  for (const auto& host : hosts) {
+    const auto at = shard_of(host);
+    auto [shard, fresh] = changed.try_emplace(at);
+    if (fresh && shards_[at]) shard->second = *shards_[at];
+    if (auto routes = bind_host(table, host, registry))
+      shard->second.insert_or_assign(host, std::move(routes));
+    else
+      shard->second.erase(host);
   }
+  for (auto& [at, shard] : changed)
+    shards_[at] = shard.empty() ? nullptr : std::make_shared<const Shard>(std::move(shard));
+}
+
+const HostRoutes* LiveRoutes::of_host(std::string_view host) const {
+  const auto& shard = shards_[shard_of(host)];
+  if (!shard) return nullptr;
+  const auto found = shard->find(host);
+  return found == shard->end() ? nullptr : found->second.get();
 }
 
 const LiveRoute* LiveRoutes::find(std::string_view host, std::string_view path) const {
-  const auto it = by_host_.find(host);
-  if (it == by_host_.end()) return nullptr;
+  const auto* routes = of_host(host);
+  if (routes == nullptr) return nullptr;
   // "OPTIONS *" is about the site as a whole.
   const auto looked_up = path == "*" ? std::string_view("/") : path;
-  for (const auto& route : it->second)
+  for (const auto& route : *routes)
     if (prefix_takes(route.path, looked_up)) return &route;
   return nullptr;
 }
 
 std::vector<const std::string*> LiveRoutes::hosts() const {
   std::vector<const std::string*> result;
-  result.reserve(by_host_.size());
-  for (const auto& [host, routes] : by_host_) result.push_back(&host);
+  for (const auto& shard : shards_) {
+    if (!shard) continue;
+    for (const auto& [host, routes] : *shard) result.push_back(&host);
+  }
   std::ranges::sort(result, [](const auto* a, const auto* b) { return *a < *b; });
   return result;
 }
 
 std::vector<std::shared_ptr<Backend>> LiveRoutes::backends() const {
   std::vector<std::shared_ptr<Backend>> result;
-  for (const auto& [host, routes] : by_host_)
-    for (const auto& route : routes)
-      result.insert(result.end(), route.backends.begin(), route.backends.end());
+  for (const auto& shard : shards_) {
+    if (!shard) continue;
+    for (const auto& [host, routes] : *shard) append_backends(result, routes.get());
+  }
   return result;
+}
+
+void append_backends(std::vector<std::shared_ptr<Backend>>& to, const HostRoutes* routes) {
+  if (routes == nullptr) return;
+  for (const auto& route : *routes)
+    to.insert(to.end(), route.backends.begin(), route.backends.end());
 }
 
 }  // namespace karreg::proxy

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -22,18 +23,26 @@ struct LiveRoute {
   std::vector<std::shared_ptr<Backend>> backends;
 };
 
+/// Of one host, longest path first.
+using HostRoutes = std::vector<LiveRoute>;
+
+/// Hosts are spread over many small maps, and a table shares those with the one before it in which
+/// nothing has changed: so an update costs what it changes, not what the table holds.
 class LiveRoutes {
  public:
   /// Backends with an address that cannot be called are left out, with a line in the log.
   LiveRoutes(const RouteTable& table, BackendRegistry& registry);
+  /// As @p before, but with the routes of @p hosts as @p table has them.
+  LiveRoutes(const LiveRoutes& before, const RouteTable& table, const std::set<std::string>& hosts,
+             BackendRegistry& registry);
 
   /// As RouteTable::find().
   const LiveRoute* find(std::string_view host, std::string_view path) const;
   std::uint64_t version() const { return version_; }
   /// In alphabetical order.
   std::vector<const std::string*> hosts() const;
-  /// Longest path first; the host must be there.
-  const std::vector<LiveRoute>& of_host(const std::string& host) const { return by_host_.at(host); }
+  /// nullptr: it is not in the table.
+  const HostRoutes* of_host(std::string_view host) const;
   /// All backends, some more than once.
   std::vector<std::shared_ptr<Backend>> backends() const;
 
@@ -41,9 +50,17 @@ class LiveRoutes {
   struct Hash : std::hash<std::string_view> {
     using is_transparent = void;
   };
+  /// Of about a hundred hosts when there are 100 000.
+  using Shard =
+      std::unordered_map<std::string, std::shared_ptr<const HostRoutes>, Hash, std::equal_to<>>;
+  static constexpr std::size_t shard_count = 1024;
+  static std::size_t shard_of(std::string_view host) { return Hash{}(host) % shard_count; }
+
   std::uint64_t version_;
-  /// By host; longest path first.
-  std::unordered_map<std::string, std::vector<LiveRoute>, Hash, std::equal_to<>> by_host_;
+  std::vector<std::shared_ptr<const Shard>> shards_;  ///< nullptr: no host in it
 };
+
+/// Appends the backends of @p routes, some more than once; none for nullptr.
+void append_backends(std::vector<std::shared_ptr<Backend>>& to, const HostRoutes* routes);
 
 }  // namespace karreg::proxy

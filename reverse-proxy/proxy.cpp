@@ -1,6 +1,7 @@
 #include "reverse-proxy/proxy.hpp"
 
 #include <condition_variable>
+#include <set>
 
 namespace karreg::proxy {
 
@@ -58,14 +59,47 @@ std::uint16_t Proxy::port() const {
 
 Result<void> Proxy::use(const RouteTable& table) {
   const std::lock_guard lock(mutex_);
-  if (stopped_) return Error(ErrorKind::unavailable, "the proxy has stopped");
   const auto live = std::make_shared<const LiveRoutes>(table, registry_);
+  auto switched = switch_to(live);
+  if (!switched) return switched;
+  registry_.keep_only(live->backends());
+  settled_ = true;
+  return ok();
+}
+
+Result<void> Proxy::use(const RouteTable& table, const wire::RouteUpdate& update) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (settled_ && live_->version() == update.base && table.version() == update.version) {
+      std::set<std::string> hosts;
+      for (const auto& route : update.upserts) hosts.insert(route.host);
+      for (const auto& key : update.removes) hosts.insert(key.host);
+      const auto before = live_;
+      const auto live = std::make_shared<const LiveRoutes>(*before, table, hosts, registry_);
+      auto switched = switch_to(live);
+      if (!switched) return switched;
+      std::vector<std::shared_ptr<Backend>> came;
+      std::vector<std::shared_ptr<Backend>> left;
+      for (const auto& host : hosts) {
+        append_backends(came, live->of_host(host));
+        append_backends(left, before->of_host(host));
+      }
+      registry_.change(came, left);
+      settled_ = true;
+      return ok();
+    }
+  }
+  return use(table);
+}
+
+Result<void> Proxy::switch_to(const std::shared_ptr<const LiveRoutes>& live) {
+  if (stopped_) return Error(ErrorKind::unavailable, "the proxy has stopped");
+  settled_ = false;
   auto countdown = std::make_shared<Countdown>(workers_.size());
   for (auto& worker : workers_) worker->use(live, [countdown] { countdown->one_less(); });
   if (!countdown->wait())
     return Error(ErrorKind::timeout, "a worker did not take over the new routes");
   live_ = live;
-  registry_.keep_only(live->backends());
   return ok();
 }
 

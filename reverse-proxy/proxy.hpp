@@ -25,6 +25,9 @@ class Proxy {
   /// longer in it gets no new request after that. Error `timeout`: a worker does not react;
   /// `unavailable`: the proxy has stopped.
   Result<void> use(const RouteTable& table);
+  /// The same when only the routes that @p update names differ from the table before: then it costs
+  /// what has changed.
+  Result<void> use(const RouteTable& table, const wire::RouteUpdate& update);
   struct InUse {
     std::uint64_t version = 0;            ///< of the table that all workers use; 0: none yet
     std::map<std::string, int> draining;  ///< requests in flight, by instance that is not in it
@@ -47,11 +50,15 @@ class Proxy {
   void cut();
 
  private:
+  /// Lets all workers use @p live. Under mutex_.
+  Result<void> switch_to(const std::shared_ptr<const LiveRoutes>& live);
+
   const ProxyOptions options_;
   AccessLog& access_log_;
   std::mutex mutex_;  ///< registry_, live_, stopped_, and one use() at a time
   BackendRegistry registry_;
   std::shared_ptr<const LiveRoutes> live_;
+  bool settled_ = false;  ///< the registry counts what live_ has, and no worker uses another one
   bool stopped_ = false;  ///< the workers' threads have ended
   std::vector<std::unique_ptr<Worker>> workers_;
 };

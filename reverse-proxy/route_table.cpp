@@ -97,14 +97,20 @@ wire::RouteUpdate RouteTable::diff(const RouteTable& from, const RouteTable& to)
   return update;
 }
 
+std::vector<const wire::Route*> RouteTable::of_host(const std::string& host) const {
+  std::vector<const wire::Route*> result;
+  for (auto it = routes_.lower_bound({host, ""}); it != routes_.end() && it->first.host == host;
+       ++it)
+    result.push_back(&it->second);
+  return result;
+}
+
 const wire::Route* RouteTable::find(std::string_view host, std::string_view path) const {
   const wire::Route* best = nullptr;
-  for (auto it = routes_.lower_bound({std::string(host), ""});
-       it != routes_.end() && it->first.host == host; ++it) {
-    const auto& prefix = it->first.path;
-    if (prefix_takes(prefix, path) && (best == nullptr || prefix.size() > best->path.size()))
-      best = &it->second;
-  }
+  for (const auto* route : of_host(std::string(host)))
+    if (prefix_takes(route->path, path) &&
+        (best == nullptr || route->path.size() > best->path.size()))
+      best = route;
   return best;
 }
 

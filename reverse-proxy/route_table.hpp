@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/error.hpp"
 #include "common/wire/routes.hpp"
@@ -29,6 +30,9 @@ class RouteTable {
   /// The route for @p host (lower case, no port) with the longest prefix of @p path, or nullptr. A
   /// prefix "/api/" also takes the path "/api".
   const wire::Route* find(std::string_view host, std::string_view path) const;
+
+  /// The routes of @p host, by path.
+  std::vector<const wire::Route*> of_host(const std::string& host) const;
 
   /// Ends the program if a rule of the wire type does not hold.
   void check_invariants() const;

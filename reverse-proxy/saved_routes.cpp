@@ -8,6 +8,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "common/ids.hpp"
+#include "common/log.hpp"
 #include "common/wire/json.hpp"
 
 namespace karreg::proxy {
@@ -18,6 +20,14 @@ Error file_error(const std::filesystem::path& file, const char* doing) {
                std::string("cannot ") + doing + " " + file.string() + ": " + std::strerror(errno));
 }
 
+/// The file of the whole.
+struct Whole {
+  std::uint64_t version = 0;
+  std::vector<wire::Route> routes;
+  std::string journal;  ///< name of its journal; empty: it has none
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Whole, version, routes, journal)
+};
+
 bool write_all(int fd, std::string_view text) {
   while (!text.empty()) {
     const auto n = ::write(fd, text.data(), text.size());
@@ -27,16 +37,14 @@ bool write_all(int fd, std::string_view text) {
   }
   return true;
 }
-}  // namespace
 
-Result<void> save_routes(const std::filesystem::path& file, const RouteTable& table) {
-  std::error_code ec;
-  std::filesystem::create_directories(file.parent_path(), ec);
+/// Puts a file with @p text in the place of @p file, whole or not at all.
+Result<void> replace(const std::filesystem::path& file, std::string_view text) {
   auto fresh = file;
   fresh += ".new";
   const int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
   if (fd < 0) return file_error(fresh, "open");
-  const bool written = write_all(fd, wire::to_text(table.snapshot())) && ::fsync(fd) == 0;
+  const bool written = write_all(fd, text) && ::fsync(fd) == 0;
   const auto failure = written ? std::optional<Error>() : file_error(fresh, "write");
   ::close(fd);
   if (failure) return *failure;
@@ -51,15 +59,88 @@ Result<void> save_routes(const std::filesystem::path& file, const RouteTable& ta
   return ok();
 }
 
-Result<RouteTable> load_routes(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in) return Error(ErrorKind::not_found, "there is no " + file.string());
+/// First line of a journal; the whole that it belongs to has the same name.
+std::string first_line(std::string_view name) {
+  return nlohmann::json{{"journal", name}}.dump() + "\n";
+}
+
+/// Applies what stands in the journal @p name in @p journal to @p table, as far as it can be read
+/// and fits.
+void replay(const std::filesystem::path& journal, std::string_view name, RouteTable& table) {
+  std::ifstream in(journal, std::ios::binary);
+  std::string line;
+  if (!in || !std::getline(in, line) || line + "\n" != first_line(name)) return;
+  while (std::getline(in, line)) {
+    // Without its end it was torn.
+    if (in.eof()) break;
+    const auto update = wire::from_text<wire::RouteUpdate>(line, journal.string());
+    const auto applied = update ? table.apply(*update) : Result<void>(update.error());
+    if (applied) continue;
+    log::warn("saved updates of routes are left alone from here",
+              {log::field("file", journal.string()), log::field("version", table.version()),
+               log::field("why", applied.error().message())});
+    return;
+  }
+}
+}  // namespace
+
+SavedRoutes::SavedRoutes(std::filesystem::path file) : file_(std::move(file)) {
+  journal_file_ = file_;
+  journal_file_ += ".journal";
+}
+
+SavedRoutes::~SavedRoutes() {
+  close_journal();
+}
+
+void SavedRoutes::close_journal() {
+  if (journal_ >= 0) ::close(journal_);
+  journal_ = -1;
+}
+
+Result<RouteTable> SavedRoutes::load() const {
+  std::ifstream in(file_, std::ios::binary);
+  if (!in) return Error(ErrorKind::not_found, "there is no " + file_.string());
   const std::string text{std::istreambuf_iterator<char>(in), {}};
-  auto snapshot = wire::from_text<wire::RouteSnapshot>(text, file.string());
-  if (!snapshot) return snapshot.error();
-  auto table = RouteTable::from(*snapshot);
-  if (!table) return table.error().within(file.string());
+  auto whole = wire::from_text<Whole>(text, file_.string());
+  if (!whole) return whole.error();
+  auto table = RouteTable::from({whole->version, std::move(whole->routes), 0});
+  if (!table) return table.error().within(file_.string());
+  if (!whole->journal.empty()) replay(journal_file_, whole->journal, *table);
   return table;
+}
+
+Result<void> SavedRoutes::save(const RouteTable& table) {
+  close_journal();
+  std::error_code ec;
+  std::filesystem::create_directories(file_.parent_path(), ec);
+  // A name that no journal had before: in between, too, the two files are one table.
+  const auto name = ids::random_token(9);
+  const auto whole = wire::to_text(Whole{table.version(), table.snapshot().routes, name});
+  auto replaced = replace(file_, whole);
+  if (!replaced) return replaced;
+  const auto head = first_line(name);
+  replaced = replace(journal_file_, head);
+  if (!replaced) return replaced;
+  journal_ = ::open(journal_file_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
+  if (journal_ < 0) return file_error(journal_file_, "open");
+  whole_bytes_ = whole.size();
+  journal_bytes_ = head.size();
+  return ok();
+}
+
+Result<void> SavedRoutes::append(const std::vector<wire::RouteUpdate>& updates) {
+  KARREG_INVARIANT(journal_ >= 0);
+  std::string lines;
+  for (const auto& update : updates) lines += wire::to_text(update) + "\n";
+  if (write_all(journal_, lines) && ::fdatasync(journal_) == 0) {
+    journal_bytes_ += lines.size();
+    return ok();
+  }
+  auto failure = file_error(journal_file_, "write");
+  // Half a line may be there, after which nothing would be read: the whole comes next.
+  close_journal();
+  return failure;
 }
 
 }  // namespace karreg::proxy

@@ -273,7 +273,8 @@ TEST_CASE("an access log that cannot be opened names the setting and the file") 
 TEST_CASE("a table is found again as it was saved") {
   const test::ScratchFolder folder;
   const auto file = folder / "proxy/one.json";
-  const auto missing = load_routes(file);
+  SavedRoutes saved(file);
+  const auto missing = saved.load();
   REQUIRE_FALSE(missing);
   CHECK(missing.error().kind() == ErrorKind::not_found);
   wire::Route route;
@@ -282,15 +283,81 @@ TEST_CASE("a table is found again as it was saved") {
   const auto table = RouteTable::from({5, {route}});
   REQUIRE(table);
   for (int i = 0; i < 2; ++i) {
-    REQUIRE(save_routes(file, *table));
-    const auto loaded = load_routes(file);
+    REQUIRE(saved.save(*table));
+    const auto loaded = saved.load();
     REQUIRE(loaded);
     CHECK(*loaded == *table);
   }
   test::write_file(file, "{\"version\": 5, \"routes\": [");
-  const auto broken = load_routes(file);
+  const auto broken = saved.load();
   REQUIRE_FALSE(broken);
   CHECK(broken.error().message() == file.string() + " is not valid JSON");
+}
+
+TEST_CASE("updates are saved after the whole, and found again up to where they are torn") {
+  const test::ScratchFolder folder;
+  const auto file = folder / "one.json";
+  const auto journal = folder / "one.json.journal";
+  auto route = [](const std::string& host) {
+    wire::Route made;
+    made.host = host;
+    made.backends.push_back({"vm-" + host, "127.0.0.1:80"});
+    return made;
+  };
+  auto table = RouteTable::from({5, {route("a.test")}});
+  REQUIRE(table);
+  SavedRoutes saved(file);
+  CHECK_FALSE(saved.can_append());
+  REQUIRE(saved.save(*table));
+  REQUIRE(saved.can_append());
+  const std::vector<wire::RouteUpdate> updates{{5, 6, {route("b.test")}, {}},
+                                               {6, 8, {}, {{"a.test", "/"}}}};
+  REQUIRE(saved.append(updates));
+  for (const auto& update : updates) REQUIRE(table->apply(update));
+  auto loaded = saved.load();
+  REQUIRE(loaded);
+  CHECK(*loaded == *table);
+
+  const auto whole_journal = test::read_file(journal);
+  // The machine lost its power within the second update.
+  test::write_file(journal, whole_journal.substr(0, whole_journal.size() - 2));
+  loaded = saved.load();
+  REQUIRE(loaded);
+  CHECK(loaded->version() == 6);
+  CHECK(loaded->size() == 2);
+
+  // It lost its power between a new whole and its journal: the old one leads on from another table.
+  const auto other = RouteTable::from({5, {route("c.test")}});
+  REQUIRE(other);
+  REQUIRE(saved.save(*other));
+  test::write_file(journal, whole_journal);
+  loaded = saved.load();
+  REQUIRE(loaded);
+  CHECK(*loaded == *other);
+}
+
+TEST_CASE("a journal does not grow for ever") {
+  const test::ScratchFolder folder;
+  SavedRoutes saved(folder / "one.json");
+  wire::Route route;
+  route.host = "a.test";
+  route.app_id = std::string(100'000, 'a');
+  auto table = RouteTable::from({1, {route}});
+  REQUIRE(table);
+  REQUIRE(saved.save(*table));
+  int appended = 0;
+  for (; saved.can_append() && appended < 100; ++appended) {
+    const wire::RouteUpdate update{table->version(), table->version() + 1, {route}, {}};
+    REQUIRE(table->apply(update));
+    REQUIRE(saved.append({update}));
+  }
+  CHECK(appended > 5);
+  CHECK(appended < 20);
+  REQUIRE(saved.save(*table));
+  CHECK(saved.can_append());
+  const auto loaded = saved.load();
+  REQUIRE(loaded);
+  CHECK(*loaded == *table);
 }
 
 TEST_CASE("the admin pages tell health, figures and routes") {

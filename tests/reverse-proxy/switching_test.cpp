@@ -301,3 +301,77 @@ TEST_CASE("equal instances share the requests") {
   for (int i = 0; i < 90; ++i) CHECK(status_of(loop.get()) == "200");
   for (const auto& count : counts) CHECK(count > 5);
 }
+
+TEST_CASE("an update changes the hosts that it names and no others") {
+  App blue(App::hello("blue"));
+  App green(App::hello("green"));
+  Loopback loop;
+  std::vector<wire::Route> routes;
+  for (int i = 0; i < 300; ++i)
+    routes.push_back(Loopback::a_route("h" + std::to_string(i) + ".test", {&blue}));
+  loop.use(routes);
+  auto table = RouteTable::from({loop.version, routes});
+  REQUIRE(table);
+  auto update = [&](std::vector<wire::Route> upserts, std::vector<wire::RouteKey> removes) {
+    const wire::RouteUpdate made{table->version(), table->version() + 1, std::move(upserts),
+                                 std::move(removes)};
+    REQUIRE(table->apply(made));
+    REQUIRE(loop.proxy.use(*table, made));
+  };
+  auto get = [&](const std::string& host) {
+    return body_of(loop.talk("GET / HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\n\r\n"));
+  };
+  update({Loopback::a_route("h7.test", {&green})}, {{"h8.test", "/"}});
+  CHECK(get("h7.test") == "green");
+  CHECK_THAT(get("h8.test"), Catch::Contains("h8.test"));
+  CHECK(loop.proxy.live_routes()->of_host("h8.test") == nullptr);
+  CHECK(get("h6.test") == "blue");
+  CHECK(get("h9.test") == "blue");
+  CHECK(loop.proxy.live_routes()->hosts().size() == 299);
+
+  // Another path of a host that is there.
+  auto api = Loopback::a_route("h9.test", {&green});
+  api.path = "/api/";
+  update({api}, {});
+  CHECK(loop.proxy.live_routes()->of_host("h9.test")->size() == 2);
+  update({}, {{"h9.test", "/"}});
+  CHECK(loop.proxy.live_routes()->find("h9.test", "/api/x") != nullptr);
+  CHECK(loop.proxy.live_routes()->find("h9.test", "/") == nullptr);
+}
+
+TEST_CASE("an instance is retired when the last route to it goes, whichever update that is in") {
+  App app(App::hello("hi"));
+  Loopback loop;
+  loop.use({Loopback::a_route("a.test", {&app}), Loopback::a_route("b.test", {&app})});
+  auto table = RouteTable::from({loop.version, loop.routes});
+  REQUIRE(table);
+  const auto backend = loop.proxy.live_routes()->find("a.test", "/")->backends.at(0);
+  auto update = [&](std::vector<wire::Route> upserts, std::vector<wire::RouteKey> removes) {
+    const wire::RouteUpdate made{table->version(), table->version() + 1, std::move(upserts),
+                                 std::move(removes)};
+    REQUIRE(table->apply(made));
+    REQUIRE(loop.proxy.use(*table, made));
+  };
+  update({}, {{"a.test", "/"}});
+  CHECK_FALSE(backend->retired());
+  // It moves from one host to another in one update, and the old one comes first.
+  update({Loopback::a_route("c.test", {&app})}, {{"b.test", "/"}});
+  CHECK_FALSE(backend->retired());
+  update({}, {{"c.test", "/"}});
+  CHECK(backend->retired());
+  update({Loopback::a_route("a.test", {&app})}, {});
+  CHECK_FALSE(backend->retired());
+  CHECK(loop.proxy.live_routes()->find("a.test", "/")->backends.at(0) == backend);
+}
+
+TEST_CASE("an update for a table that is not in use takes the whole one") {
+  App app(App::hello("hi"));
+  Loopback loop;
+  loop.serve({&app});
+  const auto other = Loopback::a_route("b.test", {&app});
+  const auto table = RouteTable::from({9, {other}});
+  REQUIRE(table);
+  REQUIRE(loop.proxy.use(*table, wire::RouteUpdate{8, 9, {other}, {}}));
+  CHECK(loop.proxy.live_routes()->find("a.test", "/") == nullptr);
+  CHECK(loop.proxy.live_routes()->find("b.test", "/") != nullptr);
+}
