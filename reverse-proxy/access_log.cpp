@@ -42,6 +42,7 @@ void append_access_line(std::string& out, const AccessRecord& record) {
   text("request_id", record.request_id);
   text("client", record.client);
   text("method", record.method);
+  if (!record.method.empty()) text("scheme", record.tls ? "https" : "http");
   text("host", record.host);
   text("target", record.target.substr(0, max_target));
   fmt::format_to(std::back_inserter(out), ",\"status\":{},\"ms\":{:.3f}", record.status,

@@ -28,6 +28,7 @@ struct AccessRecord {
   std::string_view app = {};
   std::string_view instance = {};
   int status = 0;  ///< 499: the client left before the answer was complete; 0: there was no answer
+  bool tls = false;  ///< the client came by https
   int attempts = 0;
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;

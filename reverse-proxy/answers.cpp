@@ -139,6 +139,14 @@ Answer app_busy(std::string_view host) {
       {}};
 }
 
+Answer speaks_https() {
+  return {400,
+          "This port speaks https",
+          "The request came as plain http. Put https:// before the address.",
+          0,
+          {}};
+}
+
 Answer use_https(std::string location, bool safe_method) {
   std::string message = "This application is served over https only: " + location;
   return {safe_method ? 301 : 308, "Use https", std::move(message), 0, std::move(location)};

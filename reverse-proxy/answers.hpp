@@ -27,6 +27,8 @@ Answer backend_late(std::string_view host, long seconds);
 Answer client_late();
 Answer too_many_connections();
 Answer app_busy(std::string_view host);
+/// To HTTP without TLS where TLS is spoken.
+Answer speaks_https();
 Answer use_https(std::string location, bool safe_method);
 
 enum class AnswerFormat { text, html, json };

@@ -16,6 +16,14 @@ constexpr std::size_t spare_buffers = 256;
 /// Reads and writes of one connection in a row: a fast download must not keep the others waiting.
 constexpr int operations_in_a_row = 16;
 
+/// What fits into one record of TLS (RFC 8446 §5.1).
+constexpr std::size_t record_bytes = 16384;
+
+/// TLS was not kept to.
+error_code broken() {
+  return boost::system::errc::make_error_code(boost::system::errc::protocol_error);
+}
+
 error_code system_error(int number) {
   return {number, boost::system::system_category()};
 }
@@ -57,13 +65,15 @@ bool Connection::had_enough() {
 
 bool Connection::Reading::await_ready() {
   from_.expired_ = false;
-  return !from_.had_enough() && attempt();
+  postponed_ = from_.had_enough();
+  return !postponed_ && attempt();
 }
 
 void Connection::Reading::await_suspend(std::coroutine_handle<> coroutine) {
   waiting = coroutine;
   from_.read_by_ = by_;
   from_.socket_.wait_to_read(*this);
+  if (postponed_) from_.socket_.attempt_soon();
 }
 
 Connection::Read Connection::Reading::await_resume() {
@@ -73,37 +83,46 @@ Connection::Read Connection::Reading::await_resume() {
 }
 
 bool Connection::Reading::attempt() {
-  auto& socket = from_.socket_;
-  if (!socket.is_open()) {
+  if (!from_.is_open()) {
     error = aborted();
     return true;
   }
-  if (into_ == nullptr) {
-    // The kernel was not asked since it last spoke: that is not enough here.
-    if (socket.may_read() && from_.peek() == 0) socket.nothing_to_read();
-    return socket.may_read();
-  }
-  if (!socket.may_read()) return false;
-  const bool lent = !into_->allocated();
-  if (lent) from_.buffers_.lend(*into_);
-  const auto room = into_->free();
+  if (!from_.tls_ && !from_.socket_.may_read()) return false;
+  const bool lent = !into_.allocated();
+  if (lent) from_.buffers_.lend(into_);
+  const auto room = into_.free();
+  const bool done = from_.tls_ ? attempt_tls(room) : attempt_into(room);
+  into_.grow(bytes_);
+  if (lent && bytes_ == 0) from_.buffers_.take_back(into_);
+  return done;
+}
+
+bool Connection::Reading::attempt_into(std::span<char> room) {
+  auto& socket = from_.socket_;
   for (;;) {
     const auto n = ::recv(socket.fd(), room.data(), room.size(), 0);
     if (n >= 0) {
       bytes_ = static_cast<std::size_t>(n);
-      into_->grow(bytes_);
       if (bytes_ < room.size()) socket.took_all();
       return true;
     }
     if (errno == EINTR) continue;
-    if (errno != EAGAIN) {
-      error = system_error(errno);
-      return true;
+    if (errno == EAGAIN) {
+      socket.nothing_to_read();
+      return false;
     }
-    socket.nothing_to_read();
-    if (lent) from_.buffers_.take_back(*into_);
-    return false;
+    error = system_error(errno);
+    return true;
   }
+}
+
+bool Connection::Reading::attempt_tls(std::span<char> room) {
+  using Status = tls::Stream::Status;
+  const auto status = from_.tls_->read(room, bytes_);
+  if (status == Status::waits) return false;
+  if (status != Status::done) bytes_ = 0;
+  if (status != Status::done && status != Status::ended) error = broken();
+  return true;
 }
 
 Connection::Writing::Writing(Connection& to, const Pieces& pieces, SteadyTime by)
@@ -111,17 +130,20 @@ Connection::Writing::Writing(Connection& to, const Pieces& pieces, SteadyTime by
   for (std::size_t i = 0; i < pieces.size(); ++i)
     // The kernel reads only.
     left_.at(i) = {const_cast<char*>(pieces.at(i).data()), pieces.at(i).size()};
+  taken(0);
 }
 
 bool Connection::Writing::await_ready() {
   to_.expired_ = false;
-  return !to_.had_enough() && attempt();
+  postponed_ = to_.had_enough();
+  return !postponed_ && attempt();
 }
 
 void Connection::Writing::await_suspend(std::coroutine_handle<> coroutine) {
   waiting = coroutine;
   to_.write_by_ = by_;
   to_.socket_.wait_to_write(*this);
+  if (postponed_) to_.socket_.attempt_soon();
 }
 
 error_code Connection::Writing::await_resume() {
@@ -129,13 +151,24 @@ error_code Connection::Writing::await_resume() {
   return error;
 }
 
+void Connection::Writing::taken(std::size_t bytes) {
+  to_.written_ += bytes;
+  for (; at_ < left_.size(); ++at_) {
+    auto& piece = left_.at(at_);
+    const auto whole = std::min(bytes, piece.iov_len);
+    piece.iov_base = static_cast<char*>(piece.iov_base) + whole;
+    piece.iov_len -= whole;
+    bytes -= whole;
+    if (piece.iov_len > 0) return;
+  }
+}
+
 ssize_t Connection::Writing::send_pieces() {
   const std::span pieces = std::span(left_).subspan(at_);
-  const auto filled =
-      std::ranges::find_if(pieces.subspan(1), [](const iovec& piece) { return piece.iov_len > 0; });
+  const bool one =
+      std::ranges::all_of(pieces.subspan(1), [](const iovec& piece) { return piece.iov_len == 0; });
   // The common case, and the cheaper call.
-  if (filled == pieces.end())
-    return ::send(to_.socket_.fd(), pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);
+  if (one) return ::send(to_.socket_.fd(), pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL);
   msghdr message{};
   message.msg_iov = pieces.data();
   message.msg_iovlen = pieces.size();
@@ -144,36 +177,95 @@ ssize_t Connection::Writing::send_pieces() {
 
 bool Connection::Writing::attempt() {
   auto& socket = to_.socket_;
-  for (;;) {
-    while (at_ < left_.size() && left_.at(at_).iov_len == 0) ++at_;
-    if (at_ == left_.size()) return true;
+  if (to_.tls_) return attempt_tls();
+  while (at_ < left_.size()) {
     if (!socket.is_open()) {
       error = aborted();
       return true;
     }
     if (!socket.may_write()) return false;
     const auto n = send_pieces();
-    if (n < 0) {
-      if (errno == EINTR) continue;
-      if (errno == EAGAIN) {
-        socket.no_room();
-        return false;
-      }
-      error = system_error(errno);
+    if (n >= 0) {
+      taken(static_cast<std::size_t>(n));
+      continue;
+    }
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN) {
+      socket.no_room();
+      return false;
+    }
+    error = system_error(errno);
+    return true;
+  }
+  return true;
+}
+
+std::string_view Connection::Writing::gather_record() const {
+  auto view = [](const iovec& piece) {
+    return std::string_view(static_cast<const char*>(piece.iov_base), piece.iov_len);
+  };
+  const auto first = view(left_.at(at_));
+  if (first.size() >= record_bytes || at_ + 1 == left_.size()) return first;
+  // A head and the beginning of its body are one record, as they are one packet without TLS.
+  static thread_local std::array<char, record_bytes> record;
+  std::size_t size = 0;
+  for (std::size_t i = at_; i < left_.size(); ++i)
+    size += view(left_.at(i)).copy(record.data() + size, record.size() - size);
+  return {record.data(), size};
+}
+
+bool Connection::Writing::attempt_tls() {
+  using Status = tls::Stream::Status;
+  while (at_ < left_.size()) {
+    if (!to_.is_open()) {
+      error = aborted();
       return true;
     }
-    auto taken = static_cast<std::size_t>(n);
-    to_.written_ += taken;
-    for (; taken > 0; ++at_) {
-      auto& piece = left_.at(at_);
-      if (taken < piece.iov_len) {
-        piece.iov_base = static_cast<char*>(piece.iov_base) + taken;
-        piece.iov_len -= taken;
-        break;
-      }
-      taken -= piece.iov_len;
+    std::size_t n = 0;
+    const auto status = to_.tls_->write(gather_record(), n);
+    if (status == Status::waits) return false;
+    if (status != Status::done) {
+      error = broken();
+      return true;
     }
+    taken(n);
   }
+  return true;
+}
+
+class [[nodiscard]] Connection::Handshaking final : public Operation {
+ public:
+  Handshaking(Connection& connection, SteadyTime by) : connection_(connection), by_(by) {}
+  bool await_ready() {
+    connection_.expired_ = false;
+    return attempt();
+  }
+  void await_suspend(std::coroutine_handle<> coroutine) {
+    waiting = coroutine;
+    connection_.read_by_ = by_;
+    connection_.socket_.wait_to_read(*this);
+  }
+  tls::Stream::Status await_resume() const {
+    connection_.read_by_ = SteadyTime::max();
+    return error ? tls::Stream::Status::failed : status_;
+  }
+  bool attempt() override {
+    status_ = connection_.tls_->handshake();
+    return status_ != tls::Stream::Status::waits;
+  }
+
+ private:
+  Connection& connection_;
+  SteadyTime by_;
+  tls::Stream::Status status_ = tls::Stream::Status::waits;
+};
+
+Task<tls::Stream::Status> Connection::secure(const tls::Context& context, SteadyTime by) {
+  tls_ = std::make_unique<tls::Stream>(context, socket_);
+  socket_.entwine();
+  const auto status = co_await Handshaking(*this, by);
+  if (status == tls::Stream::Status::plain_http) tls_.reset();
+  co_return status;
 }
 
 /// Until a connection stands or has failed.
@@ -227,6 +319,7 @@ Task<Connection::Connected> Connection::connect(Loop& loop,
 }
 
 int Connection::peek() {
+  if (tls_) return tls_->peek();
   char byte = 0;
   const auto n = ::recv(socket_.fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   if (n > 0) return 1;
@@ -248,6 +341,7 @@ void Connection::reset() {
 }
 
 void Connection::shutdown_send() {
+  if (is_open() && tls_) tls_->say_end();
   if (is_open()) (void)::shutdown(socket_.fd(), SHUT_WR);
 }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "reverse-proxy/loop/socket.hpp"
+#include "reverse-proxy/tls/stream.hpp"
 
 namespace karreg::proxy {
 
@@ -82,24 +83,25 @@ class Connection : public ConnectionHook {
   /// Reads what comes.
   class [[nodiscard]] Reading final : public Operation {
    public:
-    /// @p into may be nullptr: then only the moment is waited for when there is something to read.
-    Reading(Connection& from, Buffer* into, SteadyTime by) : from_(from), into_(into), by_(by) {}
+    Reading(Connection& from, Buffer& into, SteadyTime by) : from_(from), into_(into), by_(by) {}
     bool await_ready();
     void await_suspend(std::coroutine_handle<> coroutine);
     Read await_resume();
     bool attempt() override;
 
    private:
+    bool attempt_into(std::span<char> room);
+    bool attempt_tls(std::span<char> room);
+
     Connection& from_;
-    Buffer* into_;
+    Buffer& into_;
     SteadyTime by_;
     std::size_t bytes_ = 0;
+    bool postponed_ = false;
   };
-  /// Waits until a byte or the end is there.
-  Reading wait_readable(SteadyTime by) { return {*this, nullptr, by}; }
   /// Reads what comes, at most @p into.free(), which must not be empty. Memory is lent to @p into
   /// when there is something for it.
-  Reading read_some(Buffer& into, SteadyTime by) { return {*this, &into, by}; }
+  Reading read_some(Buffer& into, SteadyTime by) { return {*this, into, by}; }
 
   class [[nodiscard]] Writing final : public Operation {
    public:
@@ -110,16 +112,25 @@ class Connection : public ConnectionHook {
     bool attempt() override;
 
    private:
+    bool attempt_tls();
     ssize_t send_pieces();
+    /// Some of what is left, in one piece.
+    std::string_view gather_record() const;
+    void taken(std::size_t bytes);
 
     Connection& to_;
     std::array<iovec, std::tuple_size_v<Pieces>> left_;
-    std::size_t at_ = 0;
+    std::size_t at_ = 0;  ///< of the first that is left
     SteadyTime by_;
+    bool postponed_ = false;
   };
   /// Writes all of @p pieces, which must stay where they are meanwhile.
   Writing write(const Pieces& pieces, SteadyTime by) { return {*this, pieces, by}; }
   Writing write(std::string_view text, SteadyTime by) { return {*this, Pieces{text}, by}; }
+
+  /// What the peer says first is a TLS handshake, and all goes through TLS from then on.
+  /// `plain_http`: it was not; then the connection is as before, but for what was read of it.
+  Task<tls::Stream::Status> secure(const tls::Context& context, SteadyTime by);
 
   struct Connected {
     std::unique_ptr<Connection> connection;  ///< nullptr: it did not work
@@ -162,12 +173,14 @@ class Connection : public ConnectionHook {
 
  private:
   class Connecting;
+  class Handshaking;
   /// What a peek says: bytes, nothing yet (0), or the end (-1).
   int peek();
   /// Whether this connection has had its share of the turn.
   bool had_enough();
 
   Socket socket_;
+  std::unique_ptr<tls::Stream> tls_;  ///< nullptr: bytes are what they are
   BufferPool& buffers_;
   SteadyTime read_by_ = SteadyTime::max();
   SteadyTime write_by_ = SteadyTime::max();

@@ -5,6 +5,7 @@
 #include "common/log.hpp"
 #include "common/open_files.hpp"
 #include "reverse-proxy/admin.hpp"
+#include "reverse-proxy/certificates.hpp"
 #include "reverse-proxy/control.hpp"
 
 namespace karreg::proxy {
@@ -50,6 +51,7 @@ Result<void> run_daemon(const Settings& settings) {
   Proxy proxy(options, **access_log);
   Control control(settings.id, settings.saved_routes, settings.broker, proxy);
   control.restore();
+  const Certificates certificates(settings.certificates, proxy);
   asio::io_context io;
   Admin admin(io.get_executor(), proxy, control);
   auto started = admin.start(settings.admin_listen);
@@ -58,8 +60,8 @@ Result<void> run_daemon(const Settings& settings) {
   if (!started) return started;
   control.start();
   log::info("proxy is up",
-            {log::field("port", proxy.port()), log::field("admin_port", admin.port()),
-             log::field("workers", options.workers)});
+            {log::field("port", proxy.port()), log::field("tls_port", proxy.tls_port()),
+             log::field("admin_port", admin.port()), log::field("workers", options.workers)});
   asio::thread_pool pool(1);
   const Parts parts{proxy, control, admin, pool, settings.drain_time};
   run_until_signal(io, [&parts] { return drain(parts); });

@@ -429,6 +429,7 @@ Task<void> Exchange::relay_answer(Connection& up) {
   form.head_request = head_request;
   form.request_id = request_->id;
   form.sticky_cookie = sticky_cookie_;
+  form.hsts = request_->hsts;
   answer_text_.clear();
   http1::append_response(answer_text_, answer_, to_client, form);
   answer_begun_ = true;

@@ -34,6 +34,7 @@ struct Request {
   int status = 0;
   int attempts = 0;
   bool answered = false;  ///< completely
+  bool hsts = false;      ///< the client is told to come by https only
   std::string error;
 };
 

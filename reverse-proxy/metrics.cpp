@@ -84,6 +84,9 @@ std::string render_metrics(std::span<const WorkerMetrics* const> workers, std::u
   text.one("connections_refused_total", "counter", "connections over the limit",
            &M::connections_refused);
   text.one("connections_open", "gauge", "connections of clients now", &M::connections_open);
+  text.one("tls_handshakes_total", "counter", "TLS handshakes", &M::handshakes);
+  text.one("tls_handshake_failures_total", "counter", "TLS handshakes that did not come to stand",
+           &M::handshake_failures);
   text.one("unknown_host_total", "counter", "requests for a host without a route",
            &M::unknown_host);
   text.one("no_backend_total", "counter", "requests for an application without an instance",

@@ -35,7 +35,7 @@ Proxy::Proxy(ProxyOptions options, AccessLog& access_log)
   KARREG_INVARIANT(options_.limits.buffer_bytes >=
                    options_.limits.head.bytes + options_.limits.whole_body_bytes);
   for (int i = 0; i < options_.workers; ++i)
-    workers_.push_back(std::make_unique<Worker>(options_, access_log_));
+    workers_.push_back(std::make_unique<Worker>(options_, access_log_, ticket_keys_));
 }
 
 Proxy::~Proxy() {
@@ -43,11 +43,10 @@ Proxy::~Proxy() {
 }
 
 Result<void> Proxy::start() {
-  std::uint16_t port = options_.listen.port;
   for (auto& worker : workers_) {
-    auto listening = worker->listen(port);
+    const bool first = worker == workers_.front();
+    auto listening = worker->listen(first ? nullptr : workers_.front().get());
     if (!listening) return listening;
-    port = worker->port();
   }
   for (auto& worker : workers_) worker->run();
   return ok();
@@ -55,6 +54,14 @@ Result<void> Proxy::start() {
 
 std::uint16_t Proxy::port() const {
   return workers_.front()->port();
+}
+
+std::uint16_t Proxy::tls_port() const {
+  return workers_.front()->tls_port();
+}
+
+void Proxy::use(const std::shared_ptr<const tls::CertificateSet>& certificates) {
+  for (auto& worker : workers_) worker->use(certificates);
 }
 
 Result<void> Proxy::use(const RouteTable& table) {

@@ -20,6 +20,8 @@ class Proxy {
   /// Listens and serves. Error `unavailable` when the address is taken.
   Result<void> start();
   std::uint16_t port() const;
+  /// Of https; 0: there is none.
+  std::uint16_t tls_port() const;
 
   /// Routes by @p table from now on. Returns when every worker does, so that a backend that is no
   /// longer in it gets no new request after that. Error `timeout`: a worker does not react;
@@ -28,6 +30,8 @@ class Proxy {
   /// The same when only the routes that @p update names differ from the table before: then it costs
   /// what has changed.
   Result<void> use(const RouteTable& table, const wire::RouteUpdate& update);
+  /// Certificates for handshakes from now on; what stands, stays.
+  void use(const std::shared_ptr<const tls::CertificateSet>& certificates);
   struct InUse {
     std::uint64_t version = 0;            ///< of the table that all workers use; 0: none yet
     std::map<std::string, int> draining;  ///< requests in flight, by instance that is not in it
@@ -57,6 +61,7 @@ class Proxy {
   AccessLog& access_log_;
   std::mutex mutex_;  ///< registry_, live_, stopped_, and one use() at a time
   BackendRegistry registry_;
+  tls::TicketKeys ticket_keys_;
   std::shared_ptr<const LiveRoutes> live_;
   bool settled_ = false;  ///< the registry counts what live_ has, and no worker uses another one
   bool stopped_ = false;  ///< the workers' threads have ended

@@ -20,11 +20,12 @@ void append_hex(std::string& out, std::uint64_t number) {
 
 }  // namespace
 
-Session::Session(Worker& worker, int fd, std::string client_address)
+Session::Session(Worker& worker, Accepted connection)
     : worker_(worker),
-      client_(worker.loop(), fd, worker.buffers(), worker.swept()),
+      client_(worker.loop(), connection.fd, worker.buffers(), worker.swept()),
       exchange_(worker, client_, in_),
-      client_address_(std::move(client_address)) {
+      client_address_(std::move(connection.client)),
+      door_(*connection.door) {
   worker_.sessions_.insert(this);
   worker_.count().connections_open.add();
 }
@@ -46,7 +47,27 @@ void Session::drain() {
     client_.extend_read(client_.now() + fresh_time);
 }
 
+Task<bool> Session::begin() {
+  if (!door_.tls) co_return true;
+  using Status = tls::Stream::Status;
+  const auto status =
+      co_await client_.secure(worker_.tls(), client_.now() + worker_.limits().header_time);
+  if (status == Status::done) {
+    worker_.count().handshakes.add();
+    co_return true;
+  }
+  worker_.count().handshake_failures.add();
+  if (status == Status::plain_http) {
+    begin_record();
+    (void)co_await answer(speaks_https(), false, "HTTP without TLS at the port for https");
+    co_await close_gently();
+  }
+  co_return false;
+}
+
 Task<void> Session::run() {
+  const bool begun = co_await begin();
+  if (!begun) co_return;
   for (;;) {
     if (in_.empty()) {
       const bool comes = co_await wait_for_request();
@@ -197,16 +218,18 @@ std::optional<Session::OwnAnswer> Session::own_answer() {
     return OwnAnswer{unknown_host(target_.host), "unknown host"};
   }
   request_.by = {.client_address = client_address_,
-                 .scheme = "http",
-                 .port = worker_.port(),
+                 .scheme = door_.tls ? "https" : "http",
+                 .port = door_.port,
                  .request_id = request_.id,
                  .trust_client = options.trust_forwarded};
-  const bool came_by_https = options.trust_forwarded &&
-                             text::iequals(head_.find("x-forwarded-proto").value_or(""), "https");
-  if (!route->force_https || options.https_port == 0 || came_by_https) return std::nullopt;
+  const bool came_by_https =
+      door_.tls || (options.trust_forwarded &&
+                    text::iequals(head_.find("x-forwarded-proto").value_or(""), "https"));
+  request_.hsts = route->force_https && came_by_https;
+  if (!route->force_https || worker_.https_port() == 0 || came_by_https) return std::nullopt;
   const bool safe = head_.method == "GET" || head_.method == "HEAD";
   const auto port =
-      options.https_port == 443 ? std::string() : fmt::format(":{}", options.https_port);
+      worker_.https_port() == 443 ? std::string() : fmt::format(":{}", worker_.https_port());
   return OwnAnswer{
       use_https(fmt::format("https://{}{}{}", target_.host, port, target_.forward), safe)};
 }
@@ -250,6 +273,7 @@ void Session::finish_record() {
     record.to_first_byte =
         std::chrono::duration_cast<std::chrono::microseconds>(request_.first_byte - request_.begun);
   record.request_id = request_.id;
+  record.tls = door_.tls;
   record.client = client_address_;
   if (request_.head != nullptr) {
     record.method = head_.method;

@@ -12,7 +12,7 @@ namespace karreg::proxy {
 
 class Session {
  public:
-  Session(Worker& worker, int fd, std::string client_address);
+  Session(Worker& worker, Accepted connection);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -24,6 +24,8 @@ class Session {
  private:
   enum class HeadResult { ready, refused, gone };
 
+  /// Whether the connection is of use: TLS stands, where this is to be TLS.
+  Task<bool> begin();
   Task<bool> wait_for_request();
   Task<HeadResult> read_head();
   /// Whether the connection goes on.
@@ -47,7 +49,8 @@ class Session {
   http1::RequestHead head_;
   http1::Target target_;
   Request request_;
-  std::string client_address_;
+  const std::string client_address_;
+  const Door& door_;
   std::size_t consumed_ = 0;  ///< bytes of the request in hand at the front of in_
   bool recorded_ = true;      ///< the request in hand has its line
   bool idle_ = false;

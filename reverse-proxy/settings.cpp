@@ -10,6 +10,12 @@ std::vector<Setting> declared_settings() {
       {"data.dir", "the platform's data folder", "", true},
       {"proxy.id", "name of this proxy, unique in the platform", "proxy-1", false},
       {"proxy.listen", "address and port that visitors connect to", "127.0.0.1:8080", false},
+      {"proxy.tls_listen",
+       "address and port that visitors connect to by https; empty: there is no https", "", false},
+      {"proxy.certificates",
+       "folder of NAME.pem files, each a certificate, its chain and its key; looked at every two "
+       "seconds; default.pem is for visitors who name no host that another one is for",
+       "", false},
       {"proxy.admin_listen", "address and port of /healthz, /metrics and /routes; not for visitors",
        "127.0.0.1:8101", false},
       {"proxy.workers", "threads, each with its own connections; 0: one per core", "0", false},
@@ -39,8 +45,8 @@ std::vector<Setting> declared_settings() {
        "true when visitors come through a proxy of yours whose X-Forwarded-* are to be believed",
        "false", false},
       {"proxy.https_port",
-       "port at which https reaches this proxy, for applications that force https; 0: none, they "
-       "are served by http",
+       "port at which visitors reach https, for applications that force https, where that is not "
+       "the port of proxy.tls_listen; 0: that one, and without it they are served by http",
        "0", false},
       {"log.level", "debug, info, warn or error", "info", false},
   };
@@ -95,6 +101,14 @@ Result<Settings> read_settings(const Config& config) {
   auto& limits = s.options.limits;
   read.endpoint("proxy.listen", s.options.listen);
   read.endpoint("proxy.admin_listen", s.admin_listen);
+  s.certificates = config.text("proxy.certificates");
+  if (!config.text("proxy.tls_listen").empty()) {
+    read.endpoint("proxy.tls_listen", s.options.tls_listen.emplace());
+    if (s.certificates.empty())
+      return Error(ErrorKind::invalid,
+                   "setting proxy.tls_listen needs certificates: give setting proxy.certificates "
+                   "a folder with them");
+  }
   read.take(config.number("proxy.workers", 0, 256), [&](std::int64_t n) {
     const auto cores = std::max(1U, std::thread::hardware_concurrency());
     s.options.workers = n > 0 ? static_cast<int>(n) : static_cast<int>(cores);

@@ -16,6 +16,7 @@ struct Settings {
   ProxyOptions options;
   Endpoint admin_listen;
   std::string access_log;
+  std::filesystem::path certificates;  ///< folder; empty: there is none
   std::chrono::milliseconds drain_time{};
   std::filesystem::path saved_routes;  ///< <data>/proxy/<id>.json
   broker::Address broker;

@@ -1,6 +1,7 @@
 #include "reverse-proxy/worker.hpp"
 
 #include <arpa/inet.h>
+#include <fmt/format.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -45,14 +46,25 @@ std::string text_of(const sockaddr_storage& address) {
   return text.data();
 }
 
+/// The next one that waits; without a descriptor, and errno, when there is none.
+Accepted accept_from(const Socket& listener, const Door& door) {
+  sockaddr_storage from{};
+  socklen_t size = sizeof from;
+  const int fd = ::accept4(listener.fd(), reinterpret_cast<sockaddr*>(&from), &size,
+                           SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (fd < 0) return {};
+  return {fd, text_of(from), &door};
+}
+
 error_code last_error() {
   return {errno, boost::system::system_category()};
 }
 }  // namespace
 
-Worker::Worker(const ProxyOptions& options, AccessLog& access_log)
+Worker::Worker(const ProxyOptions& options, AccessLog& access_log, tls::TicketKeys& ticket_keys)
     : options_(options),
       access_log_(access_log),
+      tls_(ticket_keys),
       buffers_(options.limits.buffer_bytes),
       pool_(options.limits.idle_per_backend, options.limits.backend_idle_time) {
   loop_.every(sweep_every, [this] { sweep(); });
@@ -64,16 +76,26 @@ Worker::~Worker() {
   end();
 }
 
-Result<void> Worker::listen(std::uint16_t port) {
-  const auto& host = options_.listen.host;
+Result<void> Worker::listen(const Worker* like) {
+  auto plain = options_.listen;
+  if (like != nullptr) plain.port = like->port();
+  auto listening = listen(plain, {}, "proxy.listen");
+  if (!listening || !options_.tls_listen) return listening;
+  auto tls = *options_.tls_listen;
+  if (like != nullptr) tls.port = like->tls_port();
+  return listen(tls, {.tls = true}, "proxy.tls_listen");
+}
+
+Result<void> Worker::listen(const Endpoint& at, Door door, std::string_view setting) {
   auto failure = [&](const error_code& why) {
-    return Error(ErrorKind::unavailable, "setting proxy.listen: cannot listen on " + host + ":" +
-                                             std::to_string(port) + ": " + why.message());
+    return Error(ErrorKind::unavailable, fmt::format("setting {}: cannot listen on {}:{}: {}",
+                                                     setting, at.host, at.port, why.message()));
   };
   error_code ec;
-  const auto address = boost::asio::ip::make_address(host == "localhost" ? "127.0.0.1" : host, ec);
+  const auto address =
+      boost::asio::ip::make_address(at.host == "localhost" ? "127.0.0.1" : at.host, ec);
   if (ec) return failure(ec);
-  boost::asio::ip::tcp::endpoint endpoint(address, port);
+  boost::asio::ip::tcp::endpoint endpoint(address, at.port);
   const int fd = ::socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
                           IPPROTO_TCP);
   if (fd < 0) return failure(last_error());
@@ -93,13 +115,13 @@ Result<void> Worker::listen(std::uint16_t port) {
     ::close(fd);
     return failure(why);
   }
-  port_ = endpoint.port();
-  listener_ = std::make_unique<Socket>(loop_, fd);
+  door.port = endpoint.port();
+  listeners_.push_back({door, std::make_unique<Socket>(loop_, fd)});
   return ok();
 }
 
 void Worker::run() {
-  loop_.spawn("accept", accept_loop());
+  for (const auto& listener : listeners_) loop_.spawn("accept", accept_loop(listener));
   thread_ = std::thread([this] { loop_.run(); });
 }
 
@@ -110,38 +132,41 @@ void Worker::use(std::shared_ptr<const LiveRoutes> routes, std::function<void()>
     routes_ = std::shared_ptr<const LiveRoutes>(own, own->get());
     done();
   };
-  if (thread_.joinable())
-    loop_.post(std::move(take_over));
-  else
-    take_over();
+  on_loop(std::move(take_over));
 }
 
-/// The next connection of the listener, or the error that accept() gave.
+void Worker::use(std::shared_ptr<const tls::CertificateSet> certificates) {
+  on_loop([this, certificates = std::move(certificates)] { tls_.use(certificates); });
+}
+
+void Worker::on_loop(std::function<void()> work) {
+  if (thread_.joinable())
+    loop_.post(std::move(work));
+  else
+    work();
+}
+
+/// The next connection of a listener, or the error that accept() gave.
 class [[nodiscard]] Worker::Accepting final : public Operation {
  public:
-  explicit Accepting(Socket& listener) : listener_(listener) {}
+  explicit Accepting(const Listener& listener) : listener_(listener) {}
   bool await_ready() { return attempt(); }
   void await_suspend(std::coroutine_handle<> coroutine) {
     waiting = coroutine;
-    listener_.wait_to_read(*this);
+    listener_.socket->wait_to_read(*this);
   }
   Accepted await_resume() { return std::move(accepted_); }
   bool attempt() override {
-    if (!listener_.is_open()) {
+    auto& socket = *listener_.socket;
+    if (!socket.is_open()) {
       error = aborted();
       return true;
     }
-    if (!listener_.may_read()) return false;
-    sockaddr_storage from{};
-    socklen_t size = sizeof from;
-    const int fd = ::accept4(listener_.fd(), reinterpret_cast<sockaddr*>(&from), &size,
-                             SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd >= 0) {
-      accepted_ = {fd, text_of(from)};
-      return true;
-    }
+    if (!socket.may_read()) return false;
+    accepted_ = accept_from(socket, listener_.door);
+    if (accepted_.fd >= 0) return true;
     if (errno == EAGAIN) {
-      listener_.nothing_to_read();
+      socket.nothing_to_read();
       return false;
     }
     error = last_error();
@@ -149,19 +174,19 @@ class [[nodiscard]] Worker::Accepting final : public Operation {
   }
 
  private:
-  Socket& listener_;
+  const Listener& listener_;
   Accepted accepted_;
 };
 
-Task<void> Worker::accept_loop() {
-  while (listener_->is_open()) {
-    Accepting next(*listener_);
+Task<void> Worker::accept_loop(const Listener& listener) {
+  while (listener.socket->is_open()) {
+    Accepting next(listener);
     auto connection = co_await next;
     if (connection.fd >= 0) {
       accepted(std::move(connection));
       continue;
     }
-    if (!listener_->is_open()) co_return;
+    if (!listener.socket->is_open()) co_return;
     // Out of descriptors or memory: others will be given back.
     if (next.error.value() != ECONNABORTED && next.error.value() != EINTR) {
       log::error("cannot accept", {log::field("why", next.error.message())});
@@ -180,8 +205,10 @@ void Worker::accepted(Accepted connection) {
       loop_.spawn("refuse", refuse(std::move(connection)));
       return;
     }
-    const auto text = render(too_many_connections(), {});
-    (void)!::send(connection.fd, text.data(), text.size(), MSG_NOSIGNAL);
+    if (!connection.door->tls) {
+      const auto text = render(too_many_connections(), {});
+      (void)!::send(connection.fd, text.data(), text.size(), MSG_NOSIGNAL);
+    }
     ::close(connection.fd);
     return;
   }
@@ -199,6 +226,10 @@ Task<void> Worker::refuse(Accepted connection) {
   const Place place(refusing_);
   Connection client(loop_, connection.fd, buffers_, swept_);
   const auto by = steady_clock::now() + options_.limits.linger_time;
+  if (connection.door->tls) {
+    const auto status = co_await client.secure(tls_, by);
+    if (status == tls::Stream::Status::failed) co_return;
+  }
   const auto text = render(too_many_connections(), {});
   const auto ec = co_await client.write(text, by);
   if (ec) co_return;
@@ -218,7 +249,7 @@ Task<void> Worker::linger(Connection& client, Buffer& unwanted, SteadyTime by) {
 }
 
 Task<void> Worker::serve(Accepted connection) {
-  Session session(*this, connection.fd, std::move(connection.client));
+  Session session(*this, std::move(connection));
   co_await session.run();
 }
 
@@ -233,16 +264,15 @@ void Worker::sweep() {
 void Worker::start_draining() {
   if (draining_) return;
   draining_ = true;
-  // Who is in the queue was promised an answer by the kernel.
-  for (;;) {
-    sockaddr_storage from{};
-    socklen_t size = sizeof from;
-    const int fd = ::accept4(listener_->fd(), reinterpret_cast<sockaddr*>(&from), &size,
-                             SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) break;
-    accepted({fd, text_of(from)});
+  for (auto& listener : listeners_) {
+    // Who is in the queue was promised an answer by the kernel.
+    for (;;) {
+      auto connection = accept_from(*listener.socket, listener.door);
+      if (connection.fd < 0) break;
+      accepted(std::move(connection));
+    }
+    listener.socket->close();
   }
-  listener_->close();
   for (auto* session : sessions_) session->drain();
 }
 

@@ -2,6 +2,7 @@
 /// One thread, one event loop, its own listener (SO_REUSEPORT), sessions, kept connections and
 /// counters. Workers share the table, the backends' counters and the access log.
 
+#include <deque>
 #include <functional>
 #include <future>
 #include <random>
@@ -14,6 +15,7 @@
 #include "reverse-proxy/limits.hpp"
 #include "reverse-proxy/live_routes.hpp"
 #include "reverse-proxy/metrics.hpp"
+#include "reverse-proxy/tls/stream.hpp"
 #include "reverse-proxy/upstream_pool.hpp"
 
 namespace karreg::proxy {
@@ -25,24 +27,44 @@ struct ProxyOptions {
   Limits limits;
   int workers = 1;
   Endpoint listen{"127.0.0.1", 0};
+  std::optional<Endpoint> tls_listen;  ///< nothing: no https
   bool trust_forwarded = false;  ///< clients are proxies of ours: their X-Forwarded-* are true
-  std::uint16_t https_port = 0;  ///< where https reaches us; 0: nowhere, force_https has no effect
+  std::uint16_t https_port = 0;  ///< where https reaches us, if that is not our own port for it; 0:
+                                 ///< then force_https has an effect only if we speak https
+};
+
+/// Where connections come in.
+struct Door {
+  std::uint16_t port = 0;
+  bool tls = false;
+};
+
+/// A connection that was taken from a listener.
+struct Accepted {
+  int fd = -1;
+  std::string client;  ///< its address
+  const Door* door = nullptr;
 };
 
 class Worker {
  public:
-  Worker(const ProxyOptions& options, AccessLog& access_log);
+  Worker(const ProxyOptions& options, AccessLog& access_log, tls::TicketKeys& ticket_keys);
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  /// Binds; @p port 0 takes a free one. Error `unavailable` when the address is taken.
-  Result<void> listen(std::uint16_t port);
-  std::uint16_t port() const { return port_; }
+  /// Binds all doors; ports of 0 take free ones, those of @p like if it is there. Error
+  /// `unavailable`, naming the setting, when an address is taken.
+  Result<void> listen(const Worker* like);
+  std::uint16_t port() const { return listeners_.at(0).door.port; }
+  /// 0: none.
+  std::uint16_t tls_port() const { return listeners_.size() > 1 ? listeners_.at(1).door.port : 0; }
   /// Starts the thread.
   void run();
   /// Any thread: from then on requests are routed by @p routes; @p done runs on the worker.
   void use(std::shared_ptr<const LiveRoutes> routes, std::function<void()> done);
+  /// Any thread: handshakes take their certificates from @p certificates from now on.
+  void use(std::shared_ptr<const tls::CertificateSet> certificates);
   /// Any thread: takes what waits to be accepted, closes the listener and idle connections, and
   /// lets each request in hand end its connection.
   void drain();
@@ -61,6 +83,11 @@ class Worker {
   const ProxyOptions& options() const { return options_; }
   const Limits& limits() const { return options_.limits; }
   const std::shared_ptr<const LiveRoutes>& routes() const { return routes_; }
+  const tls::Context& tls() const { return tls_; }
+  /// Where a client is sent that must come by https; 0: there is no https.
+  std::uint16_t https_port() const {
+    return options_.https_port != 0 ? options_.https_port : tls_port();
+  }
   WorkerMetrics& count() { return metrics_; }
   AccessLog& access_log() { return access_log_; }
   UpstreamPool& pool() { return pool_; }
@@ -78,12 +105,13 @@ class Worker {
  private:
   friend class Session;
   class Accepting;
-  /// One that was taken from the listener.
-  struct Accepted {
-    int fd = -1;
-    std::string client;  ///< its address
+  struct Listener {
+    Door door;
+    std::unique_ptr<Socket> socket;
   };
-  Task<void> accept_loop();
+  Result<void> listen(const Endpoint& at, Door door, std::string_view setting);
+  void on_loop(std::function<void()> work);
+  Task<void> accept_loop(const Listener& listener);
   void accepted(Accepted connection);
   Task<void> refuse(Accepted connection);
   Task<void> serve(Accepted connection);
@@ -95,8 +123,8 @@ class Worker {
   const ProxyOptions& options_;
   AccessLog& access_log_;
   Loop loop_;
-  std::unique_ptr<Socket> listener_;
-  std::uint16_t port_ = 0;
+  std::deque<Listener> listeners_;  ///< plain first; a deque: sessions know their doors
+  tls::Context tls_;
   std::shared_ptr<const LiveRoutes> routes_;
   WorkerMetrics metrics_;
   ConnectionList swept_;  ///< before all that holds connections

@@ -157,10 +157,12 @@ void append_response(std::string& out, const ResponseHead& head, const Framing& 
   out += "\r\n";
   const bool look_up = connection_names_fields(head);
   bool has_request_id = false;
+  bool has_hsts = false;
   for (const auto& field : head.fields) {
     if (is_framing(field.name) || is_hop_by_hop(field.name)) continue;
     if (look_up && named_by_connection(head, field.name)) continue;
     has_request_id |= text::iequals(field.name, "x-request-id");
+    has_hsts |= text::iequals(field.name, "strict-transport-security");
     append_field(out, field.name, field.value);
   }
   const bool informational = head.status < 200;
@@ -177,6 +179,8 @@ void append_response(std::string& out, const ResponseHead& head, const Framing& 
   }
   if (!informational || form.upgrade) {
     if (!has_request_id) append_field(out, "X-Request-Id", form.request_id);
+    // A year: what browsers take seriously (RFC 6797 §6.1.1).
+    if (form.hsts && !has_hsts) append_field(out, "Strict-Transport-Security", "max-age=31536000");
     if (!form.sticky_cookie.empty()) append_field(out, "Set-Cookie", form.sticky_cookie);
   }
   out += "\r\n";

@@ -32,6 +32,7 @@ struct AnswerForm {
   bool head_request = false;            ///< Content-Length tells about a body that does not come
   std::string_view request_id = {};     ///< added unless the application says its own
   std::string_view sticky_cookie = {};  ///< value of a Set-Cookie to add; empty: none
+  bool hsts = false;  ///< Strict-Transport-Security is added unless the application says its own
 };
 
 /// The framing towards the client for an answer that came as @p from: bodies without a known length

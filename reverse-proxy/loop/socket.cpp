@@ -27,18 +27,9 @@ void Socket::heard(std::uint32_t events) {
   if ((events & EPOLLIN) != 0 || over) readable_ = true;
   if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) writable_ = true;
   ended_ = ended_ || over;
-  if ((reading_ != nullptr && readable_) || (writing_ != nullptr && writable_))
-    loop_.make_ready(*this);
-}
-
-void Socket::wait_to_read(Operation& operation) {
-  reading_ = &operation;
-  if (readable_) loop_.make_ready(*this);
-}
-
-void Socket::wait_to_write(Operation& operation) {
-  writing_ = &operation;
-  if (writable_) loop_.make_ready(*this);
+  const bool news_for_reader = reading_ != nullptr && (readable_ || entwined_);
+  const bool news_for_writer = writing_ != nullptr && (writable_ || entwined_);
+  if (news_for_reader || news_for_writer) loop_.make_ready(*this);
 }
 
 void Socket::dispatch() {

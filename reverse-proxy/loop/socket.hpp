@@ -61,10 +61,15 @@ class Socket : public ReadyHook {
   /// The other side has ended or broken the connection; there may be bytes before that.
   bool ended() const { return ended_; }
 
-  /// @p operation is attempted when the kernel may have something, in this turn already if it may
-  /// have now: so that whoever has had enough can give others a turn. One each way at a time.
-  void wait_to_read(Operation& operation);
-  void wait_to_write(Operation& operation);
+  /// @p operation, whose attempt has failed, is attempted again when the kernel has more. One each
+  /// way at a time.
+  void wait_to_read(Operation& operation) { reading_ = &operation; }
+  void wait_to_write(Operation& operation) { writing_ = &operation; }
+  /// What waits is attempted in the next turn, whatever the kernel says: for who has had enough of
+  /// this one.
+  void attempt_soon() { loop_.make_ready(*this); }
+  /// A read may wait for room, and a write for bytes: news of either has both attempted.
+  void entwine() { entwined_ = true; }
   bool waits_to_read() const { return reading_ != nullptr; }
 
   /// What waits ends with aborted().
@@ -83,6 +88,7 @@ class Socket : public ReadyHook {
   bool readable_ = true;
   bool writable_ = true;
   bool ended_ = false;
+  bool entwined_ = false;
   Operation* reading_ = nullptr;
   Operation* writing_ = nullptr;
 };

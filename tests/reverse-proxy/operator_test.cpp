@@ -42,6 +42,12 @@ TEST_CASE("a wrong setting is named") {
         "setting proxy.idle_timeout must be longer than 0");
   CHECK(settings_error({{"KARREG_PROXY_TRUST_FORWARDED", "yes"}}) ==
         "setting proxy.trust_forwarded = \"yes\" must be true or false");
+  CHECK(settings_error(
+            {{"KARREG_PROXY_TLS_LISTEN", "443"}, {"KARREG_PROXY_CERTIFICATES", "/certificates"}}) ==
+        "setting proxy.tls_listen: \"443\" must be an address and a port, such as 127.0.0.1:8080");
+  CHECK(settings_error({{"KARREG_PROXY_TLS_LISTEN", "127.0.0.1:443"}}) ==
+        "setting proxy.tls_listen needs certificates: give setting proxy.certificates a folder "
+        "with them");
 }
 
 TEST_CASE("settings reach the proxy") {
@@ -51,6 +57,8 @@ TEST_CASE("settings reach the proxy") {
                                     {"KARREG_PROXY_WORKERS", "3"},
                                     {"KARREG_PROXY_APP_SHARE", "50"},
                                     {"KARREG_PROXY_LISTEN", "[::1]:81"},
+                                    {"KARREG_PROXY_TLS_LISTEN", "[::1]:444"},
+                                    {"KARREG_PROXY_CERTIFICATES", "/certificates"},
                                     {"KARREG_PROXY_ANSWER_TIMEOUT", "7s"}});
   REQUIRE(config);
   const auto settings = read_settings(*config);
@@ -59,6 +67,9 @@ TEST_CASE("settings reach the proxy") {
   CHECK(settings->options.workers == 3);
   CHECK(settings->options.listen.host == "::1");
   CHECK(settings->options.listen.port == 81);
+  REQUIRE(settings->options.tls_listen);
+  CHECK(settings->options.tls_listen->port == 444);
+  CHECK(settings->certificates == "/certificates");
   CHECK(settings->options.limits.answer_time == 7s);
   CHECK(settings->options.limits.connections == 20'000);
   CHECK(settings->options.limits.per_app() == 10'000);

@@ -1,0 +1,252 @@
+#include "reverse-proxy/tls/stream.hpp"
+
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <stdexcept>
+#include <string>
+
+namespace karreg::proxy::tls {
+
+namespace {
+
+/// Those of Mozilla's "intermediate" configuration, version 5.7: forward secrecy and AEAD only.
+constexpr const char* tls12_ciphers =
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+constexpr std::string_view session_context = "karreg-proxy";
+
+// A BIO over Socket: as the sockets of the loop are read and written, with their flags kept.
+
+Socket& socket_of(BIO* bio) {
+  return *static_cast<Socket*>(BIO_get_data(bio));
+}
+
+int bio_read(BIO* bio, char* into, std::size_t size, std::size_t* taken) {
+  BIO_clear_retry_flags(bio);
+  auto& socket = socket_of(bio);
+  for (;;) {
+    if (socket.is_open() && !socket.may_read()) {
+      BIO_set_retry_read(bio);
+      return 0;
+    }
+    const auto n = socket.is_open() ? ::recv(socket.fd(), into, size, 0) : 0;
+    if (n > 0) {
+      *taken = static_cast<std::size_t>(n);
+      if (*taken < size) socket.took_all();
+      return 1;
+    }
+    if (n == 0) {
+      BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
+      return 0;
+    }
+    if (errno == EAGAIN)
+      socket.nothing_to_read();
+    else if (errno != EINTR)
+      return 0;
+  }
+}
+
+int bio_write(BIO* bio, const char* from, std::size_t size, std::size_t* taken) {
+  BIO_clear_retry_flags(bio);
+  auto& socket = socket_of(bio);
+  for (;;) {
+    if (!socket.is_open()) return 0;
+    if (!socket.may_write()) {
+      BIO_set_retry_write(bio);
+      return 0;
+    }
+    const auto n = ::send(socket.fd(), from, size, MSG_NOSIGNAL);
+    if (n >= 0) {
+      *taken = static_cast<std::size_t>(n);
+      return 1;
+    }
+    if (errno == EAGAIN)
+      socket.no_room();
+    else if (errno != EINTR)
+      return 0;
+  }
+}
+
+long bio_control(BIO* bio, int command, long, void*) {
+  switch (command) {
+    case BIO_CTRL_FLUSH:
+      return 1;
+    case BIO_CTRL_EOF:
+      return BIO_test_flags(bio, BIO_FLAGS_IN_EOF) != 0 ? 1 : 0;
+    default:
+      return 0;
+  }
+}
+
+BIO_METHOD* socket_method() {
+  static const Handle<BIO_METHOD, BIO_meth_free> method = [] {
+    Handle<BIO_METHOD, BIO_meth_free> made(
+        BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "karreg socket"));
+    if (!made || BIO_meth_set_read_ex(made.get(), bio_read) != 1 ||
+        BIO_meth_set_write_ex(made.get(), bio_write) != 1 ||
+        BIO_meth_set_ctrl(made.get(), bio_control) != 1)
+      throw std::runtime_error("OpenSSL makes no BIO");
+    return made;
+  }();
+  return method.get();
+}
+
+int alpn(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in,
+         unsigned int in_size, void*) {
+  static constexpr std::string_view ours = "\x08http/1.1";
+  auto* chosen = const_cast<unsigned char*>(*out);
+  const int found =
+      SSL_select_next_proto(&chosen, out_size, reinterpret_cast<const unsigned char*>(ours.data()),
+                            static_cast<unsigned int>(ours.size()), in, in_size);
+  if (found != OPENSSL_NPN_NEGOTIATED) return SSL_TLSEXT_ERR_ALERT_FATAL;
+  *out = chosen;
+  return SSL_TLSEXT_ERR_OK;
+}
+
+}  // namespace
+
+Context::Context(TicketKeys& keys) : keys_(keys), context_(SSL_CTX_new(TLS_server_method())) {
+  auto* context = context_.get();
+  if (context == nullptr) throw std::runtime_error("OpenSSL makes no context");
+  SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                                   SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_PRIORITIZE_CHACHA);
+  // Buffers are given back between records: most connections are idle.
+  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  // One read for a record instead of two.
+  SSL_CTX_set_read_ahead(context, 1);
+  // Tickets hold the sessions: nothing is kept here for who does not come back.
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+  const bool set = SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
+                   SSL_CTX_set_cipher_list(context, tls12_ciphers) == 1 &&
+                   SSL_CTX_set1_groups_list(context, "X25519:P-256:P-384") == 1 &&
+                   SSL_CTX_set_session_id_context(
+                       context, reinterpret_cast<const unsigned char*>(session_context.data()),
+                       static_cast<unsigned int>(session_context.size())) == 1 &&
+                   SSL_CTX_set_tlsext_ticket_key_evp_cb(context, seal_ticket) == 1;
+  if (!set) throw std::runtime_error("OpenSSL does not take our TLS settings");
+  SSL_CTX_set_app_data(context, this);
+  SSL_CTX_set_cert_cb(context, choose_certificate, this);
+  SSL_CTX_set_alpn_select_cb(context, alpn, nullptr);
+  SSL_CTX_set_tlsext_status_cb(context, staple);
+  SSL_CTX_set_tlsext_status_arg(context, this);
+}
+
+int Context::choose_certificate(SSL* ssl, void* self) {
+  const auto& certificates = *static_cast<Context*>(self)->certificates_;
+  const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+  const auto certificate = certificates.find(name == nullptr ? std::string_view() : name);
+  return certificate && certificate->use_for(ssl) ? 1 : 0;
+}
+
+int Context::staple(SSL* ssl, void* self) {
+  const auto& certificates = *static_cast<Context*>(self)->certificates_;
+  const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+  const auto certificate = certificates.find(name == nullptr ? std::string_view() : name);
+  if (!certificate || certificate->ocsp().empty()) return SSL_TLSEXT_ERR_NOACK;
+  const auto& response = certificate->ocsp();
+  // OpenSSL frees it.
+  auto* copy = static_cast<unsigned char*>(OPENSSL_memdup(response.data(), response.size()));
+  if (copy == nullptr) return SSL_TLSEXT_ERR_NOACK;
+  SSL_set_tlsext_status_ocsp_resp(ssl, copy, static_cast<long>(response.size()));
+  return SSL_TLSEXT_ERR_OK;
+}
+
+int Context::seal_ticket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
+                         EVP_MAC_CTX* mac, int encrypt) {
+  auto& self = *static_cast<Context*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)));
+  const auto now = std::chrono::steady_clock::now();
+  std::optional<TicketKeys::Found> found;
+  if (encrypt != 0) {
+    found = TicketKeys::Found{self.keys_.newest(now)};
+    std::ranges::copy(found->key.name, name);
+    if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1) return -1;
+  } else {
+    found = self.keys_.find(name, now);
+    // A full handshake.
+    if (!found) return 0;
+  }
+  std::string digest = "SHA256";
+  const std::array<OSSL_PARAM, 3> parameters{
+      OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, found->key.mac.data(),
+                                        found->key.mac.size()),
+      OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest.data(), 0),
+      OSSL_PARAM_construct_end()};
+  const bool ready = EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), nullptr, found->key.cipher.data(),
+                                       iv, encrypt) == 1 &&
+                     EVP_MAC_CTX_set_params(mac, parameters.data()) == 1;
+  if (!ready) return -1;
+  return found->newest ? 1 : 2;
+}
+
+Stream::Stream(const Context& context, Socket& socket) : ssl_(SSL_new(context.get())) {
+  BIO* bio = ssl_ ? BIO_new(socket_method()) : nullptr;
+  if (bio == nullptr) throw std::bad_alloc();
+  BIO_set_data(bio, &socket);
+  BIO_set_init(bio, 1);
+  // One reference for both directions, which the SSL takes over.
+  SSL_set_bio(ssl_.get(), bio, bio);
+  SSL_set_accept_state(ssl_.get());
+}
+
+Stream::Status Stream::status_of(int returned) {
+  switch (SSL_get_error(ssl_.get(), returned)) {
+    case SSL_ERROR_WANT_READ:
+    case SSL_ERROR_WANT_WRITE:
+      return Status::waits;
+    case SSL_ERROR_ZERO_RETURN:
+      return Status::ended;
+    default:
+      break;
+  }
+  const bool plain = ERR_GET_REASON(ERR_peek_error()) == SSL_R_HTTP_REQUEST;
+  ERR_clear_error();
+  failed_ = true;
+  return plain ? Status::plain_http : Status::failed;
+}
+
+Stream::Status Stream::handshake() {
+  ERR_clear_error();
+  const int returned = SSL_do_handshake(ssl_.get());
+  return returned == 1 ? Status::done : status_of(returned);
+}
+
+Stream::Status Stream::read(std::span<char> into, std::size_t& taken) {
+  ERR_clear_error();
+  const int returned = SSL_read_ex(ssl_.get(), into.data(), into.size(), &taken);
+  return returned == 1 ? Status::done : status_of(returned);
+}
+
+Stream::Status Stream::write(std::string_view text, std::size_t& taken) {
+  ERR_clear_error();
+  const int returned = SSL_write_ex(ssl_.get(), text.data(), text.size(), &taken);
+  return returned == 1 ? Status::done : status_of(returned);
+}
+
+int Stream::peek() {
+  ERR_clear_error();
+  char byte = 0;
+  std::size_t taken = 0;
+  const int returned = SSL_peek_ex(ssl_.get(), &byte, 1, &taken);
+  if (returned == 1) return 1;
+  return status_of(returned) == Status::waits ? 0 : -1;
+}
+
+void Stream::say_end() {
+  // Not in the middle of a handshake, and after an error OpenSSL must not be asked.
+  if (!failed_ && SSL_is_init_finished(ssl_.get()) == 1) (void)SSL_shutdown(ssl_.get());
+  ERR_clear_error();
+}
+
+std::string_view Stream::server_name() const {
+  const char* name = SSL_get_servername(ssl_.get(), TLSEXT_NAMETYPE_host_name);
+  return name == nullptr ? std::string_view() : name;
+}
+
+}  // namespace karreg::proxy::tls

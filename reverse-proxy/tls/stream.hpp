@@ -1,0 +1,76 @@
+#pragma once
+/// TLS 1.2 and 1.3 for visitors, by OpenSSL, over a socket of the loop.
+
+#include <openssl/ssl.h>
+
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "common/handle.hpp"
+#include "reverse-proxy/loop/socket.hpp"
+#include "reverse-proxy/tls/certificate.hpp"
+#include "reverse-proxy/tls/ticket_keys.hpp"
+
+namespace karreg::proxy::tls {
+
+/// What the connections of one worker share. Of that worker's thread.
+class Context {
+ public:
+  /// Throws std::runtime_error when OpenSSL cannot do what we need.
+  explicit Context(TicketKeys& keys);
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+
+  /// New handshakes take their certificate from @p certificates; connections that stand stay.
+  void use(std::shared_ptr<const CertificateSet> certificates) {
+    certificates_ = std::move(certificates);
+  }
+  SSL_CTX* get() const { return context_.get(); }
+
+ private:
+  static int choose_certificate(SSL* ssl, void* self);
+  static int seal_ticket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
+                         EVP_MAC_CTX* mac, int encrypt);
+  static int staple(SSL* ssl, void* self);
+
+  TicketKeys& keys_;
+  Handle<SSL_CTX, SSL_CTX_free> context_;
+  std::shared_ptr<const CertificateSet> certificates_ = std::make_shared<CertificateSet>();
+};
+
+/// One connection, the server's side. Never waits: what the socket refuses is `waits`, and the
+/// socket's flags say what for.
+class Stream {
+ public:
+  Stream(const Context& context, Socket& socket);
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  enum class Status {
+    done,
+    waits,
+    ended,       ///< the peer has said all
+    failed,      ///< broken, or no TLS; the connection is of no use any more
+    plain_http,  ///< the peer speaks HTTP without TLS
+  };
+  Status handshake();
+  /// At most @p into.size() bytes; @p taken when done.
+  Status read(std::span<char> into, std::size_t& taken);
+  /// Some of @p text. After `waits` the next call must begin with the same bytes.
+  Status write(std::string_view text, std::size_t& taken);
+  /// What a read would say: bytes (1), nothing yet (0), or the end (-1).
+  int peek();
+  /// Tells the peer that nothing more comes, so that it can tell the end from a cut.
+  void say_end();
+  /// The host that the client named; empty: none.
+  std::string_view server_name() const;
+
+ private:
+  Status status_of(int returned);
+
+  Handle<SSL, SSL_free> ssl_;
+  bool failed_ = false;
+};
+
+}  // namespace karreg::proxy::tls
