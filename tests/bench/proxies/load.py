@@ -1,4 +1,5 @@
 """Loads on a proxy: wrk for requests over kept connections, and connections that say nothing."""
+import dataclasses
 import json
 import resource
 import socket
@@ -14,7 +15,7 @@ local requests = {{}}
 local at = 0
 function init()
   for i, host in ipairs(hosts) do
-    requests[i] = wrk.format("GET", "{path}", {{["Host"] = host}})
+    requests[i] = wrk.format("GET", "{path}", {{["Host"] = host{more}}})
   end
 end
 function request()
@@ -31,18 +32,30 @@ end
 """
 
 
-def requests(server, folder, hosts, path, seconds, connections, cpus):
+@dataclasses.dataclass(frozen=True)
+class Load:
+    """GET requests for one file over so many connections."""
+
+    name: str
+    path: str
+    connections: int = 64
+    tls: bool = False
+    new_connections: bool = False  # one for each request
+
+
+def requests(server, folder, hosts, load, seconds, cpus):
     """Requests a second, the same for each second of the proxy's processor, and latencies in microseconds."""
     script = folder / "load.lua"
-    script.write_text(SCRIPT.format(hosts=", ".join(f'"{host}"' for host in hosts), path=path))
-    command = ["taskset", "-c", cpus, "wrk", "-t", "1", "-c", str(connections), "-d", f"{seconds}s", "-s", script,
-               f"http://127.0.0.1:{server.port}"]
+    script.write_text(SCRIPT.format(hosts=", ".join(f'"{host}"' for host in hosts), path=load.path,
+                                    more=', ["Connection"] = "close"' if load.new_connections else ""))
+    address = f"https://127.0.0.1:{server.tls_port}" if load.tls else f"http://127.0.0.1:{server.port}"
+    command = ["taskset", "-c", cpus, "wrk", "-t", "1", "-c", str(load.connections), "-d", f"{seconds}s", "-s", script, address]
     before = server.cpu_seconds()
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=True)
     cpu = server.cpu_seconds() - before
     seen = json.loads(done.stdout.splitlines()[-1])
     if seen["failed"] or not seen["requests"]:
-        raise SystemExit(f"{server.name} failed under load ({path}): {done.stdout}")
+        raise SystemExit(f"{server.name} failed under load ({load.name}): {done.stdout}")
     return seen | {"per_second": seen["requests"] / seen["seconds"], "per_cpu_second": seen["requests"] / cpu,
                    "cpu_us": cpu / seen["requests"] * 1e6}
 

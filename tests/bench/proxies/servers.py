@@ -99,6 +99,17 @@ class Server:
             self.process.wait(10)
 
 
+def make_certificate(folder):
+    """For all the hosts, with a key of the kind that is made today; chain and key in one file."""
+    bundle = folder / "certificates/default.pem"
+    bundle.parent.mkdir()
+    made = subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                           "-subj", "/CN=bench", "-addext", "subjectAltName=DNS:*.bench.localhost", "-keyout", "/dev/stdout"],
+                          capture_output=True, check=True, timeout=30)
+    bundle.write_bytes(made.stdout)
+    return bundle
+
+
 def find_program(name):
     found = shutil.which(name, path="/usr/local/sbin:/usr/sbin:/sbin:" + os.environ["PATH"])
     if found is None:
@@ -136,15 +147,15 @@ class Karreg(Server):
 
     name = "karreg"
 
-    def __init__(self, folder, cpus, upstream, routes):
+    def __init__(self, folder, cpus, upstream, routes, certificate):
         super().__init__(folder, cpus)
-        self.port, admin = free_port(), free_port()
+        self.port, self.tls_port, admin = free_port(), free_port(), free_port()
         (self.folder / "proxy").mkdir()
         table = [{"host": host, "path": "/", "app_id": host,
                   "backends": [{"instance_id": f"of-{host}", "address": f"127.0.0.1:{upstream.port}"}]} for host in hosts(routes)]
         (self.folder / "proxy/proxy-1.json").write_text(json.dumps({"version": 1, "routes": table}))
         settings = {"DATA_DIR": self.folder, "PROXY_LISTEN": f"127.0.0.1:{self.port}", "PROXY_ADMIN_LISTEN": f"127.0.0.1:{admin}",
-                    "PROXY_WORKERS": 1, "PROXY_ACCESS_LOG": "off", "PROXY_MAX_CONNECTIONS": CONNECTIONS, "PROXY_APP_SHARE": 100}
+                    "PROXY_TLS_LISTEN": f"127.0.0.1:{self.tls_port}", "PROXY_CERTIFICATES": certificate.parent, "PROXY_WORKERS": 1, "PROXY_ACCESS_LOG": "off", "PROXY_MAX_CONNECTIONS": CONNECTIONS, "PROXY_APP_SHARE": 100}
         self.start(ROOT / "build" / PRESET / "bin/karreg-proxy",
                    env=os.environ | {f"KARREG_{name}": str(value) for name, value in settings.items()})
 
@@ -154,9 +165,9 @@ class HAProxy(Server):
 
     name = "haproxy"
 
-    def __init__(self, folder, cpus, upstream, routes):
+    def __init__(self, folder, cpus, upstream, routes, certificate):
         super().__init__(folder, cpus)
-        self.port = free_port()
+        self.port, self.tls_port = free_port(), free_port()
         names = {host: f"busy{number}" for number, host in enumerate(busy_hosts(routes))}
         (self.folder / "hosts.map").write_text("".join(f"{host} {names.get(host, 'rest')}\n" for host in hosts(routes)))
         backends = "".join(f"backend {name}\n  server one 127.0.0.1:{upstream.port} pool-max-conn 1000\n"
@@ -164,6 +175,7 @@ class HAProxy(Server):
         configuration = self.folder / "haproxy.cfg"
         configuration.write_text(f"""global
   nbthread 1
+  ssl-default-bind-options ssl-min-ver TLSv1.2
   maxconn {CONNECTIONS}
 defaults
   mode http
@@ -175,10 +187,12 @@ defaults
   unique-id-format %{{+X}}o\\ %ci:%cp_%fi:%fp_%Ts_%rt:%pid
 frontend visitors
   bind 127.0.0.1:{self.port} backlog 4096
+  bind 127.0.0.1:{self.tls_port} backlog 4096 ssl crt {certificate} alpn http/1.1
   option forwardfor
-  http-request set-header X-Forwarded-Proto http
+  http-request set-header X-Forwarded-Proto https if {{ ssl_fc }}
+  http-request set-header X-Forwarded-Proto http unless {{ ssl_fc }}
   http-request set-header X-Forwarded-Host %[req.hdr(host)]
-  http-request set-header X-Forwarded-Port {self.port}
+  http-request set-header X-Forwarded-Port %[dst_port]
   unique-id-header X-Request-Id
   http-response set-header X-Request-Id %[unique-id]
   use_backend %[req.hdr(host),field(1,:),lower,map_str({self.folder}/hosts.map,rest)]
@@ -191,9 +205,9 @@ class Nginx(Server):
 
     name = "nginx"
 
-    def __init__(self, folder, cpus, upstream, routes):
+    def __init__(self, folder, cpus, upstream, routes, certificate):
         super().__init__(folder, cpus)
-        self.port = free_port()
+        self.port, self.tls_port = free_port(), free_port()
         names = {host: f"busy{number}" for number, host in enumerate(busy_hosts(routes))}
         (self.folder / "hosts.map").write_text("".join(f"{host} {names.get(host, 'rest')};\n" for host in hosts(routes)))
         upstreams = "".join(f"  upstream {name} {{ server 127.0.0.1:{upstream.port}; keepalive 64; keepalive_requests 100000000; }}\n"
@@ -208,6 +222,9 @@ http {{
 {upstreams}
   server {{
     listen 127.0.0.1:{self.port} backlog=4096;
+    listen 127.0.0.1:{self.tls_port} ssl backlog=4096;
+    ssl_certificate {certificate}; ssl_certificate_key {certificate}; ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache off;
+    ssl_buffer_size 16k;
     location / {{
       proxy_pass http://$pool; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $http_host;
       proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $scheme;
