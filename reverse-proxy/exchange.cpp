@@ -70,9 +70,6 @@ class Watch {
 
 }  // namespace
 
-Exchange::Exchange(Worker& worker, Connection& client, Buffer& in)
-    : worker_(worker), client_(client), in_(in) {}
-
 SteadyTime Exchange::now() const {
   return worker_.loop().now();
 }
@@ -81,11 +78,13 @@ void Exchange::release() {
   worker_.buffers().take_back(up_in_);
 }
 
-void Exchange::begin(Request& request) {
+void Exchange::begin(Request& request, Connection& client, Buffer& in) {
   request_ = &request;
+  client_ = &client;
+  in_ = &in;
   tried_.clear();
   sticky_cookie_.clear();
-  body_.emplace(client_, in_, request.head_bytes, request.framing);
+  body_.emplace(client, in, request.head_bytes, request.framing);
   websocket_ = http1::wants_websocket(*request.head, request.framing);
   whole_body_ = false;
   keep_client_ = false;
@@ -104,17 +103,17 @@ Exchange::Outcome Exchange::end(std::optional<Answer> answer) {
   return outcome;
 }
 
-Task<Exchange::Outcome> Exchange::run(Request& request) {
-  begin(request);
+Task<Exchange::Outcome> Exchange::run(Request& request, Connection& client, Buffer& in) {
+  begin(request, client, in);
   const auto& limits = worker_.limits();
   const auto& framing = request.framing;
   if (framing.kind == BodyKind::length && framing.length <= limits.whole_body_bytes &&
       !request.head->known.expect_continue) {
     const bool taken = co_await take_in_body();
     if (!taken) {
-      request.error = client_.expired() ? "the client's body came too slowly" : "the client left";
-      if (!client_.expired()) request.status = 499;
-      co_return end(client_.expired() ? std::optional(client_late()) : std::nullopt);
+      request.error = client_->expired() ? "the client's body came too slowly" : "the client left";
+      if (!client_->expired()) request.status = 499;
+      co_return end(client_->expired() ? std::optional(client_late()) : std::nullopt);
     }
     whole_body_ = true;
   }
@@ -187,9 +186,9 @@ Task<Exchange::Outcome> Exchange::run(Request& request) {
 
 Task<bool> Exchange::take_in_body() {
   const auto wanted = request_->head_bytes + static_cast<std::size_t>(request_->framing.length);
-  while (in_.size() < wanted) {
+  while (in_->size() < wanted) {
     const auto by = now() + worker_.limits().client_time;
-    const auto read = co_await client_.read_some(in_, by);
+    const auto read = co_await client_->read_some(*in_, by);
     if (!read.ok()) co_return false;
   }
   co_return true;
@@ -263,14 +262,14 @@ Task<void> Exchange::attempt(Connection& up) {
   request_text_.clear();
   http1::append_request(request_text_, *request_->head, *request_->target, request_->framing,
                         request_->by, websocket_);
-  const Watch watch(client_);
+  const Watch watch(*client_);
   if (has_body() && !whole_body_) {
     uploading_ = true;
     co_await Both(upload(up), receive(up));
   } else {
     uploading_ = false;
     const auto body = whole_body_
-                          ? in_.view(request_->head_bytes)
+                          ? in_->view(request_->head_bytes)
                                 .substr(0, static_cast<std::size_t>(request_->framing.length))
                           : std::string_view{};
     const auto ec =
@@ -280,7 +279,7 @@ Task<void> Exchange::attempt(Connection& up) {
       fail(Step::late);
       co_return;
     }
-    client_.watch_for_leaving(&up);
+    client_->watch_for_leaving(&up);
     co_await receive(up);
   }
 }
@@ -312,7 +311,7 @@ Task<void> Exchange::upload(Connection& up) {
     ec = co_await up.write(pieces, by);
   }
   uploading_ = false;
-  if (body_->complete() && !upload_ended_) client_.watch_for_leaving(&up);
+  if (body_->complete() && !upload_ended_) client_->watch_for_leaving(&up);
 }
 
 void Exchange::end_upload(Connection& up) {
@@ -322,7 +321,7 @@ void Exchange::end_upload(Connection& up) {
   up.cancel();
   if (body_->complete()) return;
   keep_client_ = false;
-  client_.cancel();
+  client_->cancel();
 }
 
 Task<void> Exchange::receive(Connection& up) {
@@ -361,7 +360,7 @@ Task<bool> Exchange::read_final_head(Connection& up) {
     if (request_->head->minor_version >= 1) {
       answer_text_.clear();
       http1::append_response(answer_text_, answer_, {}, {});
-      const auto ec = co_await client_.write(answer_text_, now() + worker_.limits().client_time);
+      const auto ec = co_await client_->write(answer_text_, now() + worker_.limits().client_time);
       if (ec) {
         fail(Step::client_gone);
         co_return false;
@@ -394,7 +393,7 @@ Task<bool> Exchange::read_head(Connection& up) {
     }
     const auto read = co_await up.read_some(up_in_, now() + limits.answer_time);
     if (read.ok()) continue;
-    if (client_.peer_left() || !client_.is_open())
+    if (client_->peer_left() || !client_->is_open())
       fail(Step::client_gone);
     else if (up.expired())
       fail(Step::late);
@@ -439,11 +438,11 @@ Task<void> Exchange::relay_answer(Connection& up) {
   for (;;) {
     if (piece.end == End::none || piece.end == End::complete) {
       const Frame frame(piece, to_client.kind);
-      const auto ec = co_await client_.write(gather(answer_text_, frame, piece.bytes),
-                                             now() + worker_.limits().client_time);
+      const auto ec = co_await client_->write(gather(answer_text_, frame, piece.bytes),
+                                              now() + worker_.limits().client_time);
       answer_text_.clear();
       if (ec) {
-        fail(Step::client_gone, client_.expired() ? "the client took no byte for too long" : "");
+        fail(Step::client_gone, client_->expired() ? "the client took no byte for too long" : "");
         up.close();
         co_return;
       }
@@ -458,7 +457,7 @@ Task<void> Exchange::relay_answer(Connection& up) {
     fail(Step::answered);
     co_return;
   }
-  if (client_.peer_left()) {
+  if (client_->peer_left()) {
     fail(Step::client_gone);
     co_return;
   }
@@ -468,14 +467,14 @@ Task<void> Exchange::relay_answer(Connection& up) {
   if (!worker_.cutting()) worker_.count().truncated.add();
   // Without a length the client would take the end of the connection for the end of the answer.
   if (to_client.kind == BodyKind::until_close)
-    client_.reset();
+    client_->reset();
   else
-    client_.close();
+    client_->close();
 }
 
 Task<void> Exchange::tunnel(Connection& up) {
   if (step_) co_return;
-  client_.watch_for_leaving(nullptr);
+  client_->watch_for_leaving(nullptr);
   at_->answered();
   request_->status = 101;
   http1::AnswerForm form{.upgrade = true};
@@ -483,7 +482,7 @@ Task<void> Exchange::tunnel(Connection& up) {
   form.sticky_cookie = sticky_cookie_;
   answer_text_.clear();
   http1::append_response(answer_text_, answer_, {}, form);
-  const auto ec = co_await client_.write(answer_text_, now() + worker_.limits().client_time);
+  const auto ec = co_await client_->write(answer_text_, now() + worker_.limits().client_time);
   if (ec) {
     fail(Step::client_gone);
     co_return;
@@ -499,8 +498,8 @@ Task<void> Exchange::tunnel(Connection& up) {
     WorkerMetrics& metrics;
   };
   const Open open(worker_.count());
-  co_await Both(pump(client_, in_, request_->head_bytes, up),
-                pump(up, up_in_, answer_head_bytes_, client_));
+  co_await Both(pump(*client_, *in_, request_->head_bytes, up),
+                pump(up, up_in_, answer_head_bytes_, *client_));
   fail(worker_.cutting() ? Step::cut : Step::answered);
 }
 

@@ -40,7 +40,7 @@ struct Request {
 
 class Exchange {
  public:
-  Exchange(Worker& worker, Connection& client, Buffer& in);
+  explicit Exchange(Worker& worker) : worker_(worker) {}
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 
@@ -51,8 +51,8 @@ class Exchange {
     bool body_read = false;        ///< the client has no more to send for this request
     std::size_t consumed = 0;      ///< bytes of the request at the front of the client's buffer
   };
-  /// @p request stays alive meanwhile.
-  Task<Outcome> run(Request& request);
+  /// @p request, which @p client has sent, stands at the front of @p in. All stay alive meanwhile.
+  Task<Outcome> run(Request& request, Connection& client, Buffer& in);
   /// Gives borrowed memory back; between requests.
   void release();
 
@@ -71,7 +71,7 @@ class Exchange {
   enum class Picked { backend, no_route, nothing_serves, app_busy, all_failed };
 
   SteadyTime now() const;
-  void begin(Request& request);
+  void begin(Request& request, Connection& client, Buffer& in);
   Outcome end(std::optional<Answer> answer);
   bool has_body() const { return request_->framing.kind != http1::BodyKind::none; }
   Picked pick();
@@ -94,8 +94,6 @@ class Exchange {
   Answer answer_for(Step step) const;
 
   Worker& worker_;
-  Connection& client_;
-  Buffer& in_;
   Buffer up_in_;
   std::string request_text_;
   std::string answer_text_;
@@ -103,6 +101,8 @@ class Exchange {
 
   // State of the request in hand.
   Request* request_ = nullptr;
+  Connection* client_ = nullptr;
+  Buffer* in_ = nullptr;
   InFlight at_;
   boost::container::small_vector<const Backend*, 8> tried_;
   std::string sticky_cookie_;

@@ -23,7 +23,6 @@ void append_hex(std::string& out, std::uint64_t number) {
 Session::Session(Worker& worker, Accepted connection)
     : worker_(worker),
       client_(worker.loop(), connection.fd, worker.buffers(), worker.swept()),
-      exchange_(worker, client_, in_),
       client_address_(std::move(connection.client)),
       door_(*connection.door) {
   worker_.sessions_.insert(this);
@@ -36,7 +35,13 @@ Session::~Session() {
   worker_.count().bytes_in.add(client_.read_bytes());
   worker_.count().bytes_out.add(client_.written_bytes());
   worker_.buffers().take_back(in_);
-  exchange_.release();
+  end_turn();
+}
+
+void Session::end_turn() {
+  if (!turn_) return;
+  turn_->exchange.release();
+  worker_.take_back(std::move(turn_));
 }
 
 void Session::drain() {
@@ -82,7 +87,7 @@ Task<void> Session::run() {
     served_any_ = true;
     if (in_.empty()) {
       worker_.buffers().take_back(in_);
-      exchange_.release();
+      end_turn();
     }
   }
   co_await close_gently();
@@ -104,26 +109,27 @@ Task<bool> Session::wait_for_request() {
 }
 
 void Session::begin_record() {
+  if (!turn_) turn_ = worker_.lend_turn();
   // Its texts keep their memory.
   Request fresh;
   for (auto text : {&Request::id, &Request::app, &Request::instance, &Request::error}) {
-    (fresh.*text).swap(request_.*text);
+    (fresh.*text).swap(turn_->request.*text);
     (fresh.*text).clear();
   }
-  request_ = std::move(fresh);
+  turn_->request = std::move(fresh);
   recorded_ = false;
-  request_.begun_at = std::chrono::system_clock::now();
-  request_.begun = steady_clock::now();
-  request_.read_before = client_.read_bytes() - in_.size();
-  request_.written_before = client_.written_bytes();
-  append_hex(request_.id, worker_.chance());
-  append_hex(request_.id, worker_.chance());
+  turn_->request.begun_at = std::chrono::system_clock::now();
+  turn_->request.begun = steady_clock::now();
+  turn_->request.read_before = client_.read_bytes() - in_.size();
+  turn_->request.written_before = client_.written_bytes();
+  append_hex(turn_->request.id, worker_.chance());
+  append_hex(turn_->request.id, worker_.chance());
 }
 
 Task<Session::HeadResult> Session::read_head() {
   begin_record();
   const auto& limits = worker_.limits();
-  const auto by = request_.begun + limits.header_time;
+  const auto by = turn_->request.begun + limits.header_time;
   std::size_t seen = 0;
   std::optional<http1::Refusal> refusal;
   while (!refusal) {
@@ -136,10 +142,10 @@ Task<Session::HeadResult> Session::read_head() {
     refusal = found.refusal;
     if (refusal) break;
     if (found.end) {
-      request_.head_bytes = *found.end;
-      refusal = http1::parse_request(in_.view().substr(0, *found.end), limits.head, head_);
+      turn_->request.head_bytes = *found.end;
+      refusal = http1::parse_request(in_.view().substr(0, *found.end), limits.head, turn_->head);
       if (!refusal) {
-        request_.head = &head_;
+        turn_->request.head = &turn_->head;
         co_return HeadResult::ready;
       }
       break;
@@ -175,33 +181,33 @@ Task<bool> Session::serve_request() {
   };
   const Record record(*this);
   const auto& options = worker_.options();
-  consumed_ = request_.head_bytes;
+  consumed_ = turn_->request.head_bytes;
   if (options.trust_forwarded) {
-    if (const auto id = http1::acceptable_request_id(head_)) request_.id = *id;
+    if (const auto id = http1::acceptable_request_id(turn_->head)) turn_->request.id = *id;
   }
-  auto refusal = http1::read_target(head_, target_);
+  auto refusal = http1::read_target(turn_->head, turn_->target);
   if (!refusal) {
-    const auto framing = http1::request_framing(head_);
+    const auto framing = http1::request_framing(turn_->head);
     if (const auto* unclear = std::get_if<http1::Refusal>(&framing))
       refusal = *unclear;
     else
-      request_.framing = std::get<http1::Framing>(framing);
+      turn_->request.framing = std::get<http1::Framing>(framing);
   }
-  if (!refusal && head_.method == "TRACE")
+  if (!refusal && turn_->head.method == "TRACE")
     refusal = http1::Refusal{405, "TRACE is not offered here"};
   if (refusal) {
     worker_.count().malformed.add();
     co_return co_await answer(refused(*refusal), false, refusal->why);
   }
-  request_.target = &target_;
-  const bool no_body = request_.framing.kind == http1::BodyKind::none;
+  turn_->request.target = &turn_->target;
+  const bool no_body = turn_->request.framing.kind == http1::BodyKind::none;
   if (auto own = own_answer())
     co_return co_await answer(std::move(own->answer), no_body, own->error);
-  auto outcome = co_await exchange_.run(request_);
+  auto outcome = co_await turn_->exchange.run(turn_->request, client_, in_);
   bool go_on = outcome.keep;
   consumed_ = outcome.consumed;
   if (outcome.answer) {
-    const std::string error = request_.error;
+    const std::string error = turn_->request.error;
     go_on = co_await answer(std::move(*outcome.answer), outcome.body_read, error);
   }
   co_return go_on;
@@ -212,82 +218,82 @@ std::optional<Session::OwnAnswer> Session::own_answer() {
   const auto& options = worker_.options();
   const auto& routes = worker_.routes();
   if (!routes) return OwnAnswer{no_routes_yet(), "no table of routes yet"};
-  const auto* route = routes->find(target_.host, target_.path);
+  const auto* route = routes->find(turn_->target.host, turn_->target.path);
   if (route == nullptr) {
     worker_.count().unknown_host.add();
-    return OwnAnswer{unknown_host(target_.host), "unknown host"};
+    return OwnAnswer{unknown_host(turn_->target.host), "unknown host"};
   }
-  request_.by = {.client_address = client_address_,
-                 .scheme = door_.tls ? "https" : "http",
-                 .port = door_.port,
-                 .request_id = request_.id,
-                 .trust_client = options.trust_forwarded};
+  turn_->request.by = {.client_address = client_address_,
+                       .scheme = door_.tls ? "https" : "http",
+                       .port = door_.port,
+                       .request_id = turn_->request.id,
+                       .trust_client = options.trust_forwarded};
   const bool came_by_https =
       door_.tls || (options.trust_forwarded &&
-                    text::iequals(head_.find("x-forwarded-proto").value_or(""), "https"));
-  request_.hsts = route->force_https && came_by_https;
+                    text::iequals(turn_->head.find("x-forwarded-proto").value_or(""), "https"));
+  turn_->request.hsts = route->force_https && came_by_https;
   if (!route->force_https || worker_.https_port() == 0 || came_by_https) return std::nullopt;
-  const bool safe = head_.method == "GET" || head_.method == "HEAD";
+  const bool safe = turn_->head.method == "GET" || turn_->head.method == "HEAD";
   const auto port =
       worker_.https_port() == 443 ? std::string() : fmt::format(":{}", worker_.https_port());
-  return OwnAnswer{
-      use_https(fmt::format("https://{}{}{}", target_.host, port, target_.forward), safe)};
+  return OwnAnswer{use_https(
+      fmt::format("https://{}{}{}", turn_->target.host, port, turn_->target.forward), safe)};
 }
 
 Task<bool> Session::answer(Answer answer, bool body_read, std::string_view error) {
   AnswerDelivery delivery;
-  const bool parsed = request_.head != nullptr;
+  const bool parsed = turn_->request.head != nullptr;
   if (parsed) {
-    delivery.format = format_for(head_.find("accept").value_or(""));
-    delivery.keep_alive = body_read && head_.persistent() && !worker_.draining();
-    delivery.head_request = head_.method == "HEAD";
-    delivery.client_minor_version = head_.minor_version;
+    delivery.format = format_for(turn_->head.find("accept").value_or(""));
+    delivery.keep_alive = body_read && turn_->head.persistent() && !worker_.draining();
+    delivery.head_request = turn_->head.method == "HEAD";
+    delivery.client_minor_version = turn_->head.minor_version;
   }
-  delivery.request_id = request_.id;
-  request_.status = answer.status;
-  if (request_.error.empty()) request_.error = error;
+  delivery.request_id = turn_->request.id;
+  turn_->request.status = answer.status;
+  if (turn_->request.error.empty()) turn_->request.error = error;
   const auto text = render(answer, delivery);
   const auto ec = co_await client_.write(text, client_.now() + worker_.limits().client_time);
-  request_.answered = !ec;
+  turn_->request.answered = !ec;
   finish_record();
   co_return delivery.keep_alive && !ec;
 }
 
 void Session::finish_record() {
   if (std::exchange(recorded_, true)) return;
-  if (!request_.answered && worker_.cutting()) {
+  if (!turn_->request.answered && worker_.cutting()) {
     worker_.count().cut.add();
-    request_.error = "cut: the proxy stopped";
+    turn_->request.error = "cut: the proxy stopped";
     // The client has not left, as far as anybody knows.
-    if (request_.status == 499) request_.status = 0;
+    if (turn_->request.status == 499) turn_->request.status = 0;
   }
-  const auto took =
-      std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - request_.begun);
-  worker_.count().answered(request_.status, took);
-  if (request_.status == 499) worker_.count().client_left.add();
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() -
+                                                                          turn_->request.begun);
+  worker_.count().answered(turn_->request.status, took);
+  if (turn_->request.status == 499) worker_.count().client_left.add();
   if (!worker_.access_log().enabled()) return;
   AccessRecord record;
-  record.begun = request_.begun_at;
+  record.begun = turn_->request.begun_at;
   record.took = took;
-  if (request_.first_byte != SteadyTime{})
-    record.to_first_byte =
-        std::chrono::duration_cast<std::chrono::microseconds>(request_.first_byte - request_.begun);
-  record.request_id = request_.id;
+  if (turn_->request.first_byte != SteadyTime{})
+    record.to_first_byte = std::chrono::duration_cast<std::chrono::microseconds>(
+        turn_->request.first_byte - turn_->request.begun);
+  record.request_id = turn_->request.id;
   record.tls = door_.tls;
   record.client = client_address_;
-  if (request_.head != nullptr) {
-    record.method = head_.method;
-    record.target = head_.target;
-    record.user_agent = head_.find("user-agent").value_or("");
+  if (turn_->request.head != nullptr) {
+    record.method = turn_->head.method;
+    record.target = turn_->head.target;
+    record.user_agent = turn_->head.find("user-agent").value_or("");
   }
-  if (request_.target != nullptr) record.host = target_.host;
-  record.app = request_.app;
-  record.instance = request_.instance;
-  record.status = request_.status;
-  record.attempts = request_.attempts;
-  record.bytes_in = client_.read_bytes() - request_.read_before;
-  record.bytes_out = client_.written_bytes() - request_.written_before;
-  record.error = request_.error;
+  if (turn_->request.target != nullptr) record.host = turn_->target.host;
+  record.app = turn_->request.app;
+  record.instance = turn_->request.instance;
+  record.status = turn_->request.status;
+  record.attempts = turn_->request.attempts;
+  record.bytes_in = client_.read_bytes() - turn_->request.read_before;
+  record.bytes_out = client_.written_bytes() - turn_->request.written_before;
+  record.error = turn_->request.error;
   worker_.access_log().write(record);
 }
 

@@ -10,6 +10,16 @@
 
 namespace karreg::proxy {
 
+/// What a request needs, borrowed from the worker for as long as it is in hand: most connections
+/// are idle.
+struct Turn {
+  explicit Turn(Worker& worker) : exchange(worker) {}
+  Exchange exchange;
+  http1::RequestHead head;
+  http1::Target target;
+  Request request;
+};
+
 class Session {
  public:
   Session(Worker& worker, Accepted connection);
@@ -28,6 +38,7 @@ class Session {
   Task<bool> begin();
   Task<bool> wait_for_request();
   Task<HeadResult> read_head();
+  void end_turn();
   /// Whether the connection goes on.
   Task<bool> serve_request();
   struct OwnAnswer {
@@ -45,10 +56,7 @@ class Session {
   Worker& worker_;
   Connection client_;
   Buffer in_;
-  Exchange exchange_;
-  http1::RequestHead head_;
-  http1::Target target_;
-  Request request_;
+  std::unique_ptr<Turn> turn_;  ///< of the request in hand; nullptr between requests
   const std::string client_address_;
   const Door& door_;
   std::size_t consumed_ = 0;  ///< bytes of the request in hand at the front of in_

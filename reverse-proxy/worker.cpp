@@ -28,6 +28,8 @@ constexpr std::size_t max_refusing = 64;
 constexpr std::size_t max_lingering_bytes = 4UL * 1024 * 1024;
 /// Clients are looked at for having left every so many sweeps.
 constexpr int look_every = 10;
+/// Of requests that have ended, kept with their memory for the next ones.
+constexpr std::size_t max_spare_turns = 256;
 /// Connections that wait to be accepted; the kernel lowers it to net.core.somaxconn.
 constexpr int backlog = 4096;
 
@@ -246,6 +248,17 @@ Task<void> Worker::linger(Connection& client, Buffer& unwanted, SteadyTime by) {
     total += read.bytes;
   }
   buffers_.take_back(unwanted);
+}
+
+std::unique_ptr<Turn> Worker::lend_turn() {
+  if (spare_turns_.empty()) return std::make_unique<Turn>(*this);
+  auto turn = std::move(spare_turns_.back());
+  spare_turns_.pop_back();
+  return turn;
+}
+
+void Worker::take_back(std::unique_ptr<Turn> turn) {
+  if (spare_turns_.size() < max_spare_turns) spare_turns_.push_back(std::move(turn));
 }
 
 Task<void> Worker::serve(Accepted connection) {

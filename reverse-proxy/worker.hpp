@@ -21,6 +21,7 @@
 namespace karreg::proxy {
 
 class Session;
+struct Turn;
 
 /// What all workers are told at start.
 struct ProxyOptions {
@@ -93,6 +94,8 @@ class Worker {
   UpstreamPool& pool() { return pool_; }
   BufferPool& buffers() { return buffers_; }
   ConnectionList& swept() { return swept_; }
+  std::unique_ptr<Turn> lend_turn();
+  void take_back(std::unique_ptr<Turn> turn);
   std::uint64_t chance() { return random_(); }
   /// Reads on until the client closes, at most until @p by, after an answer that ends the
   /// connection: closing with unread bytes would reset it, and the answer with it.
@@ -131,6 +134,7 @@ class Worker {
   BufferPool buffers_;
   UpstreamPool pool_;
   std::mt19937_64 random_{std::random_device{}()};
+  std::vector<std::unique_ptr<Turn>> spare_turns_;
   std::set<Session*> sessions_;
   bool draining_ = false;
   bool cutting_ = false;
