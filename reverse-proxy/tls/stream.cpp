@@ -121,6 +121,8 @@ Context::Context(TicketKeys& keys) : keys_(keys), context_(SSL_CTX_new(TLS_serve
                                 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   // One read for a record instead of two.
   SSL_CTX_set_read_ahead(context, 1);
+  // One ticket for a handshake instead of two: each comes back with a new one.
+  SSL_CTX_set_num_tickets(context, 1);
   // Tickets hold the sessions: nothing is kept here for who does not come back.
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   const bool set = SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&

@@ -25,9 +25,22 @@ end
 function done(summary, latency)
   local errors = summary.errors
   io.write(string.format(
-    '\\n{{"requests": %d, "seconds": %f, "p50": %d, "p99": %d, "p999": %d, "failed": %d}}\\n',
+    '\\n{{"requests": %d, "seconds": %f, "p50": %d, "p99": %d, "p999": %d, "failed": %d, "misrouted": %d}}\\n',
     summary.requests, summary.duration / 1e6, latency:percentile(50), latency:percentile(99), latency:percentile(99.9),
-    errors.connect + errors.read + errors.write + errors.status + errors.timeout))
+    errors.connect + errors.read + errors.write + errors.status + errors.timeout, the_thread:get("misrouted")))
+end
+misrouted = 0
+function setup(thread) the_thread = thread end
+"""
+
+# Added where each answer must come from an application of its host: it says "HOST PORT", and hosts with even numbers are
+# served at the first two of four ports.
+CHECK = """
+local ports = {{{ports}}}
+function response(status, headers, body)
+  local number, port = body:match("^app%-(%d+)%.[^ ]* (%d+)$")
+  local at = number and 2 * (number % 2) + 1
+  if not at or (tonumber(port) ~= ports[at] and tonumber(port) ~= ports[at + 1]) then misrouted = misrouted + 1 end
 end
 """
 
@@ -43,18 +56,20 @@ class Load:
     new_connections: bool = False  # one for each request
 
 
-def requests(server, folder, hosts, load, seconds, cpus):
-    """Requests a second, the same for each second of the proxy's processor, and latencies in microseconds."""
+def requests(server, folder, hosts, load, seconds, cpus, ports=None):
+    """Requests a second, the same for each second of the proxy's processor, and latencies in microseconds. With @ports the
+    answers are checked (CHECK)."""
     script = folder / "load.lua"
     script.write_text(SCRIPT.format(hosts=", ".join(f'"{host}"' for host in hosts), path=load.path,
-                                    more=', ["Connection"] = "close"' if load.new_connections else ""))
+                                    more=', ["Connection"] = "close"' if load.new_connections else "") +
+                      (CHECK.format(ports=", ".join(map(str, ports))) if ports else ""))
     address = f"https://127.0.0.1:{server.tls_port}" if load.tls else f"http://127.0.0.1:{server.port}"
     command = ["taskset", "-c", cpus, "wrk", "-t", "1", "-c", str(load.connections), "-d", f"{seconds}s", "-s", script, address]
     before = server.cpu_seconds()
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=True)
     cpu = server.cpu_seconds() - before
     seen = json.loads(done.stdout.splitlines()[-1])
-    if seen["failed"] or not seen["requests"]:
+    if seen["failed"] or seen["misrouted"] or not seen["requests"]:
         raise SystemExit(f"{server.name} failed under load ({load.name}): {done.stdout}")
     return seen | {"per_second": seen["requests"] / seen["seconds"], "per_cpu_second": seen["requests"] / cpu,
                    "cpu_us": cpu / seen["requests"] * 1e6}

@@ -125,17 +125,22 @@ class Upstream(Server):
 
     def __init__(self, folder, cpus):
         super().__init__(folder, cpus)
-        self.port = free_port()
+        self.ports = [free_port() for _ in range(4)]
+        self.port = self.ports[0]
         files = self.folder / "files"
         files.mkdir()
         for name, size in self.sizes.items():
             (files / name).write_bytes(b"k" * size)
+        listens = " ".join(f"listen 127.0.0.1:{port} backlog=4096;" for port in self.ports)
         configuration = self.folder / "nginx.conf"
         configuration.write_text(f"""daemon off; pid {self.folder}/pid; error_log stderr error; worker_processes 1;
 events {{ worker_connections {CONNECTIONS}; }}
 http {{
   access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000000; keepalive_timeout 600s; open_file_cache max=16;
-  server {{ listen 127.0.0.1:{self.port} backlog=4096; root {files}; etag off; }}
+  server {{
+    {listens} root {files}; etag off;
+    location = /where {{ return 200 "$http_host $server_port"; }}
+  }}
 }}
 """)
         self.start(find_program("nginx"), "-c", configuration)
@@ -147,15 +152,19 @@ class Karreg(Server):
 
     name = "karreg"
 
-    def __init__(self, folder, cpus, upstream, routes, certificate):
+    def __init__(self, folder, cpus, upstream, routes, certificate, more=()):
         super().__init__(folder, cpus)
         self.port, self.tls_port, admin = free_port(), free_port(), free_port()
         (self.folder / "proxy").mkdir()
-        table = [{"host": host, "path": "/", "app_id": host,
-                  "backends": [{"instance_id": f"of-{host}", "address": f"127.0.0.1:{upstream.port}"}]} for host in hosts(routes)]
-        (self.folder / "proxy/proxy-1.json").write_text(json.dumps({"version": 1, "routes": table}))
+        if routes:
+            table = [{"host": host, "path": "/", "app_id": host,
+                      "backends": [{"instance_id": f"of-{host}", "address": f"127.0.0.1:{upstream.port}"}]} for host in hosts(routes)]
+            (self.folder / "proxy/proxy-1.json").write_text(json.dumps({"version": 1, "routes": table}))
         settings = {"DATA_DIR": self.folder, "PROXY_LISTEN": f"127.0.0.1:{self.port}", "PROXY_ADMIN_LISTEN": f"127.0.0.1:{admin}",
-                    "PROXY_TLS_LISTEN": f"127.0.0.1:{self.tls_port}", "PROXY_CERTIFICATES": certificate.parent, "PROXY_WORKERS": 1, "PROXY_ACCESS_LOG": "off", "PROXY_MAX_CONNECTIONS": CONNECTIONS, "PROXY_APP_SHARE": 100}
+                    "PROXY_WORKERS": 1, "PROXY_ACCESS_LOG": "off", "PROXY_MAX_CONNECTIONS": CONNECTIONS, "PROXY_APP_SHARE": 100}
+        if certificate:
+            settings |= {"PROXY_TLS_LISTEN": f"127.0.0.1:{self.tls_port}", "PROXY_CERTIFICATES": certificate.parent}
+        settings |= dict(more)
         self.start(ROOT / "build" / PRESET / "bin/karreg-proxy",
                    env=os.environ | {f"KARREG_{name}": str(value) for name, value in settings.items()})
 
