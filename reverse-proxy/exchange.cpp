@@ -6,6 +6,7 @@
 
 #include "common/text.hpp"
 #include "reverse-proxy/balance.hpp"
+#include "reverse-proxy/http1/chunk_frame.hpp"
 #include "reverse-proxy/worker.hpp"
 
 namespace karreg::proxy {
@@ -31,41 +32,16 @@ std::string_view cookie(std::string_view field, std::string_view name) {
   return {};
 }
 
-/// The frame of one piece of a body: nothing for bodies of known length.
-struct Frame {
-  std::array<char, 20> size{};
-  std::size_t size_length = 0;
-  std::string_view end;
-
-  Frame(const BodyReader::Piece& piece, BodyKind kind) {
-    if (kind != BodyKind::chunked) return;
-    const bool last = piece.end == BodyReader::End::complete;
-    if (!piece.bytes.empty()) {
-      auto [stop, error] = std::to_chars(size.data(), size.data() + 18, piece.bytes.size(), 16);
-      *stop++ = '\r';
-      *stop++ = '\n';
-      size_length = static_cast<std::size_t>(stop - size.data());
-      end = last ? "\r\n0\r\n\r\n" : "\r\n";
-    } else if (last) {
-      end = "0\r\n\r\n";
-    }
-  }
-};
-
-Pieces gather(std::string_view head, const Frame& frame, std::span<const char> bytes) {
-  return {head, {frame.size.data(), frame.size_length}, {bytes.data(), bytes.size()}, frame.end};
-}
-
 /// Ends the watch for a leaving client whatever happens.
 class Watch {
  public:
-  explicit Watch(Connection& client) : client_(client) {}
-  ~Watch() { client_.watch_for_leaving(nullptr); }
+  explicit Watch(Visitor& visitor) : visitor_(visitor) {}
+  ~Watch() { visitor_.watch_for_leaving(nullptr); }
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
 
  private:
-  Connection& client_;
+  Visitor& visitor_;
 };
 
 }  // namespace
@@ -78,44 +54,34 @@ void Exchange::release() {
   worker_.buffers().take_back(up_in_);
 }
 
-void Exchange::begin(Request& request, Connection& client, Buffer& in) {
+void Exchange::begin(Request& request, Visitor& visitor) {
   request_ = &request;
-  client_ = &client;
-  in_ = &in;
+  visitor_ = &visitor;
   tried_.clear();
   sticky_cookie_.clear();
-  body_.emplace(client, in, request.head_bytes, request.framing);
-  websocket_ = http1::wants_websocket(*request.head, request.framing);
+  websocket_ = visitor.wire() && http1::wants_websocket(*request.head, request.framing);
   whole_body_ = false;
-  keep_client_ = false;
   step_.reset();
 }
 
-Exchange::Outcome Exchange::end(std::optional<Answer> answer) {
+std::optional<Answer> Exchange::end(std::optional<Answer> answer) {
   at_ = {};
-  Outcome outcome;
-  outcome.body_read = whole_body_ || body_->complete();
-  outcome.keep = keep_client_ && outcome.body_read;
-  outcome.answer = std::move(answer);
-  body_->finish();
-  outcome.consumed = request_->head_bytes;
-  if (whole_body_) outcome.consumed += static_cast<std::size_t>(request_->framing.length);
-  return outcome;
+  return answer;
 }
 
-Task<Exchange::Outcome> Exchange::run(Request& request, Connection& client, Buffer& in) {
-  begin(request, client, in);
+Task<std::optional<Answer>> Exchange::run(Request& request, Visitor& visitor) {
+  begin(request, visitor);
   const auto& limits = worker_.limits();
   const auto& framing = request.framing;
   if (framing.kind == BodyKind::length && framing.length <= limits.whole_body_bytes &&
       !request.head->known.expect_continue) {
-    const bool taken = co_await take_in_body();
-    if (!taken) {
-      request.error = client_->expired() ? "the client's body came too slowly" : "the client left";
-      if (!client_->expired()) request.status = 499;
-      co_return end(client_->expired() ? std::optional(client_late()) : std::nullopt);
+    whole_body_ = co_await visitor.take_in();
+    if (!whole_body_) {
+      const bool late = visitor.late();
+      request.error = late ? "the client's body came too slowly" : "the client left";
+      if (!late) request.status = 499;
+      co_return end(late ? std::optional(client_late()) : std::nullopt);
     }
-    whole_body_ = true;
   }
   // What cannot be sent twice must not meet a connection that the backend is about to close.
   const bool idempotent = is_idempotent(request.head->method);
@@ -158,20 +124,17 @@ Task<Exchange::Outcome> Exchange::run(Request& request, Connection& client, Buff
       co_return end(std::nullopt);
     }
     // No instance, and no client, is to blame for what the proxy ends.
-    if (worker_.cutting()) {
-      keep_client_ = false;
-      co_return end(std::nullopt);
-    }
+    if (worker_.cutting()) co_return end(std::nullopt);
     if (step_ == Step::cut || step_ == Step::client_gone) {
-      keep_client_ = false;
       if (step_ == Step::client_gone) request.status = 499;
       request.error = !why_.empty() ? why_ : "the client left";
       co_return end(std::nullopt);
     }
     const bool sent = up != nullptr;
-    const bool retry = *step_ == Step::no_answer &&
-                       may_retry(sent, idempotent, !has_body() || whole_body_ || !body_->begun(),
-                                 request.attempts, limits.attempts);
+    const bool retry =
+        *step_ == Step::no_answer &&
+        may_retry(sent, idempotent, !has_body() || whole_body_ || !visitor.body_begun(),
+                  request.attempts, limits.attempts);
     if (sent && reused_ && step_ == Step::no_answer) {
       worker_.count().stale.add();
       fresh_only = true;
@@ -182,16 +145,6 @@ Task<Exchange::Outcome> Exchange::run(Request& request, Connection& client, Buff
     if (!retry) co_return end(answer_for(*step_));
     at_ = {};
   }
-}
-
-Task<bool> Exchange::take_in_body() {
-  const auto wanted = request_->head_bytes + static_cast<std::size_t>(request_->framing.length);
-  while (in_->size() < wanted) {
-    const auto by = now() + worker_.limits().client_time;
-    const auto read = co_await client_->read_some(*in_, by);
-    if (!read.ok()) co_return false;
-  }
-  co_return true;
 }
 
 Exchange::Picked Exchange::pick() {
@@ -262,16 +215,13 @@ Task<void> Exchange::attempt(Connection& up) {
   request_text_.clear();
   http1::append_request(request_text_, *request_->head, *request_->target, request_->framing,
                         request_->by, websocket_);
-  const Watch watch(*client_);
+  const Watch watch(*visitor_);
   if (has_body() && !whole_body_) {
     uploading_ = true;
     co_await Both(upload(up), receive(up));
   } else {
     uploading_ = false;
-    const auto body = whole_body_
-                          ? in_->view(request_->head_bytes)
-                                .substr(0, static_cast<std::size_t>(request_->framing.length))
-                          : std::string_view{};
+    const auto body = whole_body_ ? visitor_->taken_in() : std::string_view{};
     const auto ec =
         co_await up.write(Pieces{request_text_, body}, now() + worker_.limits().answer_time);
     // After other errors there may still be an answer that was sent before the end.
@@ -279,7 +229,7 @@ Task<void> Exchange::attempt(Connection& up) {
       fail(Step::late);
       co_return;
     }
-    client_->watch_for_leaving(&up);
+    visitor_->watch_for_leaving(&up);
     co_await receive(up);
   }
 }
@@ -287,8 +237,8 @@ Task<void> Exchange::attempt(Connection& up) {
 Task<void> Exchange::upload(Connection& up) {
   const auto& limits = worker_.limits();
   auto ec = co_await up.write(request_text_, now() + limits.answer_time);
-  while (!ec && !upload_ended_ && !body_->complete()) {
-    const auto piece = co_await body_->next(limits.client_time);
+  while (!ec && !upload_ended_ && !visitor_->body_complete()) {
+    const auto piece = co_await visitor_->next_piece();
     if (upload_ended_) break;
     const bool broken =
         piece.end != BodyReader::End::none && piece.end != BodyReader::End::complete;
@@ -298,20 +248,21 @@ Task<void> Exchange::upload(Connection& up) {
       if (piece.end == BodyReader::End::expired)
         fail(answer_begun_ ? Step::cut : Step::client_slow, "the client's body came too slowly");
       if (piece.end == BodyReader::End::malformed)
-        fail(answer_begun_ ? Step::cut : Step::bad_body, body_->malformed());
+        fail(answer_begun_ ? Step::cut : Step::bad_body, visitor_->malformed());
       // The backend sees a broken request, never one that looks complete.
       up.reset();
       break;
     }
-    const Frame frame(piece, request_->framing.kind);
-    const auto pieces = gather({}, frame, piece.bytes);
+    const http1::ChunkFrame frame(piece.bytes, piece.end == BodyReader::End::complete,
+                                  request_->framing.kind);
     // The backend's time for its answer begins anew with each piece of the question.
     const auto by = now() + limits.answer_time;
     up.extend_read(by);
-    ec = co_await up.write(pieces, by);
+    ec = co_await up.write(
+        Pieces{frame.before(), {piece.bytes.data(), piece.bytes.size()}, frame.after()}, by);
   }
   uploading_ = false;
-  if (body_->complete() && !upload_ended_) client_->watch_for_leaving(&up);
+  if (visitor_->body_complete() && !upload_ended_) visitor_->watch_for_leaving(&up);
 }
 
 void Exchange::end_upload(Connection& up) {
@@ -319,9 +270,7 @@ void Exchange::end_upload(Connection& up) {
   upload_ended_ = true;
   connection_reusable_ = false;
   up.cancel();
-  if (body_->complete()) return;
-  keep_client_ = false;
-  client_->cancel();
+  visitor_->stop_body();
 }
 
 Task<void> Exchange::receive(Connection& up) {
@@ -357,14 +306,10 @@ Task<bool> Exchange::read_final_head(Connection& up) {
       fail(Step::nonsense, "it sends informational answers without end");
       co_return false;
     }
-    if (request_->head->minor_version >= 1) {
-      answer_text_.clear();
-      http1::append_response(answer_text_, answer_, {}, {});
-      const auto ec = co_await client_->write(answer_text_, now() + worker_.limits().client_time);
-      if (ec) {
-        fail(Step::client_gone);
-        co_return false;
-      }
+    const bool told = co_await visitor_->inform(answer_);
+    if (!told) {
+      fail(Step::client_gone);
+      co_return false;
     }
     up_in_.erase(0, answer_head_bytes_);
   }
@@ -393,7 +338,7 @@ Task<bool> Exchange::read_head(Connection& up) {
     }
     const auto read = co_await up.read_some(up_in_, now() + limits.answer_time);
     if (read.ok()) continue;
-    if (client_->peer_left() || !client_->is_open())
+    if (visitor_->left())
       fail(Step::client_gone);
     else if (up.expired())
       fail(Step::late);
@@ -416,33 +361,22 @@ Task<void> Exchange::relay_answer(Connection& up) {
   }
   at_->answered();
   const auto& framing = std::get<http1::Framing>(framed);
-  const int minor = request_->head->minor_version;
-  const auto to_client = http1::framing_to_client(framing, minor);
   request_->status = answer_.status;
-  // An answer before the body is through ends the connection, since the rest is not read: what the
-  // client sends next would be lost with it.
-  const bool body_read = whole_body_ || body_->complete();
-  keep_client_ = request_->head->persistent() && !worker_.draining() && body_read &&
-                 to_client.kind != BodyKind::until_close;
-  http1::AnswerForm form{.client_minor_version = minor, .keep_alive = keep_client_};
+  http1::AnswerForm form;
   form.head_request = head_request;
   form.request_id = request_->id;
   form.sticky_cookie = sticky_cookie_;
   form.hsts = request_->hsts;
-  answer_text_.clear();
-  http1::append_response(answer_text_, answer_, to_client, form);
+  visitor_->begin_answer(answer_, framing, form);
   answer_begun_ = true;
   BodyReader body(up, up_in_, answer_head_bytes_, framing);
   auto piece = body.buffered();
   using End = BodyReader::End;
   for (;;) {
     if (piece.end == End::none || piece.end == End::complete) {
-      const Frame frame(piece, to_client.kind);
-      const auto ec = co_await client_->write(gather(answer_text_, frame, piece.bytes),
-                                              now() + worker_.limits().client_time);
-      answer_text_.clear();
-      if (ec) {
-        fail(Step::client_gone, client_->expired() ? "the client took no byte for too long" : "");
+      const bool sent = co_await visitor_->send(piece.bytes, piece.end == End::complete);
+      if (!sent) {
+        fail(Step::client_gone, visitor_->late() ? "the client took no byte for too long" : "");
         up.close();
         co_return;
       }
@@ -457,7 +391,7 @@ Task<void> Exchange::relay_answer(Connection& up) {
     fail(Step::answered);
     co_return;
   }
-  if (client_->peer_left()) {
+  if (visitor_->left()) {
     fail(Step::client_gone);
     co_return;
   }
@@ -465,25 +399,20 @@ Task<void> Exchange::relay_answer(Connection& up) {
                   : piece.end == End::expired ? "the application stopped in its answer"
                                               : "the application broke off its answer");
   if (!worker_.cutting()) worker_.count().truncated.add();
-  // Without a length the client would take the end of the connection for the end of the answer.
-  if (to_client.kind == BodyKind::until_close)
-    client_->reset();
-  else
-    client_->close();
+  visitor_->break_off();
 }
 
 Task<void> Exchange::tunnel(Connection& up) {
   if (step_) co_return;
-  client_->watch_for_leaving(nullptr);
+  visitor_->watch_for_leaving(nullptr);
   at_->answered();
   request_->status = 101;
   http1::AnswerForm form{.upgrade = true};
   form.request_id = request_->id;
   form.sticky_cookie = sticky_cookie_;
-  answer_text_.clear();
-  http1::append_response(answer_text_, answer_, {}, form);
-  const auto ec = co_await client_->write(answer_text_, now() + worker_.limits().client_time);
-  if (ec) {
+  visitor_->begin_answer(answer_, {}, form);
+  const bool sent = co_await visitor_->send({}, true);
+  if (!sent) {
     fail(Step::client_gone);
     co_return;
   }
@@ -498,8 +427,9 @@ Task<void> Exchange::tunnel(Connection& up) {
     WorkerMetrics& metrics;
   };
   const Open open(worker_.count());
-  co_await Both(pump(*client_, *in_, request_->head_bytes, up),
-                pump(up, up_in_, answer_head_bytes_, *client_));
+  const auto wire = visitor_->wire();
+  co_await Both(pump(wire->connection, wire->buffer, wire->offset, up),
+                pump(up, up_in_, answer_head_bytes_, wire->connection));
   fail(worker_.cutting() ? Step::cut : Step::answered);
 }
 

@@ -4,13 +4,10 @@
 #include <boost/container/small_vector.hpp>
 #include <optional>
 
-#include "reverse-proxy/answers.hpp"
 #include "reverse-proxy/backend.hpp"
-#include "reverse-proxy/body_reader.hpp"
-#include "reverse-proxy/connection.hpp"
-#include "reverse-proxy/http1/forward.hpp"
 #include "reverse-proxy/live_routes.hpp"
 #include "reverse-proxy/upstream_pool.hpp"
+#include "reverse-proxy/visitor.hpp"
 
 namespace karreg::proxy {
 
@@ -20,7 +17,7 @@ class Worker;
 struct Request {
   const http1::RequestHead* head = nullptr;
   const http1::Target* target = nullptr;
-  std::size_t head_bytes = 0;  ///< at the front of the client's buffer
+  std::size_t head_bytes = 0;  ///< at the front of the client's buffer, for HTTP/1
   http1::Framing framing;
   http1::ForwardedBy by;
   std::string id;
@@ -29,8 +26,6 @@ struct Request {
   std::chrono::system_clock::time_point begun_at;
   SteadyTime begun;
   SteadyTime first_byte{};  ///< of the application's answer
-  std::uint64_t read_before = 0;
-  std::uint64_t written_before = 0;
   int status = 0;
   int attempts = 0;
   bool answered = false;  ///< completely
@@ -44,15 +39,10 @@ class Exchange {
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 
-  /// How a request ended.
-  struct Outcome {
-    bool keep = false;             ///< the client's connection can take the next request
-    std::optional<Answer> answer;  ///< nothing was sent yet: the session says this
-    bool body_read = false;        ///< the client has no more to send for this request
-    std::size_t consumed = 0;      ///< bytes of the request at the front of the client's buffer
-  };
-  /// @p request, which @p client has sent, stands at the front of @p in. All stay alive meanwhile.
-  Task<Outcome> run(Request& request, Connection& client, Buffer& in);
+  /// Passes @p request on and its answer back. What is to be said to the visitor instead, when
+  /// there is no answer; nothing: he has one, or nobody is there to be told. Both stay alive
+  /// meanwhile.
+  Task<std::optional<Answer>> run(Request& request, Visitor& visitor);
   /// Gives borrowed memory back; between requests.
   void release();
 
@@ -71,11 +61,10 @@ class Exchange {
   enum class Picked { backend, no_route, nothing_serves, app_busy, all_failed };
 
   SteadyTime now() const;
-  void begin(Request& request, Connection& client, Buffer& in);
-  Outcome end(std::optional<Answer> answer);
+  void begin(Request& request, Visitor& visitor);
+  std::optional<Answer> end(std::optional<Answer> answer);
   bool has_body() const { return request_->framing.kind != http1::BodyKind::none; }
   Picked pick();
-  Task<bool> take_in_body();
   /// A connection to at_: a kept one that will do for @p request, or a new one; nullptr: there is
   /// none.
   std::unique_ptr<Connection> take_kept(UpstreamPool::For request);
@@ -96,25 +85,21 @@ class Exchange {
   Worker& worker_;
   Buffer up_in_;
   std::string request_text_;
-  std::string answer_text_;
   http1::ResponseHead answer_;
 
   // State of the request in hand.
   Request* request_ = nullptr;
-  Connection* client_ = nullptr;
-  Buffer* in_ = nullptr;
+  Visitor* visitor_ = nullptr;
   InFlight at_;
   boost::container::small_vector<const Backend*, 8> tried_;
   std::string sticky_cookie_;
-  std::optional<BodyReader> body_;
-  bool whole_body_ = false;  ///< of known length and all in the buffer
+  bool whole_body_ = false;  ///< it was taken in
   bool websocket_ = false;
   bool uploading_ = false;
   bool upload_ended_ = false;  ///< the answer is complete: the rest of the body is not wanted
   bool answer_begun_ = false;  ///< its head went, or goes, to the client
   bool reused_ = false;
   bool connection_reusable_ = false;
-  bool keep_client_ = false;
   std::size_t answer_head_bytes_ = 0;
   std::optional<Step> step_;
   std::string_view why_;

@@ -21,7 +21,7 @@
 namespace karreg::proxy {
 
 class Session;
-struct Turn;
+class Turn;
 
 /// What all workers are told at start.
 struct ProxyOptions {

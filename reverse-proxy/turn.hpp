@@ -1,0 +1,50 @@
+#pragma once
+/// One request from its head to its line in the access log, whatever protocol it came by.
+
+#include "reverse-proxy/exchange.hpp"
+
+namespace karreg::proxy {
+
+struct Door;
+
+/// What a request needs, borrowed from the worker for as long as it is in hand: most connections
+/// are idle.
+class Turn {
+ public:
+  explicit Turn(Worker& worker) : exchange(worker), worker_(worker) {}
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+  /// A request begins to come in. Both stay alive until it is over.
+  void begin(const Door& door, std::string_view client_address);
+  /// The head is there: forwards the request, or says what is the proxy's to say, and tells the
+  /// access log.
+  Task<void> serve(Visitor& visitor);
+  /// Says @p answer to what did not become a request, and tells the access log @p error.
+  Task<void> refuse(Visitor& visitor, const Answer& answer, std::string_view error);
+
+  http1::RequestHead head;
+  http1::Target target;
+  Request request;
+  std::string answer_text;  ///< of the visitor's protocol
+  Exchange exchange;
+
+ private:
+  class Record;
+  struct OwnAnswer {
+    Answer answer;
+    std::string_view error = {};
+  };
+  /// Why the request cannot be passed on; sets its target and framing.
+  std::optional<http1::Refusal> examine();
+  /// What is to be said by the table of this moment; nothing: the request is forwarded.
+  std::optional<OwnAnswer> own_answer();
+  Task<void> say(Visitor& visitor, const Answer& answer, std::string_view error);
+  void record(const Visitor& visitor);
+
+  Worker& worker_;
+  const Door* door_ = nullptr;
+  std::string_view client_address_;
+};
+
+}  // namespace karreg::proxy
