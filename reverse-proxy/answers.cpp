@@ -8,13 +8,13 @@
 namespace karreg::proxy {
 
 namespace {
-std::string body_of(const Answer& answer, const AnswerDelivery& delivery) {
-  switch (delivery.format) {
+std::string body_of(const Answer& answer, AnswerFormat format, std::string_view request_id) {
+  switch (format) {
     case AnswerFormat::json: {
       std::string body = fmt::format("{{\"id\":{},\"message\":", answer.status);
       append_json_string(body, answer.message);
       body += ",\"type\":\"error\",\"request_id\":";
-      append_json_string(body, delivery.request_id);
+      append_json_string(body, request_id);
       body += "}\n";
       return body;
     }
@@ -23,12 +23,12 @@ std::string body_of(const Answer& answer, const AnswerDelivery& delivery) {
           "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>{0} {1}</title>\n"
           "<body><h1>{1}</h1>\n<p>{2}</p>\n<p><small>{0}, request {3}</small></p></body></html>\n",
           answer.status, escape_html(answer.title), escape_html(answer.message),
-          escape_html(delivery.request_id));
+          escape_html(request_id));
     case AnswerFormat::text:
       break;
   }
   return fmt::format("{} {}\n\n{}\n\nrequest {}\n", answer.status, answer.title, answer.message,
-                     delivery.request_id);
+                     request_id);
 }
 
 std::string_view type_of(AnswerFormat format) {
@@ -209,21 +209,30 @@ void append_json_string(std::string& out, std::string_view rest) {
   out += '"';
 }
 
+AnswerParts parts_of(const Answer& answer, AnswerFormat format, std::string_view request_id) {
+  AnswerParts parts;
+  parts.body = body_of(answer, format, request_id);
+  parts.fields = {{"Content-Type", std::string(type_of(format))},
+                  {"Content-Length", std::to_string(parts.body.size())},
+                  {"Cache-Control", "no-store"}};
+  if (answer.retry_after_s > 0)
+    parts.fields.emplace_back("Retry-After", std::to_string(answer.retry_after_s));
+  if (!answer.location.empty()) parts.fields.emplace_back("Location", answer.location);
+  if (!request_id.empty()) parts.fields.emplace_back("X-Request-Id", std::string(request_id));
+  return parts;
+}
+
 std::string render(const Answer& answer, const AnswerDelivery& delivery) {
-  const std::string body = body_of(answer, delivery);
-  std::string out = fmt::format(
-      "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n"
-      "Cache-Control: no-store\r\n",
-      answer.status, http::reason_phrase(answer.status), type_of(delivery.format), body.size());
-  if (answer.retry_after_s > 0) out += fmt::format("Retry-After: {}\r\n", answer.retry_after_s);
-  if (!answer.location.empty()) out += fmt::format("Location: {}\r\n", answer.location);
-  if (!delivery.request_id.empty()) out += fmt::format("X-Request-Id: {}\r\n", delivery.request_id);
+  const auto parts = parts_of(answer, delivery.format, delivery.request_id);
+  std::string out =
+      fmt::format("HTTP/1.1 {} {}\r\n", answer.status, http::reason_phrase(answer.status));
+  for (const auto& [name, value] : parts.fields) out += fmt::format("{}: {}\r\n", name, value);
   if (!delivery.keep_alive)
     out += "Connection: close\r\n";
   else if (delivery.client_minor_version == 0)
     out += "Connection: keep-alive\r\n";
   out += "\r\n";
-  if (!delivery.head_request) out += body;
+  if (!delivery.head_request) out += parts.body;
   return out;
 }
 

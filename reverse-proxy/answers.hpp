@@ -4,6 +4,8 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "reverse-proxy/http1/head.hpp"
 
@@ -35,6 +37,13 @@ enum class AnswerFormat { text, html, json };
 /// What @p accept (the field's value) likes best; text when it does not care.
 AnswerFormat format_for(std::string_view accept);
 
+/// What an answer says beside its status, in any protocol.
+struct AnswerParts {
+  std::vector<std::pair<std::string_view, std::string>> fields;
+  std::string body;
+};
+AnswerParts parts_of(const Answer& answer, AnswerFormat format, std::string_view request_id);
+
 struct AnswerDelivery {
   AnswerFormat format = AnswerFormat::text;
   std::string_view request_id = {};
@@ -42,7 +51,7 @@ struct AnswerDelivery {
   bool head_request = false;
   int client_minor_version = 1;
 };
-/// Head and body, ready to send.
+/// Head and body for HTTP/1, ready to send.
 std::string render(const Answer& answer, const AnswerDelivery& delivery);
 
 /// @p text with the characters escaped that mean something in HTML.

@@ -132,6 +132,9 @@ class Connection : public ConnectionHook {
   /// `plain_http`: it was not; then the connection is as before, but for what was read of it.
   Task<tls::Stream::Status> secure(const tls::Context& context, SteadyTime by);
 
+  /// What the peer and we agreed on in the handshake (ALPN); empty without TLS.
+  std::string_view protocol() const { return tls_ ? tls_->protocol() : std::string_view(); }
+
   struct Connected {
     std::unique_ptr<Connection> connection;  ///< nullptr: it did not work
     std::string why;                         ///< in English, when it did not

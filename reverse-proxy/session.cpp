@@ -1,5 +1,7 @@
 #include "reverse-proxy/session.hpp"
 
+#include "reverse-proxy/http2/session.hpp"
+
 namespace karreg::proxy {
 
 namespace {
@@ -32,6 +34,7 @@ void Session::end_turn() {
 }
 
 void Session::drain() {
+  if (http2_ != nullptr) http2_->drain();
   if (!idle_) return;
   if (served_any_)
     client_.cancel();
@@ -62,6 +65,21 @@ Task<bool> Session::begin() {
 Task<void> Session::run() {
   const bool begun = co_await begin();
   if (!begun) co_return;
+  if (client_.protocol() == "h2")
+    co_await speak_http2();
+  else
+    co_await speak_http1();
+}
+
+Task<void> Session::speak_http2() {
+  http2::Session session(worker_, client_, in_, door_, client_address_);
+  http2_ = &session;
+  co_await session.run();
+  http2_ = nullptr;
+  co_await close_gently();
+}
+
+Task<void> Session::speak_http1() {
   for (;;) {
     if (in_.empty()) {
       const bool comes = co_await wait_for_request();

@@ -24,6 +24,8 @@ class Session {
 
   /// Whether the connection is of use: TLS stands, where this is to be TLS.
   Task<bool> begin();
+  Task<void> speak_http1();
+  Task<void> speak_http2();
   Task<bool> wait_for_request();
   /// Whether the connection goes on.
   Task<bool> serve_request();
@@ -37,6 +39,7 @@ class Session {
   std::unique_ptr<Turn> turn_;  ///< of the request in hand; nullptr between requests
   const std::string client_address_;
   const Door& door_;
+  http2::Session* http2_ = nullptr;  ///< while the connection speaks that
   bool idle_ = false;
   bool served_any_ = false;
 };

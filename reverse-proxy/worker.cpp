@@ -11,6 +11,7 @@
 
 #include "common/log.hpp"
 #include "reverse-proxy/answers.hpp"
+#include "reverse-proxy/http2/session.hpp"
 #include "reverse-proxy/session.hpp"
 
 namespace karreg::proxy {
@@ -271,6 +272,7 @@ void Worker::sweep() {
   if (now >= cut_at_) cut_all();
   sweeps_ = (sweeps_ + 1) % look_every;
   for (auto& connection : swept_) connection.sweep(now, sweeps_ == 0);
+  for (auto* session : http2_sessions_) session->sweep(now);
   pool_.sweep(now);
 }
 

@@ -22,6 +22,9 @@ namespace karreg::proxy {
 
 class Session;
 class Turn;
+namespace http2 {
+class Session;
+}
 
 /// What all workers are told at start.
 struct ProxyOptions {
@@ -107,6 +110,7 @@ class Worker {
 
  private:
   friend class Session;
+  friend class http2::Session;
   class Accepting;
   struct Listener {
     Door door;
@@ -136,6 +140,7 @@ class Worker {
   std::mt19937_64 random_{std::random_device{}()};
   std::vector<std::unique_ptr<Turn>> spare_turns_;
   std::set<Session*> sessions_;
+  std::set<http2::Session*> http2_sessions_;
   bool draining_ = false;
   bool cutting_ = false;
   std::size_t refusing_ = 0;

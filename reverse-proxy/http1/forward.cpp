@@ -143,6 +143,11 @@ void append_request(std::string& out, const RequestHead& head, const Target& tar
   out += "\r\n";
 }
 
+bool goes_to_client(const ResponseHead& head, const Field& field) {
+  return !is_framing(field.name) && !is_hop_by_hop(field.name) &&
+         !(connection_names_fields(head) && named_by_connection(head, field.name));
+}
+
 Framing framing_to_client(const Framing& from, int client_minor_version) {
   if (from.kind == BodyKind::none || from.kind == BodyKind::length) return from;
   return {client_minor_version >= 1 ? BodyKind::chunked : BodyKind::until_close, 0};
@@ -156,13 +161,9 @@ void append_response(std::string& out, const ResponseHead& head, const Framing& 
   out += head.reason;
   out += "\r\n";
   const bool look_up = connection_names_fields(head);
-  bool has_request_id = false;
-  bool has_hsts = false;
   for (const auto& field : head.fields) {
     if (is_framing(field.name) || is_hop_by_hop(field.name)) continue;
     if (look_up && named_by_connection(head, field.name)) continue;
-    has_request_id |= text::iequals(field.name, "x-request-id");
-    has_hsts |= text::iequals(field.name, "strict-transport-security");
     append_field(out, field.name, field.value);
   }
   const bool informational = head.status < 200;
@@ -177,12 +178,10 @@ void append_response(std::string& out, const ResponseHead& head, const Framing& 
     if (!form.keep_alive) out += "Connection: close\r\n";
     if (form.keep_alive && form.client_minor_version == 0) out += "Connection: keep-alive\r\n";
   }
-  if (!informational || form.upgrade) {
-    if (!has_request_id) append_field(out, "X-Request-Id", form.request_id);
-    // A year: what browsers take seriously (RFC 6797 §6.1.1).
-    if (form.hsts && !has_hsts) append_field(out, "Strict-Transport-Security", "max-age=31536000");
-    if (!form.sticky_cookie.empty()) append_field(out, "Set-Cookie", form.sticky_cookie);
-  }
+  if (!informational || form.upgrade)
+    for_each_added_field(head, form, [&](std::string_view name, std::string_view value) {
+      append_field(out, name, value);
+    });
   out += "\r\n";
 }
 

@@ -39,6 +39,21 @@ struct AnswerForm {
 /// are chunked for HTTP/1.1 and end with the connection for HTTP/1.0.
 Framing framing_to_client(const Framing& from, int client_minor_version);
 
+/// Whether @p field of an application's answer is for the client, and not about one connection or
+/// about the framing on it.
+bool goes_to_client(const ResponseHead& head, const Field& field);
+
+/// Calls @p each(name, value) with what the proxy adds to the application's own fields of a final
+/// answer.
+template <class Fn>
+void for_each_added_field(const ResponseHead& head, const AnswerForm& form, Fn each) {
+  if (!head.find("x-request-id")) each("X-Request-Id", form.request_id);
+  // A year: what browsers take seriously (RFC 6797 §6.1.1).
+  if (form.hsts && !head.find("strict-transport-security"))
+    each("Strict-Transport-Security", "max-age=31536000");
+  if (!form.sticky_cookie.empty()) each("Set-Cookie", form.sticky_cookie);
+}
+
 /// Appends the head for the client to @p out.
 void append_response(std::string& out, const ResponseHead& head, const Framing& framing,
                      const AnswerForm& form);

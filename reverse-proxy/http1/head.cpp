@@ -46,6 +46,42 @@ void learn_connection(std::string_view value, Known& known) {
   });
 }
 
+std::optional<Refusal> parse_fields(std::string_view rest, const HeadLimits& limits, Head& into) {
+  into.fields.clear();
+  into.known = {};
+  for (;;) {
+    const auto line = take_line(rest);
+    if (line.empty()) return std::nullopt;
+    if (into.fields.size() == limits.fields) return Refusal{431, "too many header fields"};
+    if (line.front() == ' ' || line.front() == '\t')
+      return Refusal{400, "a header field is folded over two lines"};
+    const auto colon = line.find(':');
+    if (colon == std::string_view::npos) return Refusal{400, "a header line has no colon"};
+    const Field field{line.substr(0, colon), trim(line.substr(colon + 1))};
+    if (!is_token(field.name))
+      return Refusal{400, "a header field's name is empty or has a character that is not allowed"};
+    if (!is_field_value(field.value))
+      return Refusal{400, "a header field's value has a control character"};
+    learn(field, into.known);
+    into.fields.push_back(field);
+  }
+}
+
+/// "HTTP/1.0" or "HTTP/1.1" as 0 or 1.
+std::optional<int> minor_version(std::string_view text) {
+  if (text == "HTTP/1.1") return 1;
+  if (text == "HTTP/1.0") return 0;
+  return std::nullopt;
+}
+
+}  // namespace
+
+bool is_token(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, [](char c) {
+    return token_chars.at(static_cast<unsigned char>(c));
+  });
+}
+
 void learn(const Field& field, Known& known) {
   switch (field.name.size()) {
     case 4:
@@ -85,39 +121,14 @@ void learn(const Field& field, Known& known) {
   }
 }
 
-std::optional<Refusal> parse_fields(std::string_view rest, const HeadLimits& limits, Head& into) {
-  into.fields.clear();
-  into.known = {};
-  for (;;) {
-    const auto line = take_line(rest);
-    if (line.empty()) return std::nullopt;
-    if (into.fields.size() == limits.fields) return Refusal{431, "too many header fields"};
-    if (line.front() == ' ' || line.front() == '\t')
-      return Refusal{400, "a header field is folded over two lines"};
-    const auto colon = line.find(':');
-    if (colon == std::string_view::npos) return Refusal{400, "a header line has no colon"};
-    const Field field{line.substr(0, colon), trim(line.substr(colon + 1))};
-    if (!is_token(field.name))
-      return Refusal{400, "a header field's name is empty or has a character that is not allowed"};
-    if (!std::ranges::all_of(field.value, is_value_char))
-      return Refusal{400, "a header field's value has a control character"};
-    learn(field, into.known);
-    into.fields.push_back(field);
-  }
+bool is_field_value(std::string_view text) {
+  return std::ranges::all_of(text, is_value_char);
 }
 
-/// "HTTP/1.0" or "HTTP/1.1" as 0 or 1.
-std::optional<int> minor_version(std::string_view text) {
-  if (text == "HTTP/1.1") return 1;
-  if (text == "HTTP/1.0") return 0;
-  return std::nullopt;
-}
-
-}  // namespace
-
-bool is_token(std::string_view text) {
+bool is_target(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, [](char c) {
-    return token_chars.at(static_cast<unsigned char>(c));
+    const auto u = static_cast<unsigned char>(c);
+    return u > 0x20 && u != 0x7f;
   });
 }
 
@@ -157,11 +168,7 @@ std::optional<Refusal> parse_request(std::string_view head, const HeadLimits& li
   }
   into.minor_version = *minor;
   if (!is_token(into.method)) return Refusal{400, "the method is not a token"};
-  const bool visible = std::ranges::all_of(into.target, [](char c) {
-    const auto u = static_cast<unsigned char>(c);
-    return u > 0x20 && u != 0x7f;
-  });
-  if (into.target.empty() || !visible)
+  if (!is_target(into.target))
     return Refusal{400, "the request target is empty or has a space or control character"};
   return parse_fields(rest, limits, into);
 }
@@ -184,8 +191,7 @@ std::optional<Refusal> parse_response(std::string_view head, const HeadLimits& l
   if (into.status < 100 || (line.size() > 12 && line[12] != ' '))
     return bad("the answer's status has not three digits");
   into.reason = line.size() > 13 ? line.substr(13) : std::string_view{};
-  if (!std::ranges::all_of(into.reason, is_value_char))
-    return bad("the answer's status line has a control character");
+  if (!is_field_value(into.reason)) return bad("the answer's status line has a control character");
   auto refusal = parse_fields(rest, limits, into);
   if (refusal) refusal->status = 502;
   return refusal;

@@ -82,6 +82,12 @@ std::optional<Refusal> parse_response(std::string_view head, const HeadLimits& l
 
 /// Whether @p text is a token of RFC 9110 §5.6.2.
 bool is_token(std::string_view text);
+/// Whether @p text may stand as a field's value: no control characters.
+bool is_field_value(std::string_view text);
+/// Whether @p text may stand as a request's target: not empty, no space, no control characters.
+bool is_target(std::string_view text);
+/// Keeps in mind what the proxy must know of @p field.
+void learn(const Field& field, Known& known);
 /// Calls @p each with every non-empty member of a comma-separated list.
 template <class Fn>
 void for_each_member(std::string_view list, Fn each) {

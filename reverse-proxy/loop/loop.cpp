@@ -18,6 +18,7 @@ namespace karreg::proxy {
 namespace {
 /// Events taken from the kernel at once.
 constexpr std::size_t batch = 256;
+constexpr int rounds_of_told = 4;
 
 int or_throw(int fd, const char* what) {
   if (fd < 0) throw std::system_error(errno, std::system_category(), what);
@@ -60,6 +61,7 @@ void Loop::run() {
     tick();
     resume_due();
     dispatch_ready();
+    resume_told();
   }
 }
 
@@ -95,6 +97,16 @@ void Loop::resume_due() {
   for (auto handle : waiting) handle.resume();
 }
 
+void Loop::resume_told() {
+  // In rounds: what is told in the last one waits for the next turn, so that two coroutines that
+  // tell each other cannot keep the kernel's news from the rest.
+  for (int round = 0; round < rounds_of_told && !soon_.empty(); ++round) {
+    const auto told = std::exchange(soon_, {});
+    for (auto handle : told) handle.resume();
+    dispatch_ready();
+  }
+}
+
 void Loop::every(std::chrono::milliseconds pause, std::function<void()> work) {
   tick_ = std::move(work);
   tick_pause_ = pause;
@@ -123,7 +135,7 @@ void Loop::dispatch_ready() {
 
 int Loop::patience() const {
   using std::chrono::milliseconds;
-  if (!ready_.empty()) return 0;
+  if (!ready_.empty() || !soon_.empty()) return 0;
   const auto first = times_.empty() ? next_tick_ : std::min(next_tick_, times_.begin()->first);
   if (first == SteadyTime::max()) return -1;
   if (first <= now_) return 0;

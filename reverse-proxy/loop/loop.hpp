@@ -65,12 +65,15 @@ class Loop {
   Sleep sleep_for(std::chrono::milliseconds duration) { return {*this, now_ + duration}; }
   /// Lets the others have their turn.
   Sleep yield() { return {*this, SteadyTime::min()}; }
+  /// Resumes @p waiting before the loop waits for the kernel again, but not within this call.
+  void resume_soon(std::coroutine_handle<> waiting) { soon_.push_back(waiting); }
 
  private:
   friend class Socket;
   static detail::Started detached(Loop& loop, std::string name, Task<void> task);
   void take_posted();
   void resume_due();
+  void resume_told();
   void tick();
   /// @p socket has operations to be attempted, in this turn or the next.
   void make_ready(Socket& socket);
@@ -82,6 +85,7 @@ class Loop {
   SteadyTime now_ = std::chrono::steady_clock::now();
   std::multimap<SteadyTime, std::coroutine_handle<>> times_;
   ReadyList ready_;
+  std::vector<std::coroutine_handle<>> soon_;
   std::size_t tasks_ = 0;
   std::function<void()> when_idle_;
   std::function<void()> tick_;

@@ -99,7 +99,7 @@ BIO_METHOD* socket_method() {
 
 int alpn(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in,
          unsigned int in_size, void*) {
-  static constexpr std::string_view ours = "\x08http/1.1";
+  static constexpr std::string_view ours = "\x02h2\x08http/1.1";
   auto* chosen = const_cast<unsigned char*>(*out);
   const int found =
       SSL_select_next_proto(&chosen, out_size, reinterpret_cast<const unsigned char*>(ours.data()),
@@ -246,9 +246,11 @@ void Stream::say_end() {
   ERR_clear_error();
 }
 
-std::string_view Stream::server_name() const {
-  const char* name = SSL_get_servername(ssl_.get(), TLSEXT_NAMETYPE_host_name);
-  return name == nullptr ? std::string_view() : name;
+std::string_view Stream::protocol() const {
+  const unsigned char* name = nullptr;
+  unsigned int size = 0;
+  SSL_get0_alpn_selected(ssl_.get(), &name, &size);
+  return {reinterpret_cast<const char*>(name), size};
 }
 
 }  // namespace karreg::proxy::tls

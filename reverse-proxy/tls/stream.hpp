@@ -63,8 +63,8 @@ class Stream {
   int peek();
   /// Tells the peer that nothing more comes, so that it can tell the end from a cut.
   void say_end();
-  /// The host that the client named; empty: none.
-  std::string_view server_name() const;
+  /// The protocol chosen by ALPN (RFC 7301): "h2", "http/1.1", or empty.
+  std::string_view protocol() const;
 
  private:
   Status status_of(int returned);

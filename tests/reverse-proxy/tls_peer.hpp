@@ -8,6 +8,7 @@
 #include <openssl/x509v3.h>
 #include <sys/time.h>
 
+#include <csignal>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -77,9 +78,12 @@ class TlsPeer {
     int newest = TLS1_3_VERSION;
     SSL_SESSION* session = nullptr;  ///< to be resumed
     bool staple = false;
+    std::string protocols = {};  ///< for ALPN, each after its length; empty: none
   };
   explicit TlsPeer(std::uint16_t port) : TlsPeer(port, Wish{}) {}
   TlsPeer(std::uint16_t port, const Wish& wish) : context_(SSL_CTX_new(TLS_client_method())) {
+    // OpenSSL writes to a socket that the proxy has closed.
+    std::signal(SIGPIPE, SIG_IGN);
     auto* context = context_.get();
     SSL_CTX_set_min_proto_version(context, TLS1_VERSION);
     SSL_CTX_set_max_proto_version(context, wish.newest);
@@ -101,6 +105,9 @@ class TlsPeer {
     SSL_set_fd(ssl_.get(), fd_);
     if (!wish.name.empty()) SSL_set_tlsext_host_name(ssl_.get(), wish.name.c_str());
     if (wish.session != nullptr) SSL_set_session(ssl_.get(), wish.session);
+    if (!wish.protocols.empty())
+      SSL_set_alpn_protos(ssl_.get(), reinterpret_cast<const unsigned char*>(wish.protocols.data()),
+                          static_cast<unsigned int>(wish.protocols.size()));
     if (wish.staple) SSL_set_tlsext_status_type(ssl_.get(), TLSEXT_STATUSTYPE_ocsp);
     stands_ = SSL_connect(ssl_.get()) == 1;
     ERR_clear_error();
@@ -136,6 +143,19 @@ class TlsPeer {
                : std::string(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size));
   }
 
+  /// What was chosen of the protocols.
+  std::string protocol() const {
+    const unsigned char* name = nullptr;
+    unsigned int size = 0;
+    SSL_get0_alpn_selected(ssl_.get(), &name, &size);
+    return {reinterpret_cast<const char*>(name), size};
+  }
+
+  /// What comes next; empty: the end, or nothing in time.
+  std::string read_some() {
+    if (rest_.empty()) more();
+    return take(rest_.size());
+  }
   bool send(std::string_view text) {
     return SSL_write(ssl_.get(), text.data(), static_cast<int>(text.size())) ==
            static_cast<int>(text.size());

@@ -1,0 +1,77 @@
+#include "reverse-proxy/http2/request_fields.hpp"
+
+namespace karreg::proxy::http2 {
+
+void RequestFields::add(std::string_view name, std::string_view value,
+                        const http1::HeadLimits& limits) {
+  bytes_ += name.size() + value.size();
+  too_large_ = too_large_ || bytes_ > limits.bytes || places_.size() == limits.fields;
+  if (too_large_) return;
+  places_.push_back({text_.size(), name.size(), value.size()});
+  text_ += name;
+  text_ += value;
+}
+
+std::string_view RequestFields::name_of(const Place& place) const {
+  return std::string_view(text_).substr(place.name, place.name_size);
+}
+
+std::string_view RequestFields::value_of(const Place& place) const {
+  return std::string_view(text_).substr(place.name + place.name_size, place.value_size);
+}
+
+std::string_view RequestFields::pseudo(std::string_view name) const {
+  for (const auto& place : places_)
+    if (name_of(place) == name) return value_of(place);
+  return {};
+}
+
+std::optional<http1::Refusal> RequestFields::finish(bool has_body, http1::RequestHead& into) {
+  using http1::Refusal;
+  if (too_large_) return Refusal{431, "the request's header is too large"};
+  into.minor_version = 1;
+  into.fields.clear();
+  into.known = {};
+  into.method = pseudo(":method");
+  into.target = pseudo(":path");
+  if (!http1::is_token(into.method)) return Refusal{400, "the method is not a token"};
+  if (!http1::is_target(into.target))
+    return Refusal{400, "the request target is empty or has a space or control character"};
+  auto take = [&](std::string_view name, std::string_view value) {
+    const http1::Field field{name, value};
+    http1::learn(field, into.known);
+    into.fields.push_back(field);
+  };
+  const auto authority = pseudo(":authority");
+  // It stands for Host, which must not say another one (RFC 9113 §8.3.1).
+  if (!authority.empty()) take("host", authority);
+  for (const auto& place : places_) {
+    const auto name = name_of(place);
+    const auto value = value_of(place);
+    if (name.starts_with(':') || (name == "host" && !authority.empty())) continue;
+    if (!http1::is_token(name))
+      return Refusal{400, "a header field's name is empty or has a character that is not allowed"};
+    if (!http1::is_field_value(value))
+      return Refusal{400, "a header field's value has a control character"};
+    if (name == "connection" || name == "transfer-encoding" || name == "upgrade")
+      return Refusal{400, "HTTP/2 has no fields about the connection"};
+    if (name == "cookie") {
+      // Sent in crumbs, so that they compress (RFC 9113 §8.2.3).
+      if (!cookies_.empty()) cookies_ += "; ";
+      cookies_ += value;
+      continue;
+    }
+    take(name, value);
+  }
+  if (!cookies_.empty()) take("cookie", cookies_);
+  if (!has_body && into.known.content_lengths > 0 && into.known.content_length != "0")
+    return Refusal{400, "Content-Length promises a body that does not come"};
+  // Of unknown length: the application gets it in chunks.
+  if (has_body && into.known.content_lengths == 0) {
+    into.known.transfer_encodings = 1;
+    into.known.transfer_encoding = "chunked";
+  }
+  return std::nullopt;
+}
+
+}  // namespace karreg::proxy::http2

@@ -1,0 +1,239 @@
+#include "reverse-proxy/http2/session.hpp"
+
+#include <array>
+#include <stdexcept>
+
+#include "reverse-proxy/http2/stream.hpp"
+
+namespace karreg::proxy::http2 {
+
+namespace {
+
+/// Requests in hand at once on one connection.
+constexpr std::uint32_t max_streams = 128;
+/// Of bodies, on the way and not handed out yet: of one stream, of all of a connection.
+constexpr std::int32_t stream_window = 256 * 1024;
+constexpr std::int32_t connection_window = 1024 * 1024;
+/// A frame of the default size with its head (RFC 9113 §4.2).
+constexpr std::size_t largest_frame = 16'384 + 9;
+
+using Options = Handle<nghttp2_option, nghttp2_option_del>;
+using CallbackTable = Handle<nghttp2_session_callbacks, nghttp2_session_callbacks_del>;
+
+std::string_view text(const std::uint8_t* bytes, std::size_t size) {
+  return {reinterpret_cast<const char*>(bytes), size};
+}
+
+}  // namespace
+
+/// nghttp2's calls back into a session.
+class Session::Callbacks {
+ public:
+  static const nghttp2_session_callbacks* table() {
+    static const CallbackTable made = [] {
+      CallbackTable table;
+      if (nghttp2_session_callbacks_new(Out(table)) != 0) throw std::bad_alloc();
+      auto* t = table.get();
+      nghttp2_session_callbacks_set_on_begin_headers_callback(t, begin_headers);
+      nghttp2_session_callbacks_set_on_header_callback(t, header);
+      nghttp2_session_callbacks_set_on_frame_recv_callback(t, received);
+      nghttp2_session_callbacks_set_on_data_chunk_recv_callback(t, data);
+      nghttp2_session_callbacks_set_on_stream_close_callback(t, close);
+      return table;
+    }();
+    return made.get();
+  }
+
+ private:
+  static Stream* stream_of(nghttp2_session* frames, std::int32_t id) {
+    return static_cast<Stream*>(nghttp2_session_get_stream_user_data(frames, id));
+  }
+
+  static int begin_headers(nghttp2_session* frames, const nghttp2_frame* frame, void* self) {
+    if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
+    auto& session = *static_cast<Session*>(self);
+    const auto id = frame->hd.stream_id;
+    const auto [at, fresh] = session.coming_.emplace(id, std::make_unique<Stream>(session, id));
+    nghttp2_session_set_stream_user_data(frames, id, at->second.get());
+    return 0;
+  }
+
+  static int header(nghttp2_session* frames, const nghttp2_frame* frame, const std::uint8_t* name,
+                    std::size_t name_size, const std::uint8_t* value, std::size_t value_size,
+                    std::uint8_t, void*) {
+    // Of trailers nothing is passed on.
+    if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
+    if (auto* stream = stream_of(frames, frame->hd.stream_id))
+      stream->add_field(text(name, name_size), text(value, value_size));
+    return 0;
+  }
+
+  static int received(nghttp2_session* frames, const nghttp2_frame* frame, void* self) {
+    auto* stream = stream_of(frames, frame->hd.stream_id);
+    if (stream == nullptr) return 0;
+    const bool ends = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    if (ends && (frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS))
+      stream->body_ended();
+    if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
+    stream->head_ended(!ends);
+    auto& session = *static_cast<Session*>(self);
+    auto whole = session.coming_.extract(stream->id());
+    session.streams_.insert(stream);
+    session.begun_.push_back(std::move(whole.mapped()));
+    return 0;
+  }
+
+  static int data(nghttp2_session* frames, std::uint8_t, std::int32_t id, const std::uint8_t* bytes,
+                  std::size_t size, void*) {
+    if (auto* stream = stream_of(frames, id))
+      stream->add_body(text(bytes, size));
+    else
+      nghttp2_session_consume(frames, id, size);
+    return 0;
+  }
+
+  static int close(nghttp2_session* frames, std::int32_t id, std::uint32_t, void* self) {
+    auto* stream = stream_of(frames, id);
+    if (stream == nullptr) return 0;
+    nghttp2_session_set_stream_user_data(frames, id, nullptr);
+    stream->closed();
+    // If its head was still coming, it never was a request.
+    static_cast<Session*>(self)->coming_.erase(id);
+    return 0;
+  }
+};
+
+Session::Session(Worker& worker, Connection& client, Buffer& in, const Door& door,
+                 std::string_view client_address)
+    : worker_(worker),
+      client_(client),
+      in_(in),
+      door_(door),
+      client_address_(client_address),
+      to_write_(worker.loop()),
+      stream_ended_(worker.loop()) {
+  Options options;
+  if (nghttp2_option_new(Out(options)) != 0) throw std::bad_alloc();
+  // Windows open when a piece was handed out, not when it came.
+  nghttp2_option_set_no_auto_window_update(options.get(), 1);
+  // Answers to floods of SETTINGS and PING that the client does not read.
+  nghttp2_option_set_max_outbound_ack(options.get(), 100);
+  // Of closed streams nothing is needed: priorities are not kept.
+  nghttp2_option_set_no_closed_streams(options.get(), 1);
+  if (nghttp2_session_server_new2(Out(frames_), Callbacks::table(), this, options.get()) != 0)
+    throw std::bad_alloc();
+  const auto& head = worker.limits().head;
+  const std::array<nghttp2_settings_entry, 3> settings{{
+      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, max_streams},
+      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, stream_window},
+      {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE,
+       static_cast<std::uint32_t>(head.bytes + 32 * head.fields)},
+  }};
+  nghttp2_submit_settings(frames_.get(), NGHTTP2_FLAG_NONE, settings.data(), settings.size());
+  nghttp2_session_set_local_window_size(frames_.get(), NGHTTP2_FLAG_NONE, 0, connection_window);
+  worker_.http2_sessions_.insert(this);
+}
+
+Session::~Session() {
+  worker_.http2_sessions_.erase(this);
+  worker_.buffers().take_back(out_);
+}
+
+SteadyTime Session::patience() const {
+  return client_.now() + worker_.limits().client_time;
+}
+
+void Session::drain() {
+  nghttp2_submit_goaway(frames_.get(), NGHTTP2_FLAG_NONE,
+                        nghttp2_session_get_last_proc_stream_id(frames_.get()), NGHTTP2_NO_ERROR,
+                        nullptr, 0);
+  wake_writer();
+}
+
+void Session::sweep(SteadyTime now) {
+  for (auto* stream : streams_) stream->sweep(now);
+}
+
+Task<void> Session::run() {
+  if (worker_.draining()) drain();
+  co_await Both(read(), write());
+  for (auto* stream : streams_) stream->closed();
+  while (!streams_.empty()) co_await stream_ended_;
+}
+
+void Session::end() {
+  over_ = true;
+  client_.cancel();
+  wake_writer();
+}
+
+Task<void> Session::read() {
+  const auto& limits = worker_.limits();
+  while (!over_) {
+    if (!in_.empty()) {
+      const auto bytes = in_.view();
+      const auto taken = nghttp2_session_mem_recv(
+          frames_.get(), reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
+      worker_.buffers().take_back(in_);
+      wake_writer();
+      for (auto& stream : std::exchange(begun_, {}))
+        worker_.loop().spawn("http2 stream", serve(std::move(stream)));
+      // What breaks the protocol beyond an answer; what can be answered, nghttp2 answers.
+      if (taken < 0) break;
+    }
+    // Streams have their own time.
+    const auto by = streams_.empty() ? client_.now() + limits.idle_time : SteadyTime::max();
+    const auto read = co_await client_.read_some(in_, by);
+    if (read.ok()) continue;
+    if (!client_.expired() || over_) break;
+    // Idle for too long; told, in case a request is on its way.
+    drain();
+  }
+  end();
+}
+
+std::string_view Session::gather() {
+  worker_.buffers().lend(out_);
+  out_.clear();
+  while (out_.free().size() >= largest_frame) {
+    const std::uint8_t* frame = nullptr;
+    const auto size = nghttp2_session_mem_send(frames_.get(), &frame);
+    if (size <= 0) break;
+    const auto bytes = text(frame, static_cast<std::size_t>(size));
+    bytes.copy(out_.free().data(), bytes.size());
+    out_.grow(bytes.size());
+  }
+  return out_.view();
+}
+
+Task<void> Session::write() {
+  for (;;) {
+    const auto bytes = gather();
+    if (bytes.empty()) {
+      worker_.buffers().take_back(out_);
+      // Nothing more is expected in either direction: all streams ended after a GOAWAY.
+      const bool done = nghttp2_session_want_read(frames_.get()) == 0 &&
+                        nghttp2_session_want_write(frames_.get()) == 0;
+      if (done && !over_) end();
+      if (over_) co_return;
+      co_await to_write_;
+      continue;
+    }
+    const auto ec = co_await client_.write(bytes, patience());
+    if (ec) {
+      end();
+      co_return;
+    }
+  }
+}
+
+Task<void> Session::serve(std::unique_ptr<Stream> stream) {
+  co_await stream->serve();
+  // nghttp2 may still have frames of it to send.
+  nghttp2_session_set_stream_user_data(frames_.get(), stream->id(), nullptr);
+  streams_.erase(stream.get());
+  if (streams_.empty()) client_.extend_read(client_.now() + worker_.limits().idle_time);
+  stream_ended_.tell();
+}
+
+}  // namespace karreg::proxy::http2

@@ -1,0 +1,65 @@
+#pragma once
+/// One connection of a client that speaks HTTP/2 (RFC 9113), by nghttp2: frames in, frames out, and
+/// a stream for each request.
+
+#include <nghttp2/nghttp2.h>
+
+#include <map>
+#include <set>
+
+#include "common/handle.hpp"
+#include "reverse-proxy/connection.hpp"
+#include "reverse-proxy/loop/signal.hpp"
+#include "reverse-proxy/worker.hpp"
+
+namespace karreg::proxy::http2 {
+
+class Stream;
+
+class Session {
+ public:
+  /// What is referred to stays alive until run() has ended.
+  Session(Worker& worker, Connection& client, Buffer& in, const Door& door,
+          std::string_view client_address);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  /// Until the connection is over and the last stream has ended.
+  Task<void> run();
+  /// Takes no new streams, and ends with those it has.
+  void drain();
+  /// Ends waits whose time is over.
+  void sweep(SteadyTime now);
+
+ private:
+  friend class Stream;
+  class Callbacks;
+
+  Task<void> read();
+  Task<void> write();
+  Task<void> serve(std::unique_ptr<Stream> stream);
+  /// Takes what nghttp2 has to say, as much as fits.
+  std::string_view gather();
+  /// nghttp2 has something to say.
+  void wake_writer() { to_write_.tell(); }
+  /// The client can be told nothing more, and says nothing more.
+  void end();
+  SteadyTime patience() const;
+
+  Worker& worker_;
+  Connection& client_;
+  Buffer& in_;
+  const Door& door_;
+  const std::string_view client_address_;
+  Handle<nghttp2_session, nghttp2_session_del> frames_;
+  Buffer out_;
+  std::map<std::int32_t, std::unique_ptr<Stream>> coming_;  ///< their heads are not complete
+  std::vector<std::unique_ptr<Stream>> begun_;              ///< to be served after this read
+  std::set<Stream*> streams_;                               ///< these, and those being served
+  Signal to_write_;
+  Signal stream_ended_;
+  bool over_ = false;
+};
+
+}  // namespace karreg::proxy::http2

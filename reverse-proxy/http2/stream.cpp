@@ -1,0 +1,264 @@
+#include "reverse-proxy/http2/stream.hpp"
+
+#include <algorithm>
+
+#include "common/text.hpp"
+#include "reverse-proxy/http2/session.hpp"
+
+namespace karreg::proxy::http2 {
+
+using http1::BodyKind;
+
+/// The fields of an answer as nghttp2 takes them, with the texts that they point into.
+class Stream::AnswerFields {
+ public:
+  explicit AnswerFields(int status) { add(":status", std::to_string(status)); }
+  void add(std::string_view name, std::string_view value) {
+    places_.push_back({text_.size(), name.size(), value.size()});
+    // Names are lower case here (RFC 9113 §8.2).
+    text_ += text::lower(name);
+    text_ += value;
+  }
+  /// Valid until the next add().
+  std::vector<nghttp2_nv> list() {
+    std::vector<nghttp2_nv> all;
+    all.reserve(places_.size());
+    auto* bytes = reinterpret_cast<std::uint8_t*>(text_.data());
+    for (const auto& place : places_)
+      all.push_back({bytes + place.at, bytes + place.at + place.name, place.name, place.value,
+                     NGHTTP2_NV_FLAG_NONE});
+    return all;
+  }
+  std::size_t bytes() const { return text_.size(); }
+
+ private:
+  struct Place {
+    std::size_t at, name, value;
+  };
+  std::string text_;
+  std::vector<Place> places_;
+};
+
+Stream::Stream(Session& session, std::int32_t id)
+    : session_(session),
+      id_(id),
+      turn_(session.worker_.lend_turn()),
+      body_news_(session.worker_.loop()),
+      answer_news_(session.worker_.loop()) {}
+
+Stream::~Stream() {
+  turn_->exchange.release();
+  session_.worker_.take_back(std::move(turn_));
+}
+
+void Stream::add_field(std::string_view name, std::string_view value) {
+  bytes_in_ += name.size() + value.size();
+  fields_.add(name, value, session_.worker_.limits().head);
+}
+
+void Stream::add_body(std::string_view bytes) {
+  bytes_in_ += bytes.size();
+  if (unwanted_) {
+    nghttp2_session_consume(session_.frames_.get(), id_, bytes.size());
+    return;
+  }
+  body_ += bytes;
+  body_news_.tell();
+}
+
+void Stream::body_ended() {
+  body_ended_ = true;
+  body_news_.tell();
+}
+
+void Stream::closed() {
+  closed_ = true;
+  if (watched_ != nullptr) watched_->cancel();
+  body_news_.tell();
+  answer_news_.tell();
+}
+
+void Stream::sweep(SteadyTime now) {
+  if (now >= body_by_) {
+    body_late_ = true;
+    body_news_.tell();
+  }
+  if (now >= answer_by_) {
+    answer_late_ = true;
+    answer_news_.tell();
+  }
+}
+
+Task<void> Stream::serve() {
+  turn_->begin(session_.door_, session_.client_address_);
+  if (const auto refusal = fields_.finish(body_comes_, turn_->head)) {
+    session_.worker_.count().malformed.add();
+    co_await turn_->refuse(*this, refused(*refusal), refusal->why);
+  } else {
+    co_await turn_->serve(*this);
+  }
+  if (closed_) co_return;
+  // A whole answer to a request that is still coming in says so (RFC 9113 §8.1); without a whole
+  // answer the client must not wait for one.
+  if (!answer_ended_)
+    nghttp2_submit_rst_stream(session_.frames_.get(), NGHTTP2_FLAG_NONE, id_,
+                              NGHTTP2_INTERNAL_ERROR);
+  else if (!body_ended_)
+    nghttp2_submit_rst_stream(session_.frames_.get(), NGHTTP2_FLAG_NONE, id_, NGHTTP2_NO_ERROR);
+  session_.wake_writer();
+}
+
+void Stream::begin_body(const http1::Framing& framing) {
+  complete_ = framing.kind == BodyKind::none;
+}
+
+void Stream::open_window() {
+  if (handed_.empty() || closed_) return;
+  nghttp2_session_consume(session_.frames_.get(), id_, handed_.size());
+  session_.wake_writer();
+}
+
+Task<void> Stream::wait_for_body() {
+  body_late_ = false;
+  body_by_ = session_.patience();
+  co_await body_news_;
+  body_by_ = SteadyTime::max();
+}
+
+Task<bool> Stream::take_in() {
+  while (!body_ended_ && !closed_ && !body_late_) co_await wait_for_body();
+  if (!body_ended_) co_return false;
+  handed_ = std::move(body_);
+  open_window();
+  complete_ = true;
+  co_return true;
+}
+
+Task<BodyReader::Piece> Stream::next_piece() {
+  using End = BodyReader::End;
+  open_window();
+  handed_.clear();
+  for (;;) {
+    if (!body_.empty() || body_ended_) {
+      handed_.swap(body_);
+      begun_ = begun_ || !handed_.empty();
+      complete_ = body_ended_;
+      co_return BodyReader::Piece{handed_, complete_ ? End::complete : End::none};
+    }
+    if (closed_ || unwanted_) co_return BodyReader::Piece{{}, End::closed};
+    if (body_late_) co_return BodyReader::Piece{{}, End::expired};
+    co_await wait_for_body();
+  }
+}
+
+void Stream::stop_body() {
+  unwanted_ = true;
+  body_news_.tell();
+}
+
+Task<bool> Stream::inform(const http1::ResponseHead& head) {
+  AnswerFields fields(head.status);
+  for (const auto& field : head.fields)
+    if (http1::goes_to_client(head, field)) fields.add(field.name, field.value);
+  const auto list = fields.list();
+  if (closed_) co_return false;
+  const int queued = nghttp2_submit_headers(session_.frames_.get(), NGHTTP2_FLAG_NONE, id_, nullptr,
+                                            list.data(), list.size(), nullptr);
+  session_.wake_writer();
+  co_return queued == 0;
+}
+
+void Stream::begin_answer(const http1::ResponseHead& head, const http1::Framing& framing,
+                          http1::AnswerForm form) {
+  answer_ = std::make_unique<AnswerFields>(head.status);
+  for (const auto& field : head.fields)
+    if (http1::goes_to_client(head, field)) answer_->add(field.name, field.value);
+  const bool bodiless = form.head_request || head.status == 304;
+  if (framing.kind == BodyKind::length)
+    answer_->add("content-length", std::to_string(framing.length));
+  else if (bodiless && head.known.content_lengths == 1)
+    answer_->add("content-length", head.known.content_length);
+  http1::for_each_added_field(head, form, [this](std::string_view name, std::string_view value) {
+    answer_->add(name, value);
+  });
+}
+
+std::optional<std::size_t> Stream::take_answer(std::span<char> into, bool& last) {
+  const auto taken = piece_.first(std::min(into.size(), piece_.size()));
+  std::ranges::copy(taken, into.begin());
+  piece_ = piece_.subspan(taken.size());
+  bytes_out_ += taken.size();
+  last = piece_.empty() && last_;
+  answer_ended_ = answer_ended_ || last;
+  if (!taken.empty()) answer_by_ = session_.patience();
+  if (piece_.empty()) answer_news_.tell();
+  if (taken.empty() && !last) return std::nullopt;
+  return taken.size();
+}
+
+bool Stream::submit_answer(bool with_body) {
+  submitted_ = true;
+  bytes_out_ += answer_->bytes();
+  nghttp2_data_provider body{};
+  body.read_callback = [](nghttp2_session* frames, std::int32_t id, std::uint8_t* into,
+                          std::size_t size, std::uint32_t* flags, nghttp2_data_source*,
+                          void*) -> ssize_t {
+    auto* stream = static_cast<Stream*>(nghttp2_session_get_stream_user_data(frames, id));
+    if (stream == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    bool last = false;
+    const auto taken = stream->take_answer({reinterpret_cast<char*>(into), size}, last);
+    if (last) *flags |= NGHTTP2_DATA_FLAG_EOF;
+    return taken ? static_cast<ssize_t>(*taken) : NGHTTP2_ERR_DEFERRED;
+  };
+  const auto list = answer_->list();
+  answer_ended_ = !with_body;
+  return nghttp2_submit_response(session_.frames_.get(), id_, list.data(), list.size(),
+                                 with_body ? &body : nullptr) == 0;
+}
+
+Task<bool> Stream::send(std::span<const char> bytes, bool last) {
+  if (closed_) co_return false;
+  piece_ = bytes;
+  last_ = last;
+  answer_late_ = false;
+  if (!submitted_) {
+    if (!submit_answer(!bytes.empty() || !last)) co_return false;
+  } else {
+    nghttp2_session_resume_data(session_.frames_.get(), id_);
+  }
+  session_.wake_writer();
+  answer_by_ = session_.patience();
+  while ((!piece_.empty() || (last_ && !answer_ended_)) && !closed_ && !answer_late_)
+    co_await answer_news_;
+  answer_by_ = SteadyTime::max();
+  const bool taken = piece_.empty() && (!last_ || answer_ended_);
+  // What nobody took must not be taken when it is gone.
+  if (!taken) {
+    piece_ = {};
+    last_ = false;
+  }
+  co_return taken;
+}
+
+void Stream::break_off() {
+  if (closed_) return;
+  nghttp2_submit_rst_stream(session_.frames_.get(), NGHTTP2_FLAG_NONE, id_, NGHTTP2_INTERNAL_ERROR);
+  answer_ended_ = true;
+  session_.wake_writer();
+}
+
+Task<bool> Stream::say(const Answer& answer, AnswerFormat format, std::string_view request_id) {
+  const auto parts = parts_of(answer, format, request_id);
+  answer_ = std::make_unique<AnswerFields>(answer.status);
+  for (const auto& [name, value] : parts.fields) answer_->add(name, value);
+  const bool head_request = turn_->request.head != nullptr && turn_->head.method == "HEAD";
+  const std::string_view body = head_request ? std::string_view() : std::string_view(parts.body);
+  co_return co_await send({body.data(), body.size()}, true);
+}
+
+void Stream::watch_for_leaving(Connection* up) {
+  watched_ = up;
+  if (up != nullptr && closed_) up->cancel();
+}
+
+}  // namespace karreg::proxy::http2

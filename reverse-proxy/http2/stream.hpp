@@ -1,0 +1,92 @@
+#pragma once
+
+#include <nghttp2/nghttp2.h>
+
+#include "reverse-proxy/http2/request_fields.hpp"
+#include "reverse-proxy/loop/signal.hpp"
+#include "reverse-proxy/turn.hpp"
+#include "reverse-proxy/visitor.hpp"
+
+namespace karreg::proxy::http2 {
+
+class Session;
+
+/// One request of an HTTP/2 connection, and its answer. Its window is opened again only for what
+/// was handed out, so that a slow application holds its client back.
+class Stream final : public Visitor {
+ public:
+  Stream(Session& session, std::int32_t id);
+  ~Stream() override;
+
+  // From the session, as frames come and go.
+  void add_field(std::string_view name, std::string_view value);
+  void head_ended(bool body_comes) { body_comes_ = body_comes; }
+  void add_body(std::string_view bytes);
+  void body_ended();
+  /// It is closed, by whichever side; nothing more comes or goes.
+  void closed();
+  /// Bytes of the answer's body into @p into; nothing: there is none yet.
+  std::optional<std::size_t> take_answer(std::span<char> into, bool& last);
+  void sweep(SteadyTime now);
+
+  std::int32_t id() const { return id_; }
+  /// Serves the request, and ends the stream.
+  Task<void> serve();
+
+  // Visitor.
+  void begin_body(const http1::Framing& framing) override;
+  Task<bool> take_in() override;
+  std::string_view taken_in() const override { return handed_; }
+  Task<BodyReader::Piece> next_piece() override;
+  bool body_complete() const override { return complete_; }
+  bool body_begun() const override { return begun_; }
+  std::string_view malformed() const override { return {}; }
+  void stop_body() override;
+  Task<bool> inform(const http1::ResponseHead& head) override;
+  void begin_answer(const http1::ResponseHead& head, const http1::Framing& framing,
+                    http1::AnswerForm form) override;
+  Task<bool> send(std::span<const char> bytes, bool last) override;
+  void break_off() override;
+  Task<bool> say(const Answer& answer, AnswerFormat format, std::string_view request_id) override;
+  void watch_for_leaving(Connection* up) override;
+  bool left() const override { return closed_; }
+  bool late() const override { return body_late_ || answer_late_; }
+  std::uint64_t bytes_in() const override { return bytes_in_; }
+  std::uint64_t bytes_out() const override { return bytes_out_; }
+
+ private:
+  class AnswerFields;
+  bool submit_answer(bool with_body);
+  /// Waits for what body_news_ tells.
+  Task<void> wait_for_body();
+  void open_window();
+
+  Session& session_;
+  const std::int32_t id_;
+  std::unique_ptr<Turn> turn_;
+  RequestFields fields_;
+  std::string body_;    ///< came and waits
+  std::string handed_;  ///< was handed out last, or taken in
+  bool body_comes_ = false;
+  bool body_ended_ = false;
+  bool complete_ = false;  ///< all of the body was handed out
+  bool begun_ = false;
+  bool unwanted_ = false;  ///< the rest of the body
+  std::unique_ptr<AnswerFields> answer_;
+  bool submitted_ = false;
+  std::span<const char> piece_;  ///< of the answer, to be taken
+  bool last_ = false;            ///< it is the last one
+  bool answer_ended_ = false;
+  bool closed_ = false;
+  bool body_late_ = false;
+  bool answer_late_ = false;
+  Connection* watched_ = nullptr;
+  SteadyTime body_by_ = SteadyTime::max();
+  SteadyTime answer_by_ = SteadyTime::max();
+  Signal body_news_;
+  Signal answer_news_;
+  std::uint64_t bytes_in_ = 0;
+  std::uint64_t bytes_out_ = 0;
+};
+
+}  // namespace karreg::proxy::http2
