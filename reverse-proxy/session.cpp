@@ -62,13 +62,9 @@ Task<bool> Session::begin() {
   co_return false;
 }
 
-Task<void> Session::run() {
-  const bool begun = co_await begin();
-  if (!begun) co_return;
-  if (client_.protocol() == "h2")
-    co_await speak_http2();
-  else
-    co_await speak_http1();
+// No coroutine: an idle connection has no more of them than it needs.
+Task<void> Session::speak() {
+  return client_.protocol() == "h2" ? speak_http2() : speak_http1();
 }
 
 Task<void> Session::speak_http2() {
@@ -79,10 +75,21 @@ Task<void> Session::speak_http2() {
   co_await close_gently();
 }
 
+Limits::ms Session::patience() const {
+  if (worker_.draining()) return fresh_time;
+  return served_any_ ? worker_.limits().idle_time : worker_.limits().header_time;
+}
+
 Task<void> Session::speak_http1() {
   for (;;) {
-    if (in_.empty()) {
-      const bool comes = co_await wait_for_request();
+    // A request that is already there is served, also while draining.
+    if (in_.empty() && worker_.draining() && served_any_) {
+      if (!client_.has_bytes()) co_return;
+    } else if (in_.empty()) {
+      idle_ = true;
+      const auto read = co_await client_.read_some(in_, client_.now() + patience());
+      idle_ = false;
+      const bool comes = read.ok() || (worker_.draining() && client_.has_bytes());
       if (!comes) co_return;
     }
     const bool go_on = co_await serve_request();
@@ -94,21 +101,6 @@ Task<void> Session::speak_http1() {
     }
   }
   co_await close_gently();
-}
-
-Task<bool> Session::wait_for_request() {
-  // A request that is already there is served, also while draining.
-  if (worker_.draining() && served_any_) co_return client_.has_bytes();
-  idle_ = true;
-  const auto& limits = worker_.limits();
-  const auto patience = worker_.draining() ? fresh_time
-                        : served_any_      ? limits.idle_time
-                                           : limits.header_time;
-  const auto by = client_.now() + patience;
-  const auto read = co_await client_.read_some(in_, by);
-  idle_ = false;
-  if (!read.error) co_return read.ok();
-  co_return worker_.draining() && client_.has_bytes();
 }
 
 Task<bool> Session::serve_request() {

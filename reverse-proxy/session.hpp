@@ -15,18 +15,20 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  Task<void> run();
+  /// Whether the connection is of use: TLS stands, where this is to be TLS.
+  Task<bool> begin();
+  /// Serves requests until the connection is over; after begin().
+  Task<void> speak();
   /// The worker drains: an idle connection ends, one that has not said anything yet has a moment.
   void drain();
 
  private:
   enum class HeadResult { ready, refused, gone };
 
-  /// Whether the connection is of use: TLS stands, where this is to be TLS.
-  Task<bool> begin();
   Task<void> speak_http1();
   Task<void> speak_http2();
-  Task<bool> wait_for_request();
+  /// With a connection that has no request in hand.
+  Limits::ms patience() const;
   /// Whether the connection goes on.
   Task<bool> serve_request();
   Task<HeadResult> read_head(Http1Visitor& visitor);

@@ -264,7 +264,8 @@ void Worker::take_back(std::unique_ptr<Turn> turn) {
 
 Task<void> Worker::serve(Accepted connection) {
   Session session(*this, std::move(connection));
-  co_await session.run();
+  const bool begun = co_await session.begin();
+  if (begun) co_await session.speak();
 }
 
 void Worker::sweep() {

@@ -143,7 +143,7 @@ int Loop::patience() const {
   return static_cast<int>(std::min<milliseconds::rep>(left, INT_MAX));
 }
 
-detail::Started Loop::detached(Loop& loop, std::string name, Task<void> task) {
+detail::Started Loop::detached(Loop& loop, const char* name, Task<void> task) {
   ++loop.tasks_;
   try {
     co_await std::move(task);
@@ -156,8 +156,8 @@ detail::Started Loop::detached(Loop& loop, std::string name, Task<void> task) {
   co_return std::noop_coroutine();
 }
 
-void Loop::spawn(std::string name, Task<void> task) {
-  detached(*this, std::move(name), std::move(task));
+void Loop::spawn(const char* name, Task<void> task) {
+  detached(*this, name, std::move(task));
 }
 
 }  // namespace karreg::proxy

@@ -9,7 +9,6 @@
 #include <functional>
 #include <map>
 #include <mutex>
-#include <string>
 #include <vector>
 
 #include "reverse-proxy/loop/task.hpp"
@@ -39,8 +38,9 @@ class Loop {
   /// Has the loop call @p work.
   void post(std::function<void()> work);
 
-  /// Starts @p task; @p name stands in the log if it throws. It must end before the loop does.
-  void spawn(std::string name, Task<void> task);
+  /// Starts @p task; @p name, a literal, stands in the log if it throws. It must end before the
+  /// loop does.
+  void spawn(const char* name, Task<void> task);
   /// Tasks that have not ended.
   std::size_t tasks() const { return tasks_; }
   /// Calls @p work each time the last task has ended. Before run().
@@ -70,7 +70,7 @@ class Loop {
 
  private:
   friend class Socket;
-  static detail::Started detached(Loop& loop, std::string name, Task<void> task);
+  static detail::Started detached(Loop& loop, const char* name, Task<void> task);
   void take_posted();
   void resume_due();
   void resume_told();

@@ -54,25 +54,46 @@ class Load:
     connections: int = 64
     tls: bool = False
     new_connections: bool = False  # one for each request
+    streams: int = 0  # of HTTP/2 on each connection; 0: HTTP/1.1
 
 
 def requests(server, folder, hosts, load, seconds, cpus, ports=None):
     """Requests a second, the same for each second of the proxy's processor, and latencies in microseconds. With @ports the
     answers are checked (CHECK)."""
+    before = server.cpu_seconds()
+    seen = by_http2(server, folder, hosts, load, seconds, cpus) if load.streams else \
+        by_http1(server, folder, hosts, load, seconds, cpus, ports)
+    cpu = server.cpu_seconds() - before
+    if seen["failed"] or seen["misrouted"] or not seen["requests"]:
+        raise SystemExit(f"{server.name} failed under load ({load.name}): {seen}")
+    return seen | {"per_second": seen["requests"] / seen["seconds"], "per_cpu_second": seen["requests"] / cpu,
+                   "cpu_us": cpu / seen["requests"] * 1e6}
+
+
+def by_http2(server, folder, hosts, load, seconds, cpus):
+    log = folder / "h2load.log"
+    log.unlink(missing_ok=True)
+    subprocess.run(["taskset", "-c", cpus, "h2load", "-t", "1", "-c", str(load.connections), "-m", str(load.streams), "-D",
+                    str(seconds), f"--connect-to=127.0.0.1:{server.tls_port}", f"--log-file={log}",
+                    *(f"https://{host}:{server.tls_port}{load.path}" for host in hosts)],
+                   stdout=subprocess.DEVNULL, timeout=seconds + 60, check=True)
+    rows = [line.split("\t") for line in log.read_text().splitlines()]
+    times = sorted(int(row[2]) for row in rows)
+    def at(part):
+        return times[min(len(times) - 1, int(part * len(times)))]
+    return {"requests": len(rows), "seconds": seconds, "p50": at(0.5), "p99": at(0.99), "p999": at(0.999), "misrouted": 0,
+            "failed": sum(row[1] != "200" for row in rows)}
+
+
+def by_http1(server, folder, hosts, load, seconds, cpus, ports):
     script = folder / "load.lua"
     script.write_text(SCRIPT.format(hosts=", ".join(f'"{host}"' for host in hosts), path=load.path,
                                     more=', ["Connection"] = "close"' if load.new_connections else "") +
                       (CHECK.format(ports=", ".join(map(str, ports))) if ports else ""))
     address = f"https://127.0.0.1:{server.tls_port}" if load.tls else f"http://127.0.0.1:{server.port}"
     command = ["taskset", "-c", cpus, "wrk", "-t", "1", "-c", str(load.connections), "-d", f"{seconds}s", "-s", script, address]
-    before = server.cpu_seconds()
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=True)
-    cpu = server.cpu_seconds() - before
-    seen = json.loads(done.stdout.splitlines()[-1])
-    if seen["failed"] or seen["misrouted"] or not seen["requests"]:
-        raise SystemExit(f"{server.name} failed under load ({load.name}): {done.stdout}")
-    return seen | {"per_second": seen["requests"] / seen["seconds"], "per_cpu_second": seen["requests"] / cpu,
-                   "cpu_us": cpu / seen["requests"] * 1e6}
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def open_files():

@@ -196,7 +196,7 @@ defaults
   unique-id-format %{{+X}}o\\ %ci:%cp_%fi:%fp_%Ts_%rt:%pid
 frontend visitors
   bind 127.0.0.1:{self.port} backlog 4096
-  bind 127.0.0.1:{self.tls_port} backlog 4096 ssl crt {certificate} alpn http/1.1
+  bind 127.0.0.1:{self.tls_port} backlog 4096 ssl crt {certificate} alpn h2,http/1.1
   option forwardfor
   http-request set-header X-Forwarded-Proto https if {{ ssl_fc }}
   http-request set-header X-Forwarded-Proto http unless {{ ssl_fc }}
@@ -231,7 +231,7 @@ http {{
 {upstreams}
   server {{
     listen 127.0.0.1:{self.port} backlog=4096;
-    listen 127.0.0.1:{self.tls_port} ssl backlog=4096;
+    listen 127.0.0.1:{self.tls_port} ssl http2 backlog=4096; http2_max_concurrent_streams 128; http2_max_requests 100000000;
     ssl_certificate {certificate}; ssl_certificate_key {certificate}; ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache off;
     ssl_buffer_size 16k;
     location / {{
