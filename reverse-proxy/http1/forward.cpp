@@ -89,6 +89,27 @@ bool connection_names_fields(const Head& head) {
   return false;
 }
 
+/// The same in the form of RFC 7239, one element for this proxy.
+void append_standard_forwarded(std::string& out, const RequestHead& head, const Target& target,
+                               const ForwardedBy& by) {
+  out += "Forwarded: ";
+  if (by.trust_client) {
+    for (const auto& field : head.fields) {
+      if (!text::iequals(field.name, "forwarded")) continue;
+      out += field.value;
+      out += ", ";
+    }
+  }
+  const bool v6 = by.client_address.find(':') != std::string_view::npos;
+  out += v6 ? "for=\"[" : "for=";
+  out += by.client_address;
+  out += v6 ? "]\";proto=" : ";proto=";
+  out += by.scheme;
+  out += ";host=\"";
+  out += target.authority;
+  out += "\"\r\n";
+}
+
 void append_forwarded(std::string& out, const RequestHead& head, const Target& target,
                       const ForwardedBy& by) {
   auto claimed = [&](std::string_view name, std::string_view ours) {
@@ -112,6 +133,7 @@ void append_forwarded(std::string& out, const RequestHead& head, const Target& t
   append_field(
       out, "X-Forwarded-Port",
       claimed("x-forwarded-port", {port.data(), static_cast<std::size_t>(end - port.data())}));
+  append_standard_forwarded(out, head, target, by);
 }
 
 }  // namespace

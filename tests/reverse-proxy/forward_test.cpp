@@ -32,7 +32,8 @@ std::string answered(const std::string& text, AnswerForm form = {}) {
 
 const std::string ours =
     "X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a.org\r\n"
-    "X-Forwarded-Port: 8080\r\nX-Request-Id: id-1\r\n\r\n";
+    "X-Forwarded-Port: 8080\r\nForwarded: for=192.0.2.7;proto=http;host=\"a.org\"\r\n"
+    "X-Request-Id: id-1\r\n\r\n";
 }  // namespace
 
 TEST_CASE("a request is passed on with our fields and without those of its connection") {
@@ -83,13 +84,25 @@ TEST_CASE("a request is passed on with our fields and without those of its conne
   }
 }
 
+TEST_CASE("an address of IPv6 is told in brackets where the form asks for them") {
+  auto who = by();
+  who.client_address = "2001:db8::7";
+  who.scheme = "https";
+  const auto out = forwarded("GET / HTTP/1.1\r\nHost: a.org:8443\r\n\r\n", who);
+  CHECK_THAT(out, Catch::Contains("X-Forwarded-For: 2001:db8::7\r\n"));
+  CHECK_THAT(
+      out, Catch::Contains("Forwarded: for=\"[2001:db8::7]\";proto=https;host=\"a.org:8443\"\r\n"));
+}
+
 TEST_CASE("a trusted proxy before us is believed and added to") {
   auto who = by();
   who.trust_client = true;
   const auto out = forwarded(
       "GET / HTTP/1.1\r\nHost: a.org\r\nX-Forwarded-For: 1.1.1.1, 2.2.2.2\r\nX-Forwarded-Proto: "
-      "https\r\n\r\n",
+      "https\r\nForwarded: for=1.1.1.1\r\n\r\n",
       who);
+  CHECK_THAT(
+      out, Catch::Contains("Forwarded: for=1.1.1.1, for=192.0.2.7;proto=http;host=\"a.org\"\r\n"));
   CHECK_THAT(out, Catch::Contains("X-Forwarded-For: 1.1.1.1, 2.2.2.2, 192.0.2.7\r\n"));
   CHECK_THAT(out, Catch::Contains("X-Forwarded-Proto: https\r\n"));
   CHECK_THAT(out, Catch::Contains("X-Forwarded-Host: a.org\r\n"));

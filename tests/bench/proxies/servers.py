@@ -1,7 +1,7 @@
 """The proxies that are compared, each in a folder of its own: its configuration, its processes, their time and their memory.
 
 All do the same work: find the backend by the host of the request among as many hosts as there are routes, keep connections
-on both sides, add X-Forwarded-For, -Proto, -Host and -Port and a request id, and write no access log."""
+on both sides, add X-Forwarded-For, -Proto, -Host, -Port, Forwarded and a request id, and write no access log."""
 import json
 import os
 import pathlib
@@ -198,10 +198,10 @@ frontend visitors
   bind 127.0.0.1:{self.port} backlog 4096
   bind 127.0.0.1:{self.tls_port} backlog 4096 ssl crt {certificate} alpn h2,http/1.1
   option forwardfor
-  http-request set-header X-Forwarded-Proto https if {{ ssl_fc }}
-  http-request set-header X-Forwarded-Proto http unless {{ ssl_fc }}
+  http-request set-header X-Forwarded-Proto %[ssl_fc,iif(https,http)]
   http-request set-header X-Forwarded-Host %[req.hdr(host)]
   http-request set-header X-Forwarded-Port %[dst_port]
+  http-request set-header Forwarded "for=%[src];proto=%[ssl_fc,iif(https,http)];host=%[req.hdr(host)]"
   unique-id-header X-Request-Id
   http-response set-header X-Request-Id %[unique-id]
   use_backend %[req.hdr(host),field(1,:),lower,map_str({self.folder}/hosts.map,rest)]
@@ -238,6 +238,7 @@ http {{
       proxy_pass http://$pool; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $http_host;
       proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $scheme;
       proxy_set_header X-Forwarded-Host $http_host; proxy_set_header X-Forwarded-Port $server_port;
+      proxy_set_header Forwarded 'for=$remote_addr;proto=$scheme;host="$http_host"';
       proxy_set_header X-Request-Id $request_id; add_header X-Request-Id $request_id;
       proxy_buffers 16 32k; proxy_buffer_size 16k; proxy_busy_buffers_size 64k; proxy_max_temp_file_size 0;
     }}
