@@ -125,6 +125,47 @@ bool Connection::Reading::attempt_tls(std::span<char> room) {
   return true;
 }
 
+void Connection::Looking::await_suspend(std::coroutine_handle<> coroutine) {
+  waiting = coroutine;
+  at_.read_by_ = by_;
+  at_.socket_.wait_to_read(*this);
+}
+
+Connection::Read Connection::Looking::await_resume() {
+  at_.read_by_ = SteadyTime::max();
+  return {error, bytes_};
+}
+
+bool Connection::Looking::attempt() {
+  auto& socket = at_.socket_;
+  if (!socket.is_open()) {
+    error = aborted();
+    return true;
+  }
+  const auto n = ::recv(socket.fd(), into_.data(), into_.size(), MSG_PEEK);
+  if (n < 0 && errno != EAGAIN && errno != EINTR) {
+    error = system_error(errno);
+    return true;
+  }
+  bytes_ = n > 0 ? static_cast<std::size_t>(n) : 0;
+  // The end of a connection that has said too little reads as nothing more.
+  if (n >= 0 && (bytes_ > known_ || socket.ended())) return true;
+  if (n == 0) return true;
+  // The next bytes are news to the kernel, although these are still there.
+  socket.nothing_to_read();
+  return false;
+}
+
+void Connection::pass_over(std::size_t bytes) {
+  std::array<char, 1024> away;  // NOLINT(*-member-init): the kernel writes it
+  while (bytes > 0) {
+    const auto n = ::recv(socket_.fd(), away.data(), std::min(bytes, away.size()), 0);
+    if (n <= 0) return;
+    bytes -= static_cast<std::size_t>(n);
+    read_ += static_cast<std::uint64_t>(n);
+  }
+}
+
 Connection::Writing::Writing(Connection& to, const Pieces& pieces, SteadyTime by)
     : to_(to), by_(by) {
   for (std::size_t i = 0; i < pieces.size(); ++i)

@@ -103,6 +103,31 @@ class Connection : public ConnectionHook {
   /// when there is something for it.
   Reading read_some(Buffer& into, SteadyTime by) { return {*this, into, by}; }
 
+  /// What stands first of what is to be read, which stays there.
+  class [[nodiscard]] Looking final : public Operation {
+   public:
+    Looking(Connection& at, std::span<char> into, std::size_t known, SteadyTime by)
+        : at_(at), into_(into), known_(known), by_(by) {}
+    bool await_ready() { return attempt(); }
+    void await_suspend(std::coroutine_handle<> coroutine);
+    Read await_resume();
+    bool attempt() override;
+
+   private:
+    Connection& at_;
+    std::span<char> into_;
+    std::size_t known_;
+    SteadyTime by_;
+    std::size_t bytes_ = 0;
+  };
+  /// Waits for more bytes than @p known, or the end; all of them are in @p into then, as far as it
+  /// has room. Without TLS.
+  Looking look_ahead(std::span<char> into, std::size_t known, SteadyTime by) {
+    return {*this, into, known, by};
+  }
+  /// Takes @p bytes away that look_ahead() has seen.
+  void pass_over(std::size_t bytes);
+
   class [[nodiscard]] Writing final : public Operation {
    public:
     Writing(Connection& to, const Pieces& pieces, SteadyTime by);

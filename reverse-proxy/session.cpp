@@ -1,6 +1,9 @@
 #include "reverse-proxy/session.hpp"
 
+#include <array>
+
 #include "reverse-proxy/http2/session.hpp"
+#include "reverse-proxy/proxy_protocol.hpp"
 
 namespace karreg::proxy {
 
@@ -43,7 +46,35 @@ void Session::drain() {
 }
 
 Task<bool> Session::begin() {
+  if (worker_.options().proxy_protocol) {
+    const bool told = co_await take_proxy_header();
+    if (!told) co_return false;
+  }
   if (!door_.tls) co_return true;
+  co_return co_await begin_tls();
+}
+
+Task<bool> Session::take_proxy_header() {
+  const auto by = client_.now() + worker_.limits().header_time;
+  std::array<char, max_proxy_header> came{};
+  // Only looked at, so that what follows stays where TLS finds it.
+  for (std::size_t seen = 0;;) {
+    const auto look = co_await client_.look_ahead(came, seen, by);
+    if (look.error || look.bytes <= seen) co_return false;
+    seen = look.bytes;
+    const auto read = read_proxy_header({came.data(), seen});
+    if (read.broken) {
+      worker_.count().malformed.add();
+      co_return false;
+    }
+    if (!read.header) continue;
+    if (!read.header->client.empty()) client_address_ = read.header->client;
+    client_.pass_over(read.header->bytes);
+    co_return true;
+  }
+}
+
+Task<bool> Session::begin_tls() {
   using Status = tls::Stream::Status;
   const auto status =
       co_await client_.secure(worker_.tls(), client_.now() + worker_.limits().header_time);

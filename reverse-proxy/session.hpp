@@ -25,6 +25,9 @@ class Session {
  private:
   enum class HeadResult { ready, refused, gone };
 
+  Task<bool> begin_tls();
+  /// Whether the balancer's header came, if one is to come.
+  Task<bool> take_proxy_header();
   Task<void> speak_http1();
   Task<void> speak_http2();
   /// With a connection that has no request in hand.
@@ -39,7 +42,7 @@ class Session {
   Connection client_;
   Buffer in_;
   std::unique_ptr<Turn> turn_;  ///< of the request in hand; nullptr between requests
-  const std::string client_address_;
+  std::string client_address_;
   const Door& door_;
   http2::Session* http2_ = nullptr;  ///< while the connection speaks that
   bool idle_ = false;

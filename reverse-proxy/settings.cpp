@@ -41,6 +41,10 @@ std::vector<Setting> declared_settings() {
        "connection to an instance kept for the next request; less than the application's own", "4s",
        false},
       {"proxy.drain_timeout", "for requests in hand when the proxy stops; then cut", "30s", false},
+      {"proxy.proxy_protocol",
+       "true when each connection begins with a header of the PROXY protocol, version 1 or 2, from "
+       "a balancer of yours; others are closed",
+       "false", false},
       {"proxy.trust_forwarded",
        "true when visitors come through a proxy of yours whose X-Forwarded-* are to be believed",
        "false", false},
@@ -119,6 +123,8 @@ Result<Settings> read_settings(const Config& config) {
             [&](std::int64_t n) { limits.app_share_percent = static_cast<int>(n); });
   read.take(config.number("proxy.https_port", 0, 65'535),
             [&](std::int64_t n) { s.options.https_port = static_cast<std::uint16_t>(n); });
+  read.take(config.flag("proxy.proxy_protocol"),
+            [&](bool expected) { s.options.proxy_protocol = expected; });
   read.take(config.flag("proxy.trust_forwarded"),
             [&](bool trust) { s.options.trust_forwarded = trust; });
   read.duration("proxy.header_timeout", limits.header_time);

@@ -32,6 +32,7 @@ struct ProxyOptions {
   int workers = 1;
   Endpoint listen{"127.0.0.1", 0};
   std::optional<Endpoint> tls_listen;  ///< nothing: no https
+  bool proxy_protocol = false;   ///< each connection begins with a header of the PROXY protocol
   bool trust_forwarded = false;  ///< clients are proxies of ours: their X-Forwarded-* are true
   std::uint16_t https_port = 0;  ///< where https reaches us, if that is not our own port for it; 0:
                                  ///< then force_https has an effect only if we speak https

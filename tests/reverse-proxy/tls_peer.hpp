@@ -78,6 +78,7 @@ class TlsPeer {
     int newest = TLS1_3_VERSION;
     SSL_SESSION* session = nullptr;  ///< to be resumed
     bool staple = false;
+    std::string before = {};     ///< said before the handshake
     std::string protocols = {};  ///< for ALPN, each after its length; empty: none
   };
   explicit TlsPeer(std::uint16_t port) : TlsPeer(port, Wish{}) {}
@@ -101,6 +102,7 @@ class TlsPeer {
     const timeval patience{10, 0};
     ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     ::setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    (void)!::send(fd_, wish.before.data(), wish.before.size(), MSG_NOSIGNAL);
     ssl_.reset(SSL_new(context));
     SSL_set_fd(ssl_.get(), fd_);
     if (!wish.name.empty()) SSL_set_tlsext_host_name(ssl_.get(), wish.name.c_str());

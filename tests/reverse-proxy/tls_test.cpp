@@ -334,3 +334,44 @@ TEST_CASE("a folder that is not there is said once") {
   CHECK(look.problems.empty());
   CHECK_FALSE(look.certificates);
 }
+
+TEST_CASE("a balancer's header tells the visitor's address, before TLS and without it") {
+  App app(App::mirror);
+  auto options = with_tls();
+  options.proxy_protocol = true;
+  options.limits.header_time = 500ms;
+  Secure loop(options);
+  loop.serve({&app});
+  const std::string header = "PROXY TCP4 192.0.2.7 10.0.0.1 12345 443\r\n";
+  SECTION("plain, in pieces") {
+    auto client = loop.client();
+    for (const char c : header) client.send(std::string(1, c));
+    for (int i = 0; i < 2; ++i) {
+      client.send(get);
+      CHECK_THAT(client.read_message(), Catch::Contains("X-Forwarded-For: 192.0.2.7\r\n"));
+    }
+  }
+  SECTION("plain, with the request in one") {
+    auto client = loop.client();
+    client.send(header + get);
+    CHECK_THAT(client.read_message(), Catch::Contains("X-Forwarded-For: 192.0.2.7\r\n"));
+  }
+  SECTION("before TLS") {
+    TlsPeer client(loop.tls_port(), {.before = header});
+    REQUIRE(client.stands());
+    REQUIRE(client.send(get));
+    CHECK_THAT(client.read_message(), Catch::Contains("X-Forwarded-For: 192.0.2.7\r\n"));
+  }
+  SECTION("who says none is not served") {
+    auto client = loop.client();
+    client.send(get);
+    CHECK(client.read_to_end().empty());
+    auto silent = loop.client();
+    CHECK(silent.closed_by_peer());
+    auto half = loop.client();
+    half.send("PROXY TCP4");
+    half.shutdown_send();
+    CHECK(half.closed_by_peer());
+    CHECK(app.connections() == 0);
+  }
+}
