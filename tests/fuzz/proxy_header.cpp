@@ -1,0 +1,21 @@
+// The PROXY protocol's header: one that is complete was not broken, nor complete, before its last
+// byte.
+#include "fuzz/forwarded.hpp"
+#include "reverse-proxy/proxy_protocol.hpp"
+
+using namespace karreg::proxy;
+
+extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
+  const std::string_view bytes(reinterpret_cast<const char*>(data), size);
+  const auto whole = read_proxy_header(bytes);
+  if (!whole.header) return 0;
+  const auto length = whole.header->bytes;
+  fuzz::must(length <= size && length <= max_proxy_header);
+  for (std::size_t n = 0; n < length; ++n) {
+    const auto part = read_proxy_header(bytes.substr(0, n));
+    fuzz::must(!part.header && !part.broken);
+  }
+  const auto exact = read_proxy_header(bytes.substr(0, length));
+  fuzz::must(exact.header && exact.header->client == whole.header->client);
+  return 0;
+}
