@@ -20,7 +20,6 @@ void BodyReader::finish() {
 BodyReader::Piece BodyReader::hand_out() {
   const auto bytes = buffer_.bytes(offset_);
   if (bytes.empty()) return {{}, end_};
-  begun_ = true;
   switch (framing_.kind) {
     case BodyKind::none:
       break;

@@ -29,8 +29,6 @@ class BodyReader {
   /// The next piece; waits when there is none.
   Task<Piece> next(std::chrono::milliseconds patience);
   bool complete() const { return end_ == End::complete; }
-  /// Any of the body was handed out: it cannot be sent a second time.
-  bool begun() const { return begun_; }
   /// Removes the last piece; what follows the body stands at the offset then.
   void finish();
   std::string_view malformed() const { return why_; }
@@ -45,7 +43,6 @@ class BodyReader {
   http1::ChunkDecoder chunks_;
   std::size_t consumed_ = 0;  ///< bytes at the offset that are done with
   End end_ = End::none;
-  bool begun_ = false;
   std::string_view why_;
 };
 

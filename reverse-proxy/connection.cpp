@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <system_error>
 
 namespace karreg::proxy {
 
@@ -26,6 +27,11 @@ error_code broken() {
 
 error_code system_error(int number) {
   return {number, boost::system::system_category()};
+}
+
+Connection::Connected not_connected(int why) {
+  static constexpr std::array<int, 5> own = {EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL};
+  return {nullptr, system_error(why).message(), std::ranges::find(own, why) != own.end()};
 }
 }  // namespace
 
@@ -339,23 +345,28 @@ Task<Connection::Connected> Connection::connect(Loop& loop,
                                                 SteadyTime by) {
   const int fd =
       ::socket(to.protocol().family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
-  if (fd < 0) co_return Connected{nullptr, system_error(errno).message()};
+  if (fd < 0) co_return not_connected(errno);
   const int on = 1;
   (void)::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   const int begun = ::connect(fd, to.data(), static_cast<socklen_t>(to.size()));
   if (begun != 0 && errno != EINPROGRESS) {
     const int why = errno;
     ::close(fd);
-    co_return Connected{nullptr, system_error(why).message()};
+    co_return not_connected(why);
   }
-  auto connection = std::make_unique<Connection>(loop, fd, buffers, swept);
+  std::unique_ptr<Connection> connection;
+  try {
+    connection = std::make_unique<Connection>(loop, fd, buffers, swept);
+  } catch (const std::system_error& e) {
+    co_return Connected{nullptr, e.what(), true};
+  }
   if (begun == 0) co_return Connected{std::move(connection), {}};
   const auto ec = co_await Connecting(*connection, by);
   if (ec) co_return Connected{nullptr, connection->expired() ? "timed out" : ec.message()};
   int why = 0;
   socklen_t size = sizeof why;
   if (::getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &size) != 0) why = errno;
-  if (why != 0) co_return Connected{nullptr, system_error(why).message()};
+  if (why != 0) co_return not_connected(why);
   co_return Connected{std::move(connection), {}};
 }
 
@@ -371,7 +382,7 @@ int Connection::peek() {
 bool Connection::quiet() {
   if (!is_open() || socket_.ended()) return false;
   // A read that took as much as it had room for has not asked whether there is more.
-  if (socket_.may_read() && peek() == 0) socket_.nothing_to_read();
+  if (socket_.may_read() && peek() == 0 && !tls_) socket_.nothing_to_read();
   return !socket_.may_read();
 }
 
@@ -397,7 +408,8 @@ void Connection::sweep(SteadyTime now, bool look_for_leavers) {
   if (!look_for_leavers || watched_for_ == nullptr || !is_open() || !socket_.may_read()) return;
   const int seen = peek();
   if (seen == 0) {
-    socket_.nothing_to_read();
+    // TLS keeps that flag itself: it may wait for room to write.
+    if (!tls_) socket_.nothing_to_read();
     return;
   }
   // Bytes of a next request: this client is still there, and its leaving can no longer be seen.

@@ -163,6 +163,7 @@ class Connection : public ConnectionHook {
   struct Connected {
     std::unique_ptr<Connection> connection;  ///< nullptr: it did not work
     std::string why;                         ///< in English, when it did not
+    bool own_fault = false;  ///< this machine has no descriptor, port or memory for it
   };
   static Task<Connected> connect(Loop& loop, const boost::asio::ip::tcp::endpoint& to,
                                  BufferPool& buffers, ConnectionList& swept, SteadyTime by);

@@ -51,6 +51,7 @@ SteadyTime Exchange::now() const {
 }
 
 void Exchange::release() {
+  at_ = {};
   worker_.buffers().take_back(up_in_);
 }
 
@@ -89,6 +90,12 @@ Task<std::optional<Answer>> Exchange::run(Request& request, Visitor& visitor) {
                                                                 : UpstreamPool::For::repeatable;
   bool fresh_only = false;
   for (;;) {
+    // He may have left while there was nothing to cancel.
+    if (visitor.left()) {
+      request.status = 499;
+      request.error = "the client left";
+      co_return end(std::nullopt);
+    }
     if (++request.attempts > 1) worker_.count().retries.add();
     const auto picked = pick();
     if (picked == Picked::no_route) co_return end(unknown_host(request.target->host));
@@ -111,16 +118,18 @@ Task<std::optional<Answer>> Exchange::run(Request& request, Visitor& visitor) {
     auto up = fresh_only ? nullptr : take_kept(kept);
     reused_ = up != nullptr;
     if (!up) up = co_await connect();
-    if (up) {
-      co_await attempt(*up);
-    } else {
+    if (!up)
       step_ = Step::no_answer;
-    }
+    else if (visitor.left())
+      step_ = Step::client_gone;
+    else
+      co_await attempt(*up);
     KARREG_INVARIANT(step_.has_value());
     if (step_ == Step::answered) {
       request.answered = true;
       request.error.clear();
-      if (connection_reusable_) worker_.pool().put(at_.shared(), std::move(up), now(), reused_);
+      if (connection_reusable_ && !up_broken_)
+        worker_.pool().put(at_.shared(), std::move(up), now(), reused_);
       co_return end(std::nullopt);
     }
     // No instance, and no client, is to blame for what the proxy ends.
@@ -131,15 +140,14 @@ Task<std::optional<Answer>> Exchange::run(Request& request, Visitor& visitor) {
       co_return end(std::nullopt);
     }
     const bool sent = up != nullptr;
-    const bool retry =
-        *step_ == Step::no_answer &&
-        may_retry(sent, idempotent, !has_body() || whole_body_ || !visitor.body_begun(),
-                  request.attempts, limits.attempts);
+    const bool retry = *step_ == Step::no_answer &&
+                       may_retry(sent, idempotent, !has_body() || whole_body_ || !sent,
+                                 request.attempts, limits.attempts);
     if (sent && reused_ && step_ == Step::no_answer) {
       worker_.count().stale.add();
       fresh_only = true;
     } else if (step_ == Step::no_answer) {
-      at_->failed(now());
+      if (!own_fault_) at_->failed(now());
       tried_.push_back(&*at_);
     }
     if (!retry) co_return end(answer_for(*step_));
@@ -193,6 +201,7 @@ Task<std::unique_ptr<Connection>> Exchange::connect() {
   worker_.count().backend_connects.add();
   auto fresh = co_await Connection::connect(worker_.loop(), at_->endpoint, worker_.buffers(),
                                             worker_.swept(), now() + worker_.limits().connect_time);
+  own_fault_ = fresh.own_fault;
   if (fresh.connection) co_return std::move(fresh.connection);
   worker_.count().backend_connect_failures.add();
   request_->error = "cannot connect to " + at_->address + ": " + fresh.why;
@@ -210,12 +219,14 @@ Task<void> Exchange::attempt(Connection& up) {
   step_.reset();
   why_ = {};
   connection_reusable_ = false;
+  up_broken_ = false;
   upload_ended_ = false;
   answer_begun_ = false;
   request_text_.clear();
   http1::append_request(request_text_, *request_->head, *request_->target, request_->framing,
                         request_->by, websocket_);
   const Watch watch(*visitor_);
+  visitor_->watch_for_leaving(&up);
   if (has_body() && !whole_body_) {
     uploading_ = true;
     co_await Both(upload(up), receive(up));
@@ -230,7 +241,10 @@ Task<void> Exchange::attempt(Connection& up) {
       co_return;
     }
     visitor_->watch_for_leaving(&up);
-    co_await receive(up);
+    if (visitor_->left())
+      fail(Step::client_gone);
+    else
+      co_await receive(up);
   }
 }
 
@@ -262,7 +276,13 @@ Task<void> Exchange::upload(Connection& up) {
         Pieces{frame.before(), {piece.bytes.data(), piece.bytes.size()}, frame.after()}, by);
   }
   uploading_ = false;
-  if (visitor_->body_complete() && !upload_ended_) visitor_->watch_for_leaving(&up);
+  // Half a body stands on that connection.
+  if (ec) up_broken_ = true;
+  if (!visitor_->body_complete() || upload_ended_) co_return;
+  visitor_->watch_for_leaving(&up);
+  if (!visitor_->left()) co_return;
+  fail(Step::client_gone);
+  up.reset();
 }
 
 void Exchange::end_upload(Connection& up) {
@@ -377,6 +397,7 @@ Task<void> Exchange::relay_answer(Connection& up) {
       const bool sent = co_await visitor_->send(piece.bytes, piece.end == End::complete);
       if (!sent) {
         fail(Step::client_gone, visitor_->late() ? "the client took no byte for too long" : "");
+        visitor_->break_off();
         up.close();
         co_return;
       }
@@ -393,6 +414,7 @@ Task<void> Exchange::relay_answer(Connection& up) {
   }
   if (visitor_->left()) {
     fail(Step::client_gone);
+    visitor_->break_off();
     co_return;
   }
   fail(Step::cut, piece.end == End::malformed ? body.malformed()
@@ -427,6 +449,7 @@ Task<void> Exchange::tunnel(Connection& up) {
     WorkerMetrics& metrics;
   };
   const Open open(worker_.count());
+  tunnel_half_ = false;
   const auto wire = visitor_->wire();
   co_await Both(pump(wire->connection, wire->buffer, wire->offset, up),
                 pump(up, up_in_, answer_head_bytes_, wire->connection));
@@ -442,12 +465,13 @@ Task<void> Exchange::pump(Connection& from, Buffer& buffer, std::size_t offset, 
       if (ec) break;
       buffer.erase(offset, bytes.size());
     }
-    const auto by = now() + limits.tunnel_time;
+    const auto by = now() + (tunnel_half_ ? limits.linger_time : limits.tunnel_time);
     to.extend_read(by);
     const auto read = co_await from.read_some(buffer, by);
     if (read.ok()) continue;
     if (!read.end()) break;
     // One side has said all: the other may still answer, but not for long.
+    tunnel_half_ = true;
     to.shutdown_send();
     to.extend_read(now() + limits.linger_time);
     co_return;

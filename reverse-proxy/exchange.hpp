@@ -43,7 +43,7 @@ class Exchange {
   /// there is no answer; nothing: he has one, or nobody is there to be told. Both stay alive
   /// meanwhile.
   Task<std::optional<Answer>> run(Request& request, Visitor& visitor);
-  /// Gives borrowed memory back; between requests.
+  /// Gives back what is borrowed; between requests.
   void release();
 
  private:
@@ -100,6 +100,9 @@ class Exchange {
   bool answer_begun_ = false;  ///< its head went, or goes, to the client
   bool reused_ = false;
   bool connection_reusable_ = false;
+  bool up_broken_ = false;    ///< the request did not get through as a whole
+  bool own_fault_ = false;    ///< it is not the instance's that it could not be connected to
+  bool tunnel_half_ = false;  ///< one side of the tunnel has said all
   std::size_t answer_head_bytes_ = 0;
   std::optional<Step> step_;
   std::string_view why_;

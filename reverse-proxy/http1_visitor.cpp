@@ -88,12 +88,12 @@ Task<bool> Http1Visitor::send(std::span<const char> bytes, bool last) {
       Pieces{turn_.answer_text, frame.before(), {bytes.data(), bytes.size()}, frame.after()},
       patience());
   turn_.answer_text.clear();
-  if (ec) keep_ = false;
+  answered_ = last && !ec;
   co_return !ec;
 }
 
 void Http1Visitor::break_off() {
-  keep_ = false;
+  answered_ = false;
   // Without a length the client would take the end of the connection for the end of the answer.
   if (answer_kind_ == BodyKind::until_close)
     client_.reset();
@@ -113,7 +113,8 @@ Task<bool> Http1Visitor::say(const Answer& answer, AnswerFormat format,
   }
   const auto text = render(answer, delivery);
   const auto ec = co_await client_.write(text, patience());
-  keep_ = delivery.keep_alive && !ec;
+  keep_ = delivery.keep_alive;
+  answered_ = !ec;
   co_return !ec;
 }
 

@@ -13,7 +13,7 @@ class Http1Visitor final : public Visitor {
   Http1Visitor(Worker& worker, Connection& client, Buffer& in, Turn& turn);
 
   /// The connection can take the next request.
-  bool keep() const { return keep_ && body_complete(); }
+  bool keep() const { return keep_ && answered_ && body_complete(); }
   /// Bytes of the request at the front of the buffer, when it is over.
   std::size_t consumed();
 
@@ -22,7 +22,6 @@ class Http1Visitor final : public Visitor {
   std::string_view taken_in() const override;
   Task<BodyReader::Piece> next_piece() override;
   bool body_complete() const override { return taken_in_ || (body_ && body_->complete()); }
-  bool body_begun() const override { return body_->begun(); }
   std::string_view malformed() const override { return body_->malformed(); }
   void stop_body() override;
   Task<bool> inform(const http1::ResponseHead& head) override;
@@ -53,6 +52,7 @@ class Http1Visitor final : public Visitor {
   std::size_t body_length_ = 0;  ///< of what was taken in
   bool taken_in_ = false;
   bool keep_ = false;
+  bool answered_ = false;                                ///< completely
   http1::BodyKind answer_kind_ = http1::BodyKind::none;  ///< as it goes to the client
 };
 

@@ -43,6 +43,7 @@ Proxy::~Proxy() {
 }
 
 Result<void> Proxy::start() {
+  const std::lock_guard lock(mutex_);
   for (auto& worker : workers_) {
     const bool first = worker == workers_.front();
     auto listening = worker->listen(first ? nullptr : workers_.front().get());
@@ -61,6 +62,8 @@ std::uint16_t Proxy::tls_port() const {
 }
 
 void Proxy::use(const std::shared_ptr<const tls::CertificateSet>& certificates) {
+  const std::lock_guard lock(mutex_);
+  if (stopped_) return;
   for (auto& worker : workers_) worker->use(certificates);
 }
 

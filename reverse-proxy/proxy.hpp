@@ -59,7 +59,7 @@ class Proxy {
 
   const ProxyOptions options_;
   AccessLog& access_log_;
-  std::mutex mutex_;  ///< registry_, live_, stopped_, and one use() at a time
+  std::mutex mutex_;  ///< registry_, live_, stopped_, start(), and one use() at a time
   BackendRegistry registry_;
   tls::TicketKeys ticket_keys_;
   std::shared_ptr<const LiveRoutes> live_;

@@ -38,7 +38,8 @@ void Session::end_turn() {
 
 void Session::drain() {
   if (http2_ != nullptr) http2_->drain();
-  if (!idle_) return;
+  // Who is still in the handshake has a moment to end it and to ask.
+  if (begun_ && !idle_) return;
   if (served_any_)
     client_.cancel();
   else
@@ -95,6 +96,7 @@ Task<bool> Session::begin_tls() {
 
 // No coroutine: an idle connection has no more of them than it needs.
 Task<void> Session::speak() {
+  begun_ = true;
   return client_.protocol() == "h2" ? speak_http2() : speak_http1();
 }
 

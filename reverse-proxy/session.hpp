@@ -45,6 +45,7 @@ class Session {
   std::string client_address_;
   const Door& door_;
   http2::Session* http2_ = nullptr;  ///< while the connection speaks that
+  bool begun_ = false;               ///< the connection is of use
   bool idle_ = false;
   bool served_any_ = false;
 };

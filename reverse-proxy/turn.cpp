@@ -22,6 +22,20 @@ std::chrono::microseconds in_us(steady_clock::duration time) {
 
 }  // namespace
 
+namespace {
+/// A request of the worker's that is not over.
+class InHand {
+ public:
+  explicit InHand(std::size_t& count) : count_(count) { ++count_; }
+  ~InHand() { --count_; }
+  InHand(const InHand&) = delete;
+  InHand& operator=(const InHand&) = delete;
+
+ private:
+  std::size_t& count_;
+};
+}  // namespace
+
 /// Tells the access log when the request is over, in whichever way that comes.
 class Turn::Record {
  public:
@@ -63,6 +77,7 @@ std::optional<http1::Refusal> Turn::examine() {
 
 Task<void> Turn::serve(Visitor& visitor) {
   const Record record(*this, visitor);
+  const InHand in_hand(worker_.in_hand());
   request.head = &head;
   if (worker_.options().trust_forwarded) {
     if (const auto id = http1::acceptable_request_id(head)) request.id = *id;
@@ -90,6 +105,8 @@ Task<void> Turn::refuse(Visitor& visitor, const Answer& answer, std::string_view
 std::optional<Turn::OwnAnswer> Turn::own_answer() {
   const auto& options = worker_.options();
   const auto& routes = worker_.routes();
+  if (worker_.in_hand() > worker_.most_connections())
+    return OwnAnswer{too_many_connections(), "the proxy has too many requests in hand"};
   if (!routes) return OwnAnswer{no_routes_yet(), "no table of routes yet"};
   const auto* route = routes->find(target.host, target.path);
   if (route == nullptr) {

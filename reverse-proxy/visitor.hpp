@@ -32,8 +32,6 @@ class Visitor {
   virtual Task<BodyReader::Piece> next_piece() = 0;
   /// All of it was taken in or handed out.
   virtual bool body_complete() const = 0;
-  /// Some of it was handed out: it cannot be sent a second time.
-  virtual bool body_begun() const = 0;
   /// Why a piece was malformed.
   virtual std::string_view malformed() const = 0;
   /// The rest is not wanted: a next_piece() that waits ends.

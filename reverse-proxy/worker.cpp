@@ -27,6 +27,7 @@ constexpr auto sweep_every = 100ms;
 constexpr std::size_t max_refusing = 64;
 /// What a client may still send while it has not read our answer.
 constexpr std::size_t max_lingering_bytes = 4UL * 1024 * 1024;
+constexpr int accepts_in_a_row = 64;
 /// Clients are looked at for having left every so many sweeps.
 constexpr int look_every = 10;
 /// Of requests that have ended, kept with their memory for the next ones.
@@ -182,7 +183,12 @@ class [[nodiscard]] Worker::Accepting final : public Operation {
 };
 
 Task<void> Worker::accept_loop(const Listener& listener) {
-  while (listener.socket->is_open()) {
+  for (int in_a_row = 0; listener.socket->is_open();) {
+    // However fast they come, those that are there have their turns.
+    if (++in_a_row > accepts_in_a_row) {
+      in_a_row = 0;
+      co_await loop_.yield();
+    }
     Accepting next(listener);
     auto connection = co_await next;
     if (connection.fd >= 0) {
@@ -200,8 +206,7 @@ Task<void> Worker::accept_loop(const Listener& listener) {
 
 void Worker::accepted(Accepted connection) {
   metrics_.connections_accepted.add();
-  const auto most = options_.limits.connections / static_cast<std::size_t>(options_.workers);
-  if (sessions_.size() >= std::max<std::size_t>(most, 1)) {
+  if (sessions_.size() >= most_connections()) {
     metrics_.connections_refused.add();
     if (refusing_ < max_refusing) {
       ++refusing_;
@@ -229,6 +234,8 @@ Task<void> Worker::refuse(Accepted connection) {
   const Place place(refusing_);
   Connection client(loop_, connection.fd, buffers_, swept_);
   const auto by = steady_clock::now() + options_.limits.linger_time;
+  // Behind a balancer its header would have to be read first: too much for who is sent away.
+  if (options_.proxy_protocol) co_return;
   if (connection.door->tls) {
     const auto status = co_await client.secure(tls_, by);
     if (status == tls::Stream::Status::failed) co_return;
@@ -281,8 +288,8 @@ void Worker::start_draining() {
   if (draining_) return;
   draining_ = true;
   for (auto& listener : listeners_) {
-    // Who is in the queue was promised an answer by the kernel.
-    for (;;) {
+    // Who is in the queue was promised an answer by the kernel. More than it holds came since.
+    for (int taken = 0; taken < backlog; ++taken) {
       auto connection = accept_from(*listener.socket, listener.door);
       if (connection.fd < 0) break;
       accepted(std::move(connection));

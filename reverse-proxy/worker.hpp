@@ -101,6 +101,13 @@ class Worker {
   std::unique_ptr<Turn> lend_turn();
   void take_back(std::unique_ptr<Turn> turn);
   std::uint64_t chance() { return random_(); }
+  /// This worker's share of Limits::connections, which is as many requests in hand as well: one
+  /// connection of HTTP/2 brings many.
+  std::size_t most_connections() const {
+    const auto share = options_.limits.connections / static_cast<std::size_t>(options_.workers);
+    return std::max<std::size_t>(share, 1);
+  }
+  std::size_t& in_hand() { return in_hand_; }
   /// Reads on until the client closes, at most until @p by, after an answer that ends the
   /// connection: closing with unread bytes would reset it, and the answer with it.
   Task<void> linger(Connection& client, Buffer& unwanted, SteadyTime by);
@@ -145,6 +152,7 @@ class Worker {
   bool draining_ = false;
   bool cutting_ = false;
   std::size_t refusing_ = 0;
+  std::size_t in_hand_ = 0;
   int sweeps_ = 0;
   SteadyTime cut_at_ = SteadyTime::max();  ///< the time to drain is over
   std::promise<void>* stopped_ = nullptr;  ///< who waits for the last task

@@ -5,7 +5,9 @@ namespace karreg::proxy::http2 {
 void RequestFields::add(std::string_view name, std::string_view value,
                         const http1::HeadLimits& limits) {
   bytes_ += name.size() + value.size();
-  too_large_ = too_large_ || bytes_ > limits.bytes || places_.size() == limits.fields;
+  // Crumbs of a cookie are one field in the end, and pseudo fields are none.
+  if (!name.starts_with(':') && name != "cookie") ++fields_;
+  too_large_ = too_large_ || bytes_ > limits.bytes || fields_ > limits.fields;
   if (too_large_) return;
   places_.push_back({text_.size(), name.size(), value.size()});
   text_ += name;

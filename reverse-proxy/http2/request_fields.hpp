@@ -32,6 +32,7 @@ class RequestFields {
   std::vector<Place> places_;
   std::string cookies_;
   std::size_t bytes_ = 0;
+  std::size_t fields_ = 0;
   bool too_large_ = false;
 };
 

@@ -16,6 +16,13 @@ constexpr std::int32_t stream_window = 256 * 1024;
 constexpr std::int32_t connection_window = 1024 * 1024;
 /// A frame of the default size with its head (RFC 9113 §4.2).
 constexpr std::size_t largest_frame = 16'384 + 9;
+/// Frames that wait to be sent: a client that makes us say things and does not read is ended.
+constexpr std::size_t max_waiting_frames = 1'000;
+/// Streams that may be reset, and as many more as end well: who resets as fast as he asks has the
+/// applications work for nobody.
+constexpr std::uint64_t failures_forgiven = 1'000;
+/// For requests that are on their way when we say that none is taken any more (RFC 9113 §6.8).
+constexpr std::chrono::milliseconds last_call_time{1'000};
 
 using Options = Handle<nghttp2_option, nghttp2_option_del>;
 using CallbackTable = Handle<nghttp2_session_callbacks, nghttp2_session_callbacks_del>;
@@ -39,6 +46,8 @@ class Session::Callbacks {
       nghttp2_session_callbacks_set_on_frame_recv_callback(t, received);
       nghttp2_session_callbacks_set_on_data_chunk_recv_callback(t, data);
       nghttp2_session_callbacks_set_on_stream_close_callback(t, close);
+      nghttp2_session_callbacks_set_on_invalid_header_callback(t, invalid_header);
+      nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(t, invalid_frame);
       return table;
     }();
     return made.get();
@@ -53,6 +62,13 @@ class Session::Callbacks {
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
     auto& session = *static_cast<Session*>(self);
     const auto id = frame->hd.stream_id;
+    // Streams that were reset do not count for nghttp2, but may still be ours to end.
+    if (session.streams_.size() >= max_streams) {
+      nghttp2_submit_rst_stream(frames, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
+      return 0;
+    }
+    if (session.coming_.empty())
+      session.head_by_ = session.client_.now() + session.worker_.limits().header_time;
     const auto [at, fresh] = session.coming_.emplace(id, std::make_unique<Stream>(session, id));
     nghttp2_session_set_stream_user_data(frames, id, at->second.get());
     return 0;
@@ -92,13 +108,28 @@ class Session::Callbacks {
     return 0;
   }
 
-  static int close(nghttp2_session* frames, std::int32_t id, std::uint32_t, void* self) {
+  static int invalid_header(nghttp2_session*, const nghttp2_frame*, const std::uint8_t*,
+                            std::size_t, const std::uint8_t*, std::size_t, std::uint8_t,
+                            void* self) {
+    static_cast<Session*>(self)->worker_.count().malformed.add();
+    // The stream is reset: without it the field would just be missing.
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+  }
+
+  static int invalid_frame(nghttp2_session*, const nghttp2_frame*, int, void* self) {
+    static_cast<Session*>(self)->worker_.count().malformed.add();
+    return 0;
+  }
+
+  static int close(nghttp2_session* frames, std::int32_t id, std::uint32_t error, void* self) {
+    auto& session = *static_cast<Session*>(self);
+    ++(error == NGHTTP2_NO_ERROR ? session.done_ : session.failed_);
     auto* stream = stream_of(frames, id);
     if (stream == nullptr) return 0;
     nghttp2_session_set_stream_user_data(frames, id, nullptr);
     stream->closed();
     // If its head was still coming, it never was a request.
-    static_cast<Session*>(self)->coming_.erase(id);
+    session.coming_.erase(id);
     return 0;
   }
 };
@@ -123,11 +154,13 @@ Session::Session(Worker& worker, Connection& client, Buffer& in, const Door& doo
   if (nghttp2_session_server_new2(Out(frames_), Callbacks::table(), this, options.get()) != 0)
     throw std::bad_alloc();
   const auto& head = worker.limits().head;
-  const std::array<nghttp2_settings_entry, 3> settings{{
+  const std::array<nghttp2_settings_entry, 4> settings{{
       {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, max_streams},
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, stream_window},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE,
        static_cast<std::uint32_t>(head.bytes + 32 * head.fields)},
+      // A page must not starve beside a long download that its browser ranks higher.
+      {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
   }};
   nghttp2_submit_settings(frames_.get(), NGHTTP2_FLAG_NONE, settings.data(), settings.size());
   nghttp2_session_set_local_window_size(frames_.get(), NGHTTP2_FLAG_NONE, 0, connection_window);
@@ -136,6 +169,7 @@ Session::Session(Worker& worker, Connection& client, Buffer& in, const Door& doo
 
 Session::~Session() {
   worker_.http2_sessions_.erase(this);
+  coming_.clear();
   worker_.buffers().take_back(out_);
 }
 
@@ -144,14 +178,17 @@ SteadyTime Session::patience() const {
 }
 
 void Session::drain() {
-  nghttp2_submit_goaway(frames_.get(), NGHTTP2_FLAG_NONE,
-                        nghttp2_session_get_last_proc_stream_id(frames_.get()), NGHTTP2_NO_ERROR,
-                        nullptr, 0);
+  if (last_call_ != SteadyTime::max()) return;
+  last_call_ = client_.now() + last_call_time;
+  nghttp2_submit_shutdown_notice(frames_.get());
   wake_writer();
 }
 
 void Session::sweep(SteadyTime now) {
   for (auto* stream : streams_) stream->sweep(now);
+  if (now < last_call_ || refusing_) return;
+  refusing_ = true;
+  wake_writer();
 }
 
 Task<void> Session::run() {
@@ -167,26 +204,37 @@ void Session::end() {
   wake_writer();
 }
 
-Task<void> Session::read() {
+SteadyTime Session::expected_by() const {
   const auto& limits = worker_.limits();
+  if (!greeted_) return client_.now() + limits.header_time;
+  if (!coming_.empty()) return head_by_;
+  // Streams have their own time.
+  return streams_.empty() ? client_.now() + limits.idle_time : SteadyTime::max();
+}
+
+bool Session::take_frames() {
+  greeted_ = true;
+  const auto bytes = in_.view();
+  const auto taken = nghttp2_session_mem_recv(
+      frames_.get(), reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
+  worker_.buffers().take_back(in_);
+  wake_writer();
+  for (auto& stream : std::exchange(begun_, {}))
+    worker_.loop().spawn("http2 stream", serve(std::move(stream)));
+  if (failed_ > failures_forgiven + done_)
+    nghttp2_session_terminate_session(frames_.get(), NGHTTP2_ENHANCE_YOUR_CALM);
+  // What breaks the protocol beyond an answer; what can be answered, nghttp2 answers.
+  return taken >= 0 && nghttp2_session_get_outbound_queue_size(frames_.get()) <= max_waiting_frames;
+}
+
+Task<void> Session::read() {
   while (!over_) {
-    if (!in_.empty()) {
-      const auto bytes = in_.view();
-      const auto taken = nghttp2_session_mem_recv(
-          frames_.get(), reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
-      worker_.buffers().take_back(in_);
-      wake_writer();
-      for (auto& stream : std::exchange(begun_, {}))
-        worker_.loop().spawn("http2 stream", serve(std::move(stream)));
-      // What breaks the protocol beyond an answer; what can be answered, nghttp2 answers.
-      if (taken < 0) break;
-    }
-    // Streams have their own time.
-    const auto by = streams_.empty() ? client_.now() + limits.idle_time : SteadyTime::max();
-    const auto read = co_await client_.read_some(in_, by);
+    if (!in_.empty() && !take_frames()) break;
+    const auto read = co_await client_.read_some(in_, expected_by());
     if (read.ok()) continue;
-    if (!client_.expired() || over_) break;
-    // Idle for too long; told, in case a request is on its way.
+    const bool idle = client_.expired() && greeted_ && coming_.empty() && !refusing_;
+    if (!idle || over_) break;
+    // Told, in case a request is on its way.
     drain();
   }
   end();
@@ -195,9 +243,15 @@ Task<void> Session::read() {
 std::string_view Session::gather() {
   worker_.buffers().lend(out_);
   out_.clear();
+  // Now, so that no stream begins before it is on its way: it names the last one that is served.
+  if (refusing_ && !std::exchange(refused_, true))
+    nghttp2_submit_goaway(frames_.get(), NGHTTP2_FLAG_NONE,
+                          nghttp2_session_get_last_proc_stream_id(frames_.get()), NGHTTP2_NO_ERROR,
+                          nullptr, 0);
   while (out_.free().size() >= largest_frame) {
     const std::uint8_t* frame = nullptr;
     const auto size = nghttp2_session_mem_send(frames_.get(), &frame);
+    if (size < 0) end();
     if (size <= 0) break;
     const auto bytes = text(frame, static_cast<std::size_t>(size));
     bytes.copy(out_.free().data(), bytes.size());
@@ -227,13 +281,27 @@ Task<void> Session::write() {
   }
 }
 
-Task<void> Session::serve(std::unique_ptr<Stream> stream) {
-  co_await stream->serve();
+void Session::ended(Stream& stream) {
   // nghttp2 may still have frames of it to send.
-  nghttp2_session_set_stream_user_data(frames_.get(), stream->id(), nullptr);
-  streams_.erase(stream.get());
-  if (streams_.empty()) client_.extend_read(client_.now() + worker_.limits().idle_time);
+  nghttp2_session_set_stream_user_data(frames_.get(), stream.id(), nullptr);
+  streams_.erase(&stream);
+  if (streams_.empty() && coming_.empty())
+    client_.extend_read(client_.now() + worker_.limits().idle_time);
   stream_ended_.tell();
+}
+
+Task<void> Session::serve(std::unique_ptr<Stream> stream) {
+  // Also when it throws: nobody may find it after this.
+  struct Ending {
+    Ending(Session& of, Stream& ends) : session(of), stream(ends) {}
+    ~Ending() { session.ended(stream); }
+    Ending(const Ending&) = delete;
+    Ending& operator=(const Ending&) = delete;
+    Session& session;
+    Stream& stream;
+  };
+  const Ending ending(*this, *stream);
+  co_await stream->serve();
 }
 
 }  // namespace karreg::proxy::http2

@@ -27,7 +27,7 @@ class Session {
 
   /// Until the connection is over and the last stream has ended.
   Task<void> run();
-  /// Takes no new streams, and ends with those it has.
+  /// Takes no new streams, after a moment for those on their way, and ends with those it has.
   void drain();
   /// Ends waits whose time is over.
   void sweep(SteadyTime now);
@@ -39,12 +39,17 @@ class Session {
   Task<void> read();
   Task<void> write();
   Task<void> serve(std::unique_ptr<Stream> stream);
+  void ended(Stream& stream);
   /// Takes what nghttp2 has to say, as much as fits.
   std::string_view gather();
   /// nghttp2 has something to say.
   void wake_writer() { to_write_.tell(); }
   /// The client can be told nothing more, and says nothing more.
   void end();
+  /// Takes what @c in_ holds; false: the connection is to be ended.
+  bool take_frames();
+  /// Until when the client must have said something.
+  SteadyTime expected_by() const;
   SteadyTime patience() const;
 
   Worker& worker_;
@@ -60,6 +65,13 @@ class Session {
   Signal to_write_;
   Signal stream_ended_;
   bool over_ = false;
+  bool greeted_ = false;                      ///< the client has said something
+  SteadyTime head_by_ = SteadyTime::max();    ///< by then the head that has begun must be complete
+  SteadyTime last_call_ = SteadyTime::max();  ///< of a drain: streams that begin later are refused
+  bool refusing_ = false;                     ///< that time is over
+  bool refused_ = false;                      ///< and the client was told so
+  std::uint64_t failed_ = 0;                  ///< streams that were reset, by whichever side
+  std::uint64_t done_ = 0;                    ///< streams that ended well
 };
 
 }  // namespace karreg::proxy::http2

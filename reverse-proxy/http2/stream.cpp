@@ -47,6 +47,11 @@ Stream::Stream(Session& session, std::int32_t id)
       answer_news_(session.worker_.loop()) {}
 
 Stream::~Stream() {
+  // nghttp2 forgets what a stream has taken of the connection's window.
+  if (unopened_ > 0) {
+    nghttp2_session_consume_connection(session_.frames_.get(), unopened_);
+    session_.wake_writer();
+  }
   turn_->exchange.release();
   session_.worker_.take_back(std::move(turn_));
 }
@@ -58,8 +63,9 @@ void Stream::add_field(std::string_view name, std::string_view value) {
 
 void Stream::add_body(std::string_view bytes) {
   bytes_in_ += bytes.size();
+  unopened_ += bytes.size();
   if (unwanted_) {
-    nghttp2_session_consume(session_.frames_.get(), id_, bytes.size());
+    open_window(bytes.size());
     return;
   }
   body_ += bytes;
@@ -84,12 +90,25 @@ void Stream::sweep(SteadyTime now) {
     body_news_.tell();
   }
   if (now >= answer_by_) {
+    // Only a closed window is the client's doing; whether he reads at all the writer sees.
+    auto* frames = session_.frames_.get();
+    const bool open = nghttp2_session_get_remote_window_size(frames) > 0 &&
+                      nghttp2_session_get_stream_remote_window_size(frames, id_) > 0;
+    if (open) {
+      answer_by_ = session_.patience();
+      return;
+    }
     answer_late_ = true;
     answer_news_.tell();
   }
 }
 
 Task<void> Stream::serve() {
+  // Reset as soon as it was asked: nobody else hears of it.
+  if (closed_) {
+    session_.worker_.count().client_left.add();
+    co_return;
+  }
   turn_->begin(session_.door_, session_.client_address_);
   if (const auto refusal = fields_.finish(body_comes_, turn_->head)) {
     session_.worker_.count().malformed.add();
@@ -112,9 +131,10 @@ void Stream::begin_body(const http1::Framing& framing) {
   complete_ = framing.kind == BodyKind::none;
 }
 
-void Stream::open_window() {
-  if (handed_.empty() || closed_) return;
-  nghttp2_session_consume(session_.frames_.get(), id_, handed_.size());
+void Stream::open_window(std::size_t bytes) {
+  if (bytes == 0 || closed_) return;
+  unopened_ -= bytes;
+  nghttp2_session_consume(session_.frames_.get(), id_, bytes);
   session_.wake_writer();
 }
 
@@ -129,19 +149,18 @@ Task<bool> Stream::take_in() {
   while (!body_ended_ && !closed_ && !body_late_) co_await wait_for_body();
   if (!body_ended_) co_return false;
   handed_ = std::move(body_);
-  open_window();
+  open_window(handed_.size());
   complete_ = true;
   co_return true;
 }
 
 Task<BodyReader::Piece> Stream::next_piece() {
   using End = BodyReader::End;
-  open_window();
+  open_window(handed_.size());
   handed_.clear();
   for (;;) {
-    if (!body_.empty() || body_ended_) {
+    if (!unwanted_ && (!body_.empty() || body_ended_)) {
       handed_.swap(body_);
-      begun_ = begun_ || !handed_.empty();
       complete_ = body_ended_;
       co_return BodyReader::Piece{handed_, complete_ ? End::complete : End::none};
     }
@@ -153,6 +172,8 @@ Task<BodyReader::Piece> Stream::next_piece() {
 
 void Stream::stop_body() {
   unwanted_ = true;
+  open_window(body_.size());
+  body_.clear();
   body_news_.tell();
 }
 
@@ -222,7 +243,9 @@ Task<bool> Stream::send(std::span<const char> bytes, bool last) {
   last_ = last;
   answer_late_ = false;
   if (!submitted_) {
-    if (!submit_answer(!bytes.empty() || !last)) co_return false;
+    // Without a body the end is an empty frame that is waited for, while the request is not
+    // through: a reset (serve()) would take the head with it that still waits to be sent.
+    if (!submit_answer(!bytes.empty() || !last || !body_ended_)) co_return false;
   } else {
     nghttp2_session_resume_data(session_.frames_.get(), id_);
   }

@@ -39,7 +39,6 @@ class Stream final : public Visitor {
   std::string_view taken_in() const override { return handed_; }
   Task<BodyReader::Piece> next_piece() override;
   bool body_complete() const override { return complete_; }
-  bool body_begun() const override { return begun_; }
   std::string_view malformed() const override { return {}; }
   void stop_body() override;
   Task<bool> inform(const http1::ResponseHead& head) override;
@@ -59,18 +58,19 @@ class Stream final : public Visitor {
   bool submit_answer(bool with_body);
   /// Waits for what body_news_ tells.
   Task<void> wait_for_body();
-  void open_window();
+  /// The client may send as many bytes more.
+  void open_window(std::size_t bytes);
 
   Session& session_;
   const std::int32_t id_;
   std::unique_ptr<Turn> turn_;
   RequestFields fields_;
-  std::string body_;    ///< came and waits
-  std::string handed_;  ///< was handed out last, or taken in
+  std::string body_;          ///< came and waits
+  std::string handed_;        ///< was handed out last, or taken in
+  std::size_t unopened_ = 0;  ///< bytes of the body that came, for which the window was not opened
   bool body_comes_ = false;
   bool body_ended_ = false;
   bool complete_ = false;  ///< all of the body was handed out
-  bool begun_ = false;
   bool unwanted_ = false;  ///< the rest of the body
   std::unique_ptr<AnswerFields> answer_;
   bool submitted_ = false;

@@ -23,7 +23,7 @@ class Certificate {
   /// @p pem: the certificate, those between it and the root, and its key, in any order (as certbot,
   /// HAProxy and others keep them); the first certificate is the one whose key it is. @p ocsp: its
   /// OCSP response (DER, RFC 6960) to be stapled, or empty. Error `invalid` says what is wrong: no
-  /// certificate, no key, a key of another certificate, no name, or none of its time.
+  /// certificate, no key, a key of another certificate, or no name.
   static Result<std::shared_ptr<const Certificate>> from_pem(std::string_view pem,
                                                              std::string ocsp = {});
 

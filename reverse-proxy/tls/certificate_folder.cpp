@@ -1,16 +1,20 @@
 #include "reverse-proxy/tls/certificate_folder.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 
 namespace karreg::proxy::tls {
 
 namespace {
+
+/// A chain has a few kilobytes.
+constexpr std::size_t max_file = 1UL << 20;
 
 /// Of a file that is replaced by a rename, too. Empty: there is none.
 std::string stamp_of(const std::filesystem::path& file) {
@@ -20,10 +24,24 @@ std::string stamp_of(const std::filesystem::path& file) {
                      found.st_mtim.tv_nsec);
 }
 
+/// What a regular file holds; nothing, and errno, when it is none or cannot be read.
 std::optional<std::string> read(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in) return std::nullopt;
-  return std::string{std::istreambuf_iterator<char>(in), {}};
+  // A pipe of that name would be waited for.
+  const int fd = ::open(file.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0) return std::nullopt;
+  std::optional<std::string> text(std::in_place);
+  struct stat found{};
+  std::array<char, 4096> piece;  // NOLINT(*-member-init): the kernel writes it
+  ssize_t n = ::fstat(fd, &found) == 0 && S_ISREG(found.st_mode) ? 1 : -1;
+  if (n < 0) errno = EINVAL;
+  while (n > 0 && text->size() <= max_file) {
+    n = ::read(fd, piece.data(), piece.size());
+    if (n > 0) text->append(piece.data(), static_cast<std::size_t>(n));
+  }
+  const int why = n > 0 ? EFBIG : errno;
+  ::close(fd);
+  errno = why;
+  return n == 0 ? text : std::nullopt;
 }
 
 std::filesystem::path ocsp_of(std::filesystem::path file) {
@@ -46,9 +64,13 @@ CertificateFolder::Look CertificateFolder::look() {
     return look;
   }
   unreadable_ = false;
+  std::vector<std::filesystem::path> listed;
+  for (; entries != std::filesystem::directory_iterator() && !ec; entries.increment(ec))
+    listed.push_back(entries->path());
+  // Half a list would take certificates away.
+  if (ec) return look;
   std::map<std::string, Known> found;
-  for (const auto& entry : entries) {
-    const auto& file = entry.path();
+  for (const auto& file : listed) {
     if (file.extension() != ".pem") continue;
     const auto name = file.filename().string();
     const auto stamp = stamp_of(file) + stamp_of(ocsp_of(file));

@@ -184,7 +184,9 @@ int Context::seal_ticket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_C
                                        iv, encrypt) == 1 &&
                      EVP_MAC_CTX_set_params(mac, parameters.data()) == 1;
   if (!ready) return -1;
-  return found->newest ? 1 : 2;
+  // 2: a new ticket comes with the answer. Clients of TLS 1.3 use one once.
+  const bool renew = encrypt == 0 && (!found->newest || SSL_version(ssl) == TLS1_3_VERSION);
+  return renew ? 2 : 1;
 }
 
 Stream::Stream(const Context& context, Socket& socket) : ssl_(SSL_new(context.get())) {

@@ -481,3 +481,44 @@ TEST_CASE("an application that hangs does not take the others with it") {
   next.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
   CHECK(eventually([&] { return silent.connections() == 3; }));
 }
+
+TEST_CASE("a connection with half a request on it serves nobody else") {
+  ProxyOptions options;
+  options.limits.answer_time = 300ms;
+  const std::string large(3'000'000, 'x');
+  App app([&](Peer& peer, int) {
+    for (;;) {
+      const auto head = peer.read_head();
+      if (head.empty()) return;
+      // It answers at once, keeps the connection, and reads no body.
+      const auto& body = head.find("POST") == 0 ? large : std::string("hi");
+      peer.send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
+                body);
+    }
+  });
+  Loopback loop(options);
+  loop.serve({&app});
+  auto client = loop.client();
+  client.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 20000000\r\n\r\n");
+  client.send_some(std::string(20'000'000, 'b'), 700ms);
+  const auto answer = client.read_message();
+  CHECK(status_of(answer) == "200");
+  CHECK(body_of(loop.get()) == "hi");
+  CHECK(app.connections() == 2);
+}
+
+TEST_CASE("a client that leaves within an answer gets no other one in its place") {
+  App app([](Peer& peer, int) {
+    const auto text = peer.read_message();
+    peer.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n0123456789");
+    (void)peer.closed_by_peer(20s);
+  });
+  Loopback loop;
+  loop.serve({&app});
+  auto client = loop.client();
+  const std::string get = "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n";
+  client.send(get + get);
+  client.read_until("0123456789");
+  client.shutdown_send();
+  CHECK(client.read_to_end(20s).find("HTTP/1.1") == std::string::npos);
+}

@@ -126,6 +126,24 @@ class Http2Peer {
     nghttp2_session_resume_data(session_, id);
     flush();
   }
+  /// In one piece.
+  void ask_and_reset(const Fields& fields) {
+    std::vector<nghttp2_nv> list;
+    for (const auto& [name, value] : fields)
+      list.push_back({bytes(name), bytes(value), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE});
+    const auto id =
+        nghttp2_submit_request(session_, nullptr, list.data(), list.size(), nullptr, nullptr);
+    std::string out;
+    auto take = [&] {
+      const std::uint8_t* frame = nullptr;
+      for (ssize_t n = 0; (n = nghttp2_session_mem_send(session_, &frame)) > 0;)
+        out.append(reinterpret_cast<const char*>(frame), static_cast<std::size_t>(n));
+    };
+    take();
+    nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL);
+    take();
+    tls_.send(out);
+  }
   void reset(std::int32_t id) {
     nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL);
     flush();

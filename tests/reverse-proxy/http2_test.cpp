@@ -210,7 +210,7 @@ TEST_CASE("a head that HTTP/1.1 could not say unmistakably is refused") {
         "400 the method is not a token");
   CHECK(refusal_of(with("x", std::string(17'000, 'x'))) == "431 the request's header is too large");
   auto many = Http2Peer::get();
-  for (int i = 0; i < 97; ++i) many.emplace_back("x", "1");
+  for (int i = 0; i < 101; ++i) many.emplace_back("x", "1");
   CHECK(refusal_of(many) == "431 the request's header is too large");
   many.pop_back();
   CHECK(refusal_of(many) == "none");
@@ -384,7 +384,7 @@ TEST_CASE("each state of a stream has its time") {
   SECTION("a connection without a request") {
     CHECK(client.until([&] { return client.going_away(); }));
     CHECK(client.going_away_because() == NGHTTP2_NO_ERROR);
-    CHECK(client.tls().read_to_end().empty());
+    client.tls().read_to_end();
     CHECK(client.tls().ended_cleanly());
   }
 }
@@ -415,7 +415,7 @@ TEST_CASE("floods of HTTP/2 end their connection and nothing else") {
   App app(App::hello("hi"));
   Modern loop;
   loop.serve({&app});
-  const std::string kind = GENERATE("resets", "pings", "settings");
+  const std::string kind = GENERATE("resets", "pings", "settings", "refused requests");
   Http2Peer client(loop.proxy.tls_port());
   bool ended = false;
   // More than the sockets between us hold of the answers, which nobody reads.
@@ -423,6 +423,8 @@ TEST_CASE("floods of HTTP/2 end their connection and nothing else") {
     if (kind == "resets") {
       const auto id = client.ask(Http2Peer::get());
       nghttp2_submit_rst_stream(client.session(), NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL);
+    } else if (kind == "refused requests") {
+      client.ask(Http2Peer::get("/", "nobody.test"));
     } else if (kind == "pings") {
       nghttp2_submit_ping(client.session(), NGHTTP2_FLAG_NONE, nullptr);
     } else {
@@ -432,7 +434,8 @@ TEST_CASE("floods of HTTP/2 end their connection and nothing else") {
   }
   client.flush();
   INFO(kind);
-  CHECK((ended || client.until([&] { return client.going_away(); })));
+  if (!ended) (void)client.until([&] { return client.going_away(); });
+  CHECK(eventually([&] { return loop.proxy.open_connections() == 0; }));
   Http2Peer next(loop.proxy.tls_port());
   CHECK(next.fetch(Http2Peer::get()).body == "hi");
 }
@@ -441,6 +444,103 @@ TEST_CASE("what is no HTTP/2 after it was agreed on ends the connection") {
   Modern loop;
   TlsPeer client(loop.proxy.tls_port(), {.protocols = "\x02h2"});
   REQUIRE(client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"));
+  client.read_to_end();
+  CHECK(eventually([&] { return loop.proxy.open_connections() == 0; }));
+}
+
+TEST_CASE("a connection's window is whole again after each request, however that has ended") {
+  App app([](Peer& peer, int) {
+    for (;;) {
+      const auto head = peer.read_head();
+      if (head.empty()) return;
+      if (head.find("POST /early") == 0) {
+        peer.send(
+            "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        return;
+      }
+      peer.read_exactly(Peer::content_length(head));
+      peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    }
+  });
+  Modern loop;
+  loop.serve({&app});
+  Http2Peer client(loop.proxy.tls_port());
+  // Together much more than the window of 1 MiB.
+  for (int i = 0; i < 60; ++i) {
+    const auto body = letters(60'000);
+    const auto answer =
+        client.fetch(Http2Peer::post({{"content-length", std::to_string(body.size())}}), body);
+    REQUIRE(answer.status() == "200");
+  }
+  auto early = Http2Peer::post();
+  early[3].second = "/early";
+  for (int i = 0; i < 12; ++i) {
+    const auto id = client.ask(early, letters(200'000), true);
+    REQUIRE(client.wait(id).status() == "413");
+  }
+  auto unknown = Http2Peer::post();
+  unknown[2].second = "nobody.test";
+  for (int i = 0; i < 12; ++i) REQUIRE(client.fetch(unknown, letters(200'000)).status() == "404");
+  const auto body = letters(500'000);
+  CHECK(client.fetch(Http2Peer::post({{"content-length", "500000"}}), body).status() == "200");
+}
+
+TEST_CASE("a request that is reset as soon as it is asked reaches no application") {
+  App app(App::hello("hi"));
+  Modern loop;
+  loop.serve({&app});
+  Http2Peer client(loop.proxy.tls_port());
+  for (int i = 0; i < 20; ++i) client.ask_and_reset(Http2Peer::get());
+  CHECK(client.fetch(Http2Peer::get()).body == "hi");
+  CHECK(app.connections() == 1);
+  CHECK(loop.metric("client_left_total") == "20");
+}
+
+TEST_CASE("an answer without a body comes through while the request is not") {
+  App app([](Peer& peer, int) {
+    peer.read_head();
+    peer.send("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+  });
+  Modern loop;
+  loop.serve({&app});
+  Http2Peer client(loop.proxy.tls_port());
+  const auto id = client.ask(Http2Peer::post(), "begin", true);
+  const auto& answer = client.wait(id);
+  CHECK(answer.status() == "401");
+  CHECK(answer.error == NGHTTP2_NO_ERROR);
+}
+
+TEST_CASE("a body that streams is not sent again without its beginning") {
+  std::atomic<int> complete{0};
+  App app([&](Peer& peer, int nth) {
+    peer.read_head();
+    if (nth == 0) return;
+    if (!peer.read_until("0\r\n\r\n").empty()) ++complete;
+  });
+  Modern loop;
+  loop.serve({&app});
+  Http2Peer client(loop.proxy.tls_port());
+  auto put = Http2Peer::post();
+  put[0].second = "PUT";
+  const auto id = client.ask(put, "", true);
+  (void)eventually([&] { return app.closed() > 0; });
+  client.add(id, letters(2'000), false);
+  CHECK(client.wait(id).status() == "502");
+  CHECK(complete == 0);
+}
+
+TEST_CASE("a head that does not end is not waited for for ever") {
+  auto options = with_tls();
+  options.limits.header_time = 300ms;
+  Modern loop(options);
+  TlsPeer client(loop.proxy.tls_port(), {.protocols = "\x02h2"});
+  const std::string preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+  const std::string settings("\0\0\0\x04\0\0\0\0\0", 9);
+  SECTION("a client that says nothing") {}
+  SECTION("a head without its end") {
+    // HEADERS of one byte on stream 1, END_STREAM but not END_HEADERS.
+    REQUIRE(client.send(preface + settings + std::string("\0\0\x01\x01\x01\0\0\0\x01\x82", 10)));
+  }
   client.read_to_end();
   CHECK(eventually([&] { return loop.proxy.open_connections() == 0; }));
 }

@@ -77,6 +77,7 @@ class TlsPeer {
     std::string name = "a.test";  ///< the host that it asks for; empty: none
     int newest = TLS1_3_VERSION;
     SSL_SESSION* session = nullptr;  ///< to be resumed
+    bool next_ticket = false;        ///< keep what comes for the next time, also after resuming
     bool staple = false;
     std::string before = {};     ///< said before the handshake
     std::string protocols = {};  ///< for ALPN, each after its length; empty: none
@@ -91,8 +92,9 @@ class TlsPeer {
     // So that old versions can be asked for at all.
     SSL_CTX_set_security_level(context, 0);
     // With it OpenSSL marks a ticket of TLS 1.3 as used up once it was resumed with.
-    SSL_CTX_set_session_cache_mode(
-        context, wish.session == nullptr ? SSL_SESS_CACHE_CLIENT : SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_session_cache_mode(context, wish.session == nullptr || wish.next_ticket
+                                                ? SSL_SESS_CACHE_CLIENT
+                                                : SSL_SESS_CACHE_OFF);
     SSL_CTX_set_app_data(context, this);
     SSL_CTX_sess_set_new_cb(context, [](SSL* ssl, SSL_SESSION* session) {
       static_cast<TlsPeer*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)))->session_.reset(session);

@@ -1,3 +1,5 @@
+#include <sys/stat.h>
+
 #include <catch2/catch.hpp>
 
 #include "reverse-proxy/tls/certificate_folder.hpp"
@@ -321,6 +323,38 @@ TEST_CASE("an OCSP answer is stapled for who asks for it") {
   loop.proxy.use(set_of({*made}));
   CHECK(TlsPeer(loop.tls_port(), {.staple = true}).stapled() == "the answer");
   CHECK(TlsPeer(loop.tls_port()).stapled().empty());
+}
+
+TEST_CASE("what is no file cannot be a certificate, and harms none") {
+  const test::ScratchFolder folder;
+  tls::CertificateFolder certificates(folder.path());
+  test::write_file(folder / "a.pem", bundle({"a.test"}));
+  std::filesystem::create_directory(folder / "folder.pem");
+  REQUIRE(::mkfifo((folder / "pipe.pem").c_str(), 0600) == 0);
+  const auto look = certificates.look();
+  REQUIRE(look.certificates);
+  CHECK(look.certificates->find("a.test"));
+  CHECK(look.problems.size() == 2);
+}
+
+TEST_CASE("who has resumed gets a ticket for the next time") {
+  App app(App::hello("hi"));
+  Secure loop;
+  loop.serve({&app});
+  const auto newest = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
+  std::unique_ptr<TlsPeer> last;
+  for (int i = 0; i < 4; ++i) {
+    auto next = std::make_unique<TlsPeer>(
+        loop.tls_port(),
+        TlsPeer::Wish{
+            .newest = newest, .session = last ? last->session() : nullptr, .next_ticket = true});
+    REQUIRE(next->send(get));
+    CHECK(body_of(next->read_message()) == "hi");
+    CHECK(next->resumed() == (i > 0));
+    // TLS 1.2 may come back with the old one.
+    if (next->session() != nullptr || newest == TLS1_3_VERSION) last = std::move(next);
+    REQUIRE(last->session() != nullptr);
+  }
 }
 
 TEST_CASE("a folder that is not there is said once") {
