@@ -69,6 +69,8 @@ class Http2Peer {
     nghttp2_option_new(&options);
     // So that what a careless client sends can be sent.
     nghttp2_option_set_no_http_messaging(options, 1);
+    // Until the proxy's settings are read, nothing holds requests back.
+    nghttp2_option_set_peer_max_concurrent_streams(options, 10'000'000);
     nghttp2_session_client_new2(&session_, callbacks, this, options);
     nghttp2_option_del(options);
     nghttp2_session_callbacks_del(callbacks);
