@@ -17,8 +17,8 @@ from load import open_files
 PRESET = os.environ.get("KARREG_PRESET", "release")
 # Those of the hosts that are asked for; the rest stands in the tables alone.
 BUSY_HOSTS = 10
-# Of one proxy. Each may have a second one to the upstream.
-CONNECTIONS = min(20_000, (open_files() - 200) // 2)
+# Of one proxy. Each may have a second one to the upstream, and karreg-proxy keeps 1 024 files for the rest.
+CONNECTIONS = min(20_000, (open_files() - 1_100) // 2)
 
 
 def free_port():
