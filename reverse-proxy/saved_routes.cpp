@@ -130,7 +130,7 @@ Result<void> SavedRoutes::save(const RouteTable& table) {
 }
 
 Result<void> SavedRoutes::append(const std::vector<wire::RouteUpdate>& updates) {
-  KARREG_INVARIANT(journal_ >= 0);
+  if (journal_ < 0) return Error(ErrorKind::internal, "there is no journal to append to");
   std::string lines;
   for (const auto& update : updates) lines += wire::to_text(update) + "\n";
   if (write_all(journal_, lines) && ::fdatasync(journal_) == 0) {

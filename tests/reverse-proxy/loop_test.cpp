@@ -44,6 +44,10 @@ Task<int> failing() {
   co_return 0;
 }
 
+Task<void> both(Task<void> a, Task<void> b) {
+  co_await Both(std::move(a), std::move(b));
+}
+
 Task<void> turns(Loop& loop, int count) {
   for (int turn = 0; turn < count; ++turn) co_await loop.yield();
 }
@@ -88,12 +92,12 @@ TEST_CASE("both of two tasks have ended, whichever was first, when what awaits t
     co_await turns(loop, after);
     to += name;
   };
-  auto task = [&wait](Wired& w, std::string& to, int which) -> Task<void> {
-    co_await Both(wait(w.loop, to, 'a', which == 1 ? 3 : 0),
-                  wait(w.loop, to, 'b', which == 2 ? 3 : 0));
+  auto task = [](Task<void> a, Task<void> b, std::string& to) -> Task<void> {
+    co_await Both(std::move(a), std::move(b));
     to += '.';
   };
-  wired.run(task(wired, seen, order));
+  wired.run(task(wait(wired.loop, seen, 'a', order == 1 ? 3 : 0),
+                 wait(wired.loop, seen, 'b', order == 2 ? 3 : 0), seen));
   CHECK(seen == (order == 1 ? "ba." : "ab."));
 }
 
@@ -105,14 +109,14 @@ TEST_CASE("when one of two tasks fails the other one is waited for all the same"
     co_await turns(loop, 3);
     to += "late ";
   };
-  auto task = [&](std::string& to) -> Task<void> {
+  auto task = [](Task<void> a, Task<void> b, std::string& to) -> Task<void> {
     try {
-      co_await Both(fail(), late(wired.loop, to));
+      co_await Both(std::move(a), std::move(b));
     } catch (const std::runtime_error& e) {
       to += e.what();
     }
   };
-  wired.run(task(seen));
+  wired.run(task(fail(), late(wired.loop, seen), seen));
   CHECK(seen == "late no number");
 }
 
@@ -134,8 +138,7 @@ TEST_CASE("bytes and the end come through, however many reads and writes they ta
   auto receive = [](Wired& w, std::string& to) -> Task<void> {
     to = co_await read_all(*w.far, w.soon);
   };
-  auto task = [&]() -> Task<void> { co_await Both(send(wired, sent), receive(wired, got)); };
-  wired.run(task());
+  wired.run(both(send(wired, sent), receive(wired, got)));
   CHECK((got == sent));
   CHECK(wired.near->written_bytes() == sent.size());
   CHECK(wired.far->read_bytes() == sent.size());
@@ -154,10 +157,7 @@ TEST_CASE("a connection that waits holds no buffer") {
     const auto got = co_await w.near->read_some(b, w.soon);
     CHECK(got.bytes == 1);
   };
-  auto task = [&]() -> Task<void> {
-    co_await Both(read(wired, buffer), look(wired, buffer, held));
-  };
-  wired.run(task());
+  wired.run(both(read(wired, buffer), look(wired, buffer, held)));
   CHECK_FALSE(held);
   CHECK(buffer.view() == "x");
 }
@@ -174,16 +174,13 @@ TEST_CASE("what waits ends when it is cancelled, closed, or its time is over") {
     to = read.error;
     late = w.near->expired();
   };
-  auto end = [&how](Wired& w) -> Task<void> {
+  auto end = [](Wired& w, const std::string how) -> Task<void> {
     co_await turns(w.loop, 3);
     if (how == "cancel") w.near->cancel();
     if (how == "close") w.near->close();
     w.near->sweep(w.loop.now(), false);
   };
-  auto task = [&]() -> Task<void> {
-    co_await Both(wait(wired, seen, expired, how == "time"), end(wired));
-  };
-  wired.run(task());
+  wired.run(both(wait(wired, seen, expired, how == "time"), end(wired, how)));
   CHECK(seen == aborted());
   CHECK(expired == (how == "time"));
 }
@@ -201,9 +198,8 @@ TEST_CASE("an endless stream leaves the others their turns") {
     co_await turns(w.loop, 100);
     enough = true;
   };
-  auto task = [&]() -> Task<void> { co_await Both(pour(wired, done), drink(wired)); };
   wired.loop.spawn("other", other(wired, done));
-  wired.run(task());
+  wired.run(both(pour(wired, done), drink(wired)));
   CHECK(done);
 }
 
@@ -221,11 +217,11 @@ TEST_CASE("a connection may be gone before its turn comes") {
     w.near->close();
     w.far.reset();
   };
-  auto task = [&]() -> Task<void> {
-    co_await Both(wait(wired), take_away(wired));
-    wired.near.reset();
+  auto task = [](Wired& w, Task<void> a, Task<void> b) -> Task<void> {
+    co_await Both(std::move(a), std::move(b));
+    w.near.reset();
   };
-  wired.run(task());
+  wired.run(task(wired, wait(wired), take_away(wired)));
   CHECK(wired.swept.empty());
 }
 

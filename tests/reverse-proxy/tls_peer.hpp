@@ -141,6 +141,7 @@ class TlsPeer {
   }
   std::string stapled() const {
     const unsigned char* bytes = nullptr;
+    // NOLINTNEXTLINE(bugprone-multi-level-implicit-pointer-conversion): in OpenSSL's macro
     const auto size = SSL_get_tlsext_status_ocsp_resp(ssl_.get(), &bytes);
     return size <= 0
                ? ""
