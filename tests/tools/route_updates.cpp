@@ -91,8 +91,8 @@ class Scheduler {
     made.host = fmt::format("app-{}.bench.localhost", host);
     made.app_id = "app_" + made.host;
     const bool second = second_port_.at(static_cast<std::size_t>(host));
-    const auto port =
-        options_.ports.at(static_cast<std::size_t>(2 * (host % 2) + (second ? 1 : 0)));
+    const int place = 2 * (host % 2) + (second ? 1 : 0);
+    const auto port = options_.ports.at(static_cast<std::size_t>(place));
     made.backends.push_back(
         {fmt::format("vm-{}-{}", host, port), fmt::format("127.0.0.1:{}", port)});
     return made;
