@@ -57,6 +57,10 @@ CertificateFolder::Look CertificateFolder::look() {
   looked_ = true;
   std::error_code ec;
   std::filesystem::directory_iterator entries(folder_, ec);
+  std::vector<std::filesystem::path> listed;
+  for (; !ec && entries != std::filesystem::directory_iterator(); entries.increment(ec))
+    listed.push_back(entries->path());
+  // Half a list would take certificates away.
   if (ec) {
     if (!std::exchange(unreadable_, true))
       look.problems.push_back("cannot read the folder " + folder_.string() + ": " + ec.message());
@@ -64,11 +68,6 @@ CertificateFolder::Look CertificateFolder::look() {
     return look;
   }
   unreadable_ = false;
-  std::vector<std::filesystem::path> listed;
-  for (; entries != std::filesystem::directory_iterator() && !ec; entries.increment(ec))
-    listed.push_back(entries->path());
-  // Half a list would take certificates away.
-  if (ec) return look;
   std::map<std::string, Known> found;
   for (const auto& file : listed) {
     if (file.extension() != ".pem") continue;
