@@ -17,8 +17,6 @@ class RequestFields {
   /// Fills @p into with views that are valid as long as this is. Refused: what HTTP/1.1, which the
   /// application speaks, could not say unmistakably. @p has_body: more than the head comes.
   std::optional<http1::Refusal> finish(bool has_body, http1::RequestHead& into);
-  /// Bytes of all fields.
-  std::size_t bytes() const { return bytes_; }
 
  private:
   struct Place {

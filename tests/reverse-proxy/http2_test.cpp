@@ -24,7 +24,6 @@ struct Modern : Loopback {
     proxy.use(std::make_shared<tls::CertificateSet>(
         std::vector<tls::CertificateSet::Shared>{*certificate}, nullptr));
   }
-  Http2Peer client2() const { return Http2Peer(proxy.tls_port()); }
 };
 
 std::string letters(std::size_t size) {
