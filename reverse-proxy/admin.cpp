@@ -21,8 +21,8 @@ Admin::Admin(asio::any_io_executor executor, Proxy& proxy, const Control& contro
   router_.add("GET", "/routes");
 }
 
-Result<void> Admin::start(const Endpoint& endpoint) {
-  auto started = server_.start(endpoint);
+Result<void> Admin::start(Descriptor listener) {
+  auto started = server_.start(std::move(listener));
   if (!started) return started.error().within("setting proxy.admin_listen");
   return started;
 }

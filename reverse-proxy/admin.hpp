@@ -12,8 +12,8 @@ namespace karreg::proxy {
 class Admin {
  public:
   Admin(asio::any_io_executor executor, Proxy& proxy, const Control& control);
-  /// Error `unavailable` when the address is taken.
-  Result<void> start(const Endpoint& endpoint);
+  /// Answers at @p listener. Error `invalid` when it does not listen.
+  Result<void> start(Descriptor listener);
   std::uint16_t port() const { return server_.port(); }
   /// /healthz answers 503 from now on.
   void say_stopping() { stopping_ = true; }

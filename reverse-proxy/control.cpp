@@ -18,13 +18,16 @@ constexpr auto look_every = 50ms;
 /// After a table could not be written.
 constexpr auto save_again_after = 2s;
 constexpr auto goodbye_time = 2s;
+/// Of each step with which another process gets the name.
+constexpr auto settle_time = 5s;
 }  // namespace
 
 Control::Control(std::string proxy_id, std::filesystem::path saved, broker::Address broker,
                  Proxy& proxy)
-    : proxy_id_(std::move(proxy_id)),
+    : own_name_(std::move(proxy_id)),
       broker_(std::move(broker)),
       proxy_(proxy),
+      name_(own_name_),
       saved_(std::move(saved)) {}
 
 Control::~Control() {
@@ -52,6 +55,12 @@ void Control::restore() {
 void Control::start() {
   publisher_ = std::make_unique<broker::Publisher>(broker_);
   reporter_ = std::thread([this] { report_loop(); });
+  follow_as(own_name_);
+}
+
+void Control::follow_as(const std::string& name) {
+  // Its end is waited for: two would not keep the order of what is said.
+  if (consumer_) consumer_->stop();
   auto connected = [this] {
     const std::lock_guard lock(mutex_);
     follower_.connected();
@@ -59,7 +68,7 @@ void Control::start() {
     wake_.notify_all();
   };
   consumer_ = std::make_unique<broker::Consumer>(
-      broker_, broker::proxy_queue(proxy_id_, ids::random_token(9)),
+      broker_, broker::proxy_queue(name, ids::random_token(9)),
       [this](const broker::Delivery& delivery) { return take(delivery); }, connected);
 }
 
@@ -114,16 +123,16 @@ broker::Disposition Control::follow(const broker::Delivery& delivery, std::strin
 }
 
 void Control::report_if_due(std::unique_lock<std::mutex>& lock) {
-  if (reporting_ || goodbye_) return;
+  if (reporting_ || renaming_ || goodbye_) return;
   lock.unlock();
   auto in_use = proxy_.in_use();
   lock.lock();
   const auto now = steady_clock::now();
   const bool due =
       news_ || in_use.draining != reported_draining_ || now - reported_at_ >= report_every;
-  if (!due || goodbye_) return;
+  if (!due || renaming_ || goodbye_) return;
   wire::ProxyReport report;
-  report.proxy_id = proxy_id_;
+  report.proxy_id = name_;
   // Both from one look: with the version of a later one the old instances would seem to be done.
   report.version = in_use.version;
   report.draining = in_use.draining;
@@ -135,7 +144,7 @@ void Control::report_if_due(std::unique_lock<std::mutex>& lock) {
   // not start again with a table that knows them. On a full disk that can't be had, and a
   // deployment does not wait for it.
   save_if_due(lock);
-  if (goodbye_) return;
+  if (renaming_ || goodbye_) return;
   // One at a time: while the broker is away they would pile up, and only the newest matters.
   reporting_ = true;
   auto done = [this](const Result<void>&) {
@@ -150,9 +159,12 @@ void Control::report_if_due(std::unique_lock<std::mutex>& lock) {
 }
 
 void Control::save_if_due(std::unique_lock<std::mutex>& lock) {
-  if (!unsaved_ || steady_clock::now() < save_again_at_) return;
+  if (!keeps_file_ || !unsaved_ || steady_clock::now() < save_again_at_) return;
   unsaved_ = false;
+  saving_ = true;
   const auto saved = save(lock);
+  saving_ = false;
+  wake_.notify_all();
   if (!saved) {
     unsaved_ = true;
     whole_unsaved_ = true;
@@ -189,9 +201,68 @@ void Control::report_loop() {
   while (!stopping_) {
     report_if_due(lock);
     save_if_due(lock);
-    if (!stopping_ && (!news_ || reporting_ || goodbye_)) wake_.wait_for(lock, look_every);
+    if (!stopping_ && (!news_ || reporting_ || renaming_ || goodbye_))
+      wake_.wait_for(lock, look_every);
   }
   save_if_due(lock);
+}
+
+Result<void> Control::step_aside(const std::string& name) {
+  auto back_to_reporting = [this](const Error& error) {
+    renaming_ = false;
+    wake_.notify_all();
+    return error;
+  };
+  std::unique_lock lock(mutex_);
+  renaming_ = true;
+  // The reporter saves, and a report of it may be on its way: then what is said here comes after.
+  save_again_at_ = {};
+  wake_.notify_all();
+  const bool settled =
+      wake_.wait_for(lock, settle_time, [this] { return !reporting_ && !saving_ && !unsaved_; });
+  if (!settled)
+    return back_to_reporting(
+        Error(ErrorKind::unavailable, reporting_ ? "the broker does not confirm reports"
+                                                 : "the routes in use cannot be saved"));
+  keeps_file_ = false;
+  lock.unlock();
+  auto in_use = proxy_.in_use();
+  wire::ProxyReport report;
+  report.proxy_id = name;
+  report.version = in_use.version;
+  report.draining = std::move(in_use.draining);
+  const auto told = publisher_->publish_and_wait(broker::key::scheduler_proxy,
+                                                 wire::to_text(report), settle_time);
+  lock.lock();
+  if (!told) {
+    keeps_file_ = true;
+    return back_to_reporting(told.error());
+  }
+  name_ = name;
+  lock.unlock();
+  follow_as(name);
+  lock.lock();
+  renaming_ = false;
+  news_ = true;
+  wake_.notify_all();
+  return ok();
+}
+
+void Control::come_back() {
+  {
+    const std::lock_guard lock(mutex_);
+    renaming_ = true;
+    name_ = own_name_;
+    keeps_file_ = true;
+    // The other one may have written it.
+    unsaved_ = has_table_;
+    whole_unsaved_ = true;
+  }
+  follow_as(own_name_);
+  const std::lock_guard lock(mutex_);
+  renaming_ = false;
+  news_ = true;
+  wake_.notify_all();
 }
 
 void Control::say_goodbye() {
@@ -201,7 +272,7 @@ void Control::say_goodbye() {
     if (std::exchange(goodbye_, true)) return;
   }
   wire::ProxyReport report;
-  report.proxy_id = proxy_id_;
+  report.proxy_id = name_;
   report.stopping = true;
   const auto told = publisher_->publish_and_wait(broker::key::scheduler_proxy,
                                                  wire::to_text(report), goodbye_time);

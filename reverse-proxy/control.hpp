@@ -27,6 +27,13 @@ class Control {
   void restore();
   /// Connects, for ever.
   void start();
+  /// Lets another process have this proxy's name: what is served and drains here is reported as
+  /// @p name from now on, the scheduler has been told so, and the file with the routes is the other
+  /// one's. Errors, after which nothing has changed: `unavailable`, the broker does not confirm it;
+  /// those of the file, when the routes in use are not in it.
+  Result<void> step_aside(const std::string& name);
+  /// After step_aside(): the proxy's own name again.
+  void come_back();
   /// Tells the scheduler that this proxy goes away on purpose, so that nobody waits for it. After
   /// the last request: from then on nothing is reported, and what drains here protects no instance.
   void say_goodbye();
@@ -46,20 +53,25 @@ class Control {
   void report_loop();
   void report_if_due(std::unique_lock<std::mutex>& lock);
   void save_if_due(std::unique_lock<std::mutex>& lock);
+  void follow_as(const std::string& name);
   Result<void> save(std::unique_lock<std::mutex>& lock);
 
-  const std::string proxy_id_;
+  const std::string own_name_;
   const broker::Address broker_;
   Proxy& proxy_;
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;
+  std::string name_;  ///< that reports bear
   Follower follower_;
   std::uint64_t used_version_ = 0;  ///< that all workers use
   bool has_table_ = false;
   bool news_ = false;       ///< something to report at once
   bool reporting_ = false;  ///< the last report is not confirmed yet
+  bool renaming_ = false;   ///< nothing is reported meanwhile
+  bool keeps_file_ = true;  ///< the file is this process's
   bool unsaved_ = false;
+  bool saving_ = false;
   std::vector<wire::RouteUpdate> unsaved_updates_;  ///< that lead on from what is saved
   bool whole_unsaved_ = true;                       ///< no updates do
   bool save_failed_ = false;

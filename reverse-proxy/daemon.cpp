@@ -1,5 +1,7 @@
 #include "reverse-proxy/daemon.hpp"
 
+#include <unistd.h>
+
 #include "common/async/offload.hpp"
 #include "common/async/run.hpp"
 #include "common/log.hpp"
@@ -7,68 +9,171 @@
 #include "reverse-proxy/admin.hpp"
 #include "reverse-proxy/certificates.hpp"
 #include "reverse-proxy/control.hpp"
+#include "reverse-proxy/master/line.hpp"
+#include "reverse-proxy/master/orders.hpp"
 
 namespace karreg::proxy {
 
 namespace {
 
+using namespace std::chrono_literals;
+using std::chrono::steady_clock;
+
 /// Of one request: its client's and its backend's.
 constexpr std::size_t files_of_a_connection = 2;
+/// How soon a process that leaves sees that its last connection has ended.
+constexpr auto look_every = 100ms;
 
-struct Parts {
-  Proxy& proxy;
-  Control& control;
-  Admin& admin;
-  asio::thread_pool& pool;
-  std::chrono::milliseconds drain_time;
+ProxyOptions within_open_files(ProxyOptions options) {
+  options.limits.connections =
+      possible_connections(options.limits.connections, files_of_a_connection);
+  return options;
+}
+
+class Daemon {
+ public:
+  Daemon(const Settings& settings, const Inheritance& inheritance, AccessLog& access_log)
+      : settings_(settings),
+        number_(inheritance.number),
+        proxy_(within_open_files(settings.options), access_log),
+        control_(settings.id, settings.saved_routes, settings.broker, proxy_),
+        certificates_(settings.certificates, proxy_),
+        admin_(io_.get_executor(), proxy_, control_),
+        orders_(io_.get_executor(), inheritance.line),
+        admin_listener_(inheritance.admin) {
+    take_over(inheritance.plain, false);
+    take_over(inheritance.tls, true);
+  }
+
+  Result<void> run();
+
+ private:
+  void take_over(const std::vector<int>& sockets, bool tls);
+  awaitable<void> obey();
+  awaitable<void> serve();
+  awaitable<void> step_aside();
+  awaitable<void> leave();
+  awaitable<void> drain();
+
+  const Settings& settings_;
+  const int number_;
+  Proxy proxy_;
+  Control control_;
+  const Certificates certificates_;
+  asio::io_context io_;
+  Admin admin_;
+  Orders orders_;
+  std::vector<Listener> listeners_;
+  Descriptor admin_listener_;
+  asio::thread_pool pool_{1};
+  bool draining_ = false;
+  Result<void> outcome_;
 };
 
-awaitable<void> drain(Parts parts) {
-  parts.admin.say_stopping();
-  auto stop_serving = [&parts] {
+void Daemon::take_over(const std::vector<int>& sockets, bool tls) {
+  for (const int fd : sockets) {
+    Descriptor socket(fd);
+    const Door door{port_of(socket), tls};
+    listeners_.push_back({door, std::move(socket)});
+  }
+}
+
+awaitable<void> Daemon::serve() {
+  auto start_serving = [this] {
+    // Here and not before: until now the file was another process's, which may have changed it.
+    control_.restore();
+    proxy_.start(std::move(listeners_));
+    control_.start();
+  };
+  co_await offload(pool_, start_serving);
+  outcome_ = admin_.start(std::move(admin_listener_));
+  if (!outcome_) {
+    io_.stop();
+    co_return;
+  }
+  log::info("proxy is up",
+            {log::field("port", proxy_.port()), log::field("tls_port", proxy_.tls_port()),
+             log::field("admin_port", admin_.port()), log::field("process", number_),
+             log::field("workers", settings_.options.workers)});
+  orders_.say(line::serves);
+}
+
+awaitable<void> Daemon::step_aside() {
+  const auto name = fmt::format("{}-leaving-{}", settings_.id, ::getpid());
+  const auto aside = co_await offload(pool_, [this, &name] { return control_.step_aside(name); });
+  if (aside)
+    orders_.say(line::aside);
+  else
+    orders_.say(line::stays, aside.error().message());
+}
+
+awaitable<void> Daemon::leave() {
+  log::info("leaving: another process serves",
+            {log::field("connections", proxy_.open_connections())});
+  proxy_.leave();
+  co_await admin_.stop(look_every);
+  const auto by = steady_clock::now() + settings_.leave_time;
+  asio::steady_timer timer(io_);
+  while (!draining_ && proxy_.open_connections() > 0 && steady_clock::now() < by) {
+    timer.expires_after(look_every);
+    co_await timer.async_wait(as_result);
+  }
+  if (draining_) co_return;
+  co_await drain();
+  io_.stop();
+}
+
+awaitable<void> Daemon::drain() {
+  if (std::exchange(draining_, true)) co_return;
+  admin_.say_stopping();
+  auto stop_serving = [this] {
     // Reports go on meanwhile: instances that left the routes stay as long as requests of this
     // proxy are in flight there.
-    const auto cut = parts.proxy.stop(parts.drain_time);
+    const auto cut = proxy_.stop(settings_.drain_time);
     if (cut == 0)
       log::info("drained");
     else
       log::warn(fmt::format("drained, {} requests cut", cut));
-    parts.control.say_goodbye();
-    parts.control.stop();
+    control_.say_goodbye();
+    control_.stop();
   };
-  co_await offload(parts.pool, stop_serving);
-  co_await parts.admin.stop(std::chrono::milliseconds(100));
+  co_await offload(pool_, stop_serving);
+  co_await admin_.stop(100ms);
+}
+
+awaitable<void> Daemon::obey() {
+  for (;;) {
+    const auto word = co_await orders_.next();
+    if (word.empty()) break;
+    if (word == line::serve)
+      co_await serve();
+    else if (word == line::step_aside)
+      co_await step_aside();
+    else if (word == line::come_back)
+      co_await offload(pool_, [this] { control_.come_back(); });
+    else if (word == line::leave)
+      co_await leave();
+    else
+      log::error("the master says what is not known here", {log::field("word", word)});
+  }
+}
+
+Result<void> Daemon::run() {
+  asio::co_spawn(io_, obey(), asio::detached);
+  orders_.say(line::ready);
+  run_until_signal(io_, [this] { return drain(); });
+  // A second signal ends the event loop before the drain is through.
+  proxy_.cut();
+  pool_.join();
+  return outcome_;
 }
 
 }  // namespace
 
-Result<void> run_daemon(const Settings& settings) {
-  auto options = settings.options;
-  options.limits.connections =
-      possible_connections(options.limits.connections, files_of_a_connection);
+Result<void> run_daemon(const Settings& settings, const Inheritance& inheritance) {
   auto access_log = AccessLog::open(settings.access_log);
   if (!access_log) return access_log.error();
-  Proxy proxy(options, **access_log);
-  Control control(settings.id, settings.saved_routes, settings.broker, proxy);
-  control.restore();
-  const Certificates certificates(settings.certificates, proxy);
-  asio::io_context io;
-  Admin admin(io.get_executor(), proxy, control);
-  auto started = admin.start(settings.admin_listen);
-  if (!started) return started;
-  started = proxy.start();
-  if (!started) return started;
-  control.start();
-  log::info("proxy is up",
-            {log::field("port", proxy.port()), log::field("tls_port", proxy.tls_port()),
-             log::field("admin_port", admin.port()), log::field("workers", options.workers)});
-  asio::thread_pool pool(1);
-  const Parts parts{proxy, control, admin, pool, settings.drain_time};
-  run_until_signal(io, [&parts] { return drain(parts); });
-  // A second signal ends the event loop before the drain is through.
-  proxy.cut();
-  pool.join();
-  return ok();
+  return Daemon(settings, inheritance, **access_log).run();
 }
 
 }  // namespace karreg::proxy

@@ -1,11 +1,13 @@
 #pragma once
 
+#include "reverse-proxy/master/inheritance.hpp"
 #include "reverse-proxy/settings.hpp"
 
 namespace karreg::proxy {
 
-/// Runs a proxy until SIGTERM or SIGINT, then drains it. Error `unavailable` when an address is
-/// taken, `invalid` for an access log that cannot be opened.
-Result<void> run_daemon(const Settings& settings);
+/// Runs a serving process: sets everything up, serves when the master says so, until it is told to
+/// leave, or by SIGTERM or SIGINT to drain, or the master is gone. Errors: `invalid` for an access
+/// log that cannot be opened, or for descriptors that are not what they should be.
+Result<void> run_daemon(const Settings& settings, const Inheritance& inheritance);
 
 }  // namespace karreg::proxy

@@ -1,5 +1,6 @@
 #include "reverse-proxy/proxy.hpp"
 
+#include <array>
 #include <condition_variable>
 #include <set>
 
@@ -43,22 +44,34 @@ Proxy::~Proxy() {
 }
 
 Result<void> Proxy::start() {
-  const std::lock_guard lock(mutex_);
-  for (auto& worker : workers_) {
-    const bool first = worker == workers_.front();
-    auto listening = worker->listen(first ? nullptr : workers_.front().get());
-    if (!listening) return listening;
-  }
-  for (auto& worker : workers_) worker->run();
+  std::vector<Listener> all;
+  auto open = [&](const Endpoint& at, bool tls, std::string_view setting) -> Result<void> {
+    auto sockets = open_listeners(at, options_.workers, true, setting);
+    if (!sockets) return sockets.error();
+    for (auto& socket : *sockets) {
+      const Door door{port_of(socket), tls};
+      all.push_back({door, std::move(socket)});
+    }
+    return ok();
+  };
+  auto opened = open(options_.listen, false, "proxy.listen");
+  if (opened && options_.tls_listen) opened = open(*options_.tls_listen, true, "proxy.tls_listen");
+  if (!opened) return opened;
+  start(std::move(all));
   return ok();
 }
 
-std::uint16_t Proxy::port() const {
-  return workers_.front()->port();
-}
-
-std::uint16_t Proxy::tls_port() const {
-  return workers_.front()->tls_port();
+void Proxy::start(std::vector<Listener> listeners) {
+  const std::lock_guard lock(mutex_);
+  std::array<std::size_t, 2> taken{};
+  for (auto& listener : listeners) {
+    (listener.door.tls ? tls_port_ : port_) = listener.door.port;
+    auto& count = taken.at(listener.door.tls ? 1 : 0);
+    workers_.at(count++ % workers_.size())->listen_on(std::move(listener));
+  }
+  KARREG_INVARIANT(taken[0] >= workers_.size());
+  KARREG_INVARIANT(taken[1] == 0 || taken[1] >= workers_.size());
+  for (auto& worker : workers_) worker->run();
 }
 
 void Proxy::use(const std::shared_ptr<const tls::CertificateSet>& certificates) {
@@ -141,6 +154,10 @@ std::size_t Proxy::open_connections() const {
 
 void Proxy::drain() {
   for (auto& worker : workers_) worker->drain();
+}
+
+void Proxy::leave() {
+  for (auto& worker : workers_) worker->leave();
 }
 
 void Proxy::cut() {

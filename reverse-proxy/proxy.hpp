@@ -17,11 +17,13 @@ class Proxy {
   Proxy(ProxyOptions options, AccessLog& access_log);
   ~Proxy();
 
-  /// Listens and serves. Error `unavailable` when the address is taken.
+  /// Takes connections from @p listeners, at least one of each kind for each worker, and serves.
+  void start(std::vector<Listener> listeners);
+  /// The same where the options say. Error `unavailable` when the address is taken.
   Result<void> start();
-  std::uint16_t port() const;
+  std::uint16_t port() const { return port_; }
   /// Of https; 0: there is none.
-  std::uint16_t tls_port() const;
+  std::uint16_t tls_port() const { return tls_port_; }
 
   /// Routes by @p table from now on. Returns when every worker does, so that a backend that is no
   /// longer in it gets no new request after that. Error `timeout`: a worker does not react;
@@ -47,6 +49,9 @@ class Proxy {
 
   /// No new connections; each connection ends with its request in hand.
   void drain();
+  /// No new connections; each connection ends with its next answer, or by itself. A stop() ends
+  /// what is left.
+  void leave();
   /// drain(), waits up to @p grace for the requests, cuts the rest. Blocks. New routes are taken
   /// over until the requests are done. How many requests were cut, also by cut().
   std::uint64_t stop(std::chrono::milliseconds grace);
@@ -66,6 +71,8 @@ class Proxy {
   bool settled_ = false;  ///< the registry counts what live_ has, and no worker uses another one
   bool stopped_ = false;  ///< the workers' threads have ended
   std::vector<std::unique_ptr<Worker>> workers_;
+  std::uint16_t port_ = 0;
+  std::uint16_t tls_port_ = 0;
 };
 
 }  // namespace karreg::proxy

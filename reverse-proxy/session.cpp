@@ -46,6 +46,11 @@ void Session::drain() {
     client_.extend_read(client_.now() + fresh_time);
 }
 
+void Session::leave() {
+  // HTTP/1.1 tells it with the answer (Http1Visitor::keep()).
+  if (http2_ != nullptr) http2_->drain();
+}
+
 Task<bool> Session::begin() {
   if (worker_.options().proxy_protocol) {
     const bool told = co_await take_proxy_header();
@@ -109,14 +114,14 @@ Task<void> Session::speak_http2() {
 }
 
 Limits::ms Session::patience() const {
-  if (worker_.draining()) return fresh_time;
+  if (worker_.in_haste()) return fresh_time;
   return served_any_ ? worker_.limits().idle_time : worker_.limits().header_time;
 }
 
 Task<void> Session::speak_http1() {
   for (;;) {
     // A request that is already there is served, also while draining.
-    if (in_.empty() && worker_.draining() && served_any_) {
+    if (in_.empty() && worker_.in_haste() && served_any_) {
       if (!client_.has_bytes()) co_return;
     } else if (in_.empty()) {
       idle_ = true;

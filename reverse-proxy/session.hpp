@@ -21,6 +21,8 @@ class Session {
   Task<void> speak();
   /// The worker drains: an idle connection ends, one that has not said anything yet has a moment.
   void drain();
+  /// The worker leaves: the connection ends with its next answer.
+  void leave();
 
  private:
   enum class HeadResult { ready, refused, gone };

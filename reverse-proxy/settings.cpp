@@ -41,6 +41,10 @@ std::vector<Setting> declared_settings() {
        "connection to an instance kept for the next request; less than the application's own", "4s",
        false},
       {"proxy.drain_timeout", "for requests in hand when the proxy stops; then cut", "30s", false},
+      {"proxy.upgrade_timeout",
+       "for connections of the old process after an upgrade; then it stops as by "
+       "proxy.drain_timeout",
+       "10m", false},
       {"proxy.proxy_protocol",
        "true when each connection begins with a header of the PROXY protocol, version 1 or 2, from "
        "a balancer of yours; others are closed",
@@ -135,6 +139,7 @@ Result<Settings> read_settings(const Config& config) {
   read.duration("proxy.tunnel_timeout", limits.tunnel_time);
   read.duration("proxy.backend_idle_timeout", limits.backend_idle_time);
   read.duration("proxy.drain_timeout", s.drain_time);
+  read.duration("proxy.upgrade_timeout", s.leave_time);
   read.take(broker::address(config), [&](const broker::Address& address) { s.broker = address; });
   if (read.error()) return *read.error();
   return s;

@@ -18,7 +18,8 @@ struct Settings {
   std::string access_log;
   std::filesystem::path certificates;  ///< folder; empty: there is none
   std::chrono::milliseconds drain_time{};
-  std::filesystem::path saved_routes;  ///< <data>/proxy/<id>.json
+  std::chrono::milliseconds leave_time{};  ///< after another process took over
+  std::filesystem::path saved_routes;      ///< <data>/proxy/<id>.json
   broker::Address broker;
 };
 

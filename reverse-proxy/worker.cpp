@@ -1,13 +1,10 @@
 #include "reverse-proxy/worker.hpp"
 
 #include <arpa/inet.h>
-#include <fmt/format.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
-#include <boost/asio/ip/tcp.hpp>
 
 #include "common/log.hpp"
 #include "reverse-proxy/answers.hpp"
@@ -32,8 +29,8 @@ constexpr int accepts_in_a_row = 64;
 constexpr int look_every = 10;
 /// Of requests that have ended, kept with their memory for the next ones.
 constexpr std::size_t max_spare_turns = 256;
-/// Connections that wait to be accepted; the kernel lowers it to net.core.somaxconn.
-constexpr int backlog = 4096;
+/// At the end, as many connections are taken from a listener as wait there at most.
+constexpr int longest_queue = 4096;
 
 std::string text_of(const sockaddr_storage& address) {
   std::array<char, INET6_ADDRSTRLEN> text{};
@@ -80,52 +77,13 @@ Worker::~Worker() {
   end();
 }
 
-Result<void> Worker::listen(const Worker* like) {
-  auto plain = options_.listen;
-  if (like != nullptr) plain.port = like->port();
-  auto listening = listen(plain, {}, "proxy.listen");
-  if (!listening || !options_.tls_listen) return listening;
-  auto tls = *options_.tls_listen;
-  if (like != nullptr) tls.port = like->tls_port();
-  return listen(tls, {.tls = true}, "proxy.tls_listen");
-}
-
-Result<void> Worker::listen(const Endpoint& at, Door door, std::string_view setting) {
-  auto failure = [&](const error_code& why) {
-    return Error(ErrorKind::unavailable, fmt::format("setting {}: cannot listen on {}:{}: {}",
-                                                     setting, at.host, at.port, why.message()));
-  };
-  error_code ec;
-  const auto address =
-      boost::asio::ip::make_address(at.host == "localhost" ? "127.0.0.1" : at.host, ec);
-  if (ec) return failure(ec);
-  boost::asio::ip::tcp::endpoint endpoint(address, at.port);
-  const int fd = ::socket(endpoint.protocol().family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-                          IPPROTO_TCP);
-  if (fd < 0) return failure(last_error());
-  const int on = 1;
-  auto set = [&](int level, int option) {
-    return ::setsockopt(fd, level, option, &on, sizeof on) == 0;
-  };
-  // Each worker has a queue of its own at the same port; the kernel spreads connections over them,
-  // and what is accepted inherits TCP_NODELAY.
-  auto size = static_cast<socklen_t>(endpoint.capacity());
-  const bool listens = set(SOL_SOCKET, SO_REUSEADDR) && set(SOL_SOCKET, SO_REUSEPORT) &&
-                       set(IPPROTO_TCP, TCP_NODELAY) &&
-                       ::bind(fd, endpoint.data(), static_cast<socklen_t>(endpoint.size())) == 0 &&
-                       ::listen(fd, backlog) == 0 && ::getsockname(fd, endpoint.data(), &size) == 0;
-  if (!listens) {
-    const auto why = last_error();
-    ::close(fd);
-    return failure(why);
-  }
-  door.port = endpoint.port();
-  listeners_.push_back({door, std::make_unique<Socket>(loop_, fd)});
-  return ok();
+void Worker::listen_on(Listener listener) {
+  if (listener.door.tls) tls_port_ = listener.door.port;
+  entrances_.push_back({listener.door, std::make_unique<Socket>(loop_, listener.socket.release())});
 }
 
 void Worker::run() {
-  for (const auto& listener : listeners_) loop_.spawn("accept", accept_loop(listener));
+  for (const auto& entrance : entrances_) loop_.spawn("accept", accept_loop(entrance));
   thread_ = std::thread([this] { loop_.run(); });
 }
 
@@ -153,21 +111,21 @@ void Worker::on_loop(std::function<void()> work) {
 /// The next connection of a listener, or the error that accept() gave.
 class [[nodiscard]] Worker::Accepting final : public Operation {
  public:
-  explicit Accepting(const Listener& listener) : listener_(listener) {}
+  explicit Accepting(const Entrance& entrance) : entrance_(entrance) {}
   bool await_ready() { return attempt(); }
   void await_suspend(std::coroutine_handle<> coroutine) {
     waiting = coroutine;
-    listener_.socket->wait_to_read(*this);
+    entrance_.socket->wait_to_read(*this);
   }
   Accepted await_resume() { return std::move(accepted_); }
   bool attempt() override {
-    auto& socket = *listener_.socket;
+    auto& socket = *entrance_.socket;
     if (!socket.is_open()) {
       error = aborted();
       return true;
     }
     if (!socket.may_read()) return false;
-    accepted_ = accept_from(socket, listener_.door);
+    accepted_ = accept_from(socket, entrance_.door);
     if (accepted_.fd >= 0) return true;
     if (errno == EAGAIN) {
       socket.nothing_to_read();
@@ -178,24 +136,24 @@ class [[nodiscard]] Worker::Accepting final : public Operation {
   }
 
  private:
-  const Listener& listener_;
+  const Entrance& entrance_;
   Accepted accepted_;
 };
 
-Task<void> Worker::accept_loop(const Listener& listener) {
-  for (int in_a_row = 0; listener.socket->is_open();) {
+Task<void> Worker::accept_loop(const Entrance& entrance) {
+  for (int in_a_row = 0; entrance.socket->is_open();) {
     // However fast they come, those that are there have their turns.
     if (++in_a_row > accepts_in_a_row) {
       in_a_row = 0;
       co_await loop_.yield();
     }
-    Accepting next(listener);
+    Accepting next(entrance);
     auto connection = co_await next;
     if (connection.fd >= 0) {
       accepted(std::move(connection));
       continue;
     }
-    if (!listener.socket->is_open()) co_return;
+    if (!entrance.socket->is_open()) co_return;
     // Out of descriptors or memory: others will be given back.
     if (next.error.value() != ECONNABORTED && next.error.value() != EINTR) {
       log::error("cannot accept", {log::field("why", next.error.message())});
@@ -284,19 +242,35 @@ void Worker::sweep() {
   pool_.sweep(now);
 }
 
-void Worker::start_draining() {
-  if (draining_) return;
-  draining_ = true;
-  for (auto& listener : listeners_) {
+void Worker::close_entrances() {
+  for (auto& entrance : entrances_) {
+    if (!entrance.socket->is_open()) continue;
     // Who is in the queue was promised an answer by the kernel. More than it holds came since.
-    for (int taken = 0; taken < backlog; ++taken) {
-      auto connection = accept_from(*listener.socket, listener.door);
+    for (int taken = 0; taken < longest_queue; ++taken) {
+      auto connection = accept_from(*entrance.socket, entrance.door);
       if (connection.fd < 0) break;
       accepted(std::move(connection));
     }
-    listener.socket->close();
+    entrance.socket->close_shared();
   }
+}
+
+void Worker::start_leaving() {
+  if (draining()) return;
+  leaving_ = true;
+  close_entrances();
+  for (auto* session : sessions_) session->leave();
+}
+
+void Worker::start_draining() {
+  if (draining_) return;
+  draining_ = true;
+  close_entrances();
   for (auto* session : sessions_) session->drain();
+}
+
+void Worker::leave() {
+  loop_.post([this] { start_leaving(); });
 }
 
 void Worker::drain() {

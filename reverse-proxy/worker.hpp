@@ -13,6 +13,7 @@
 #include "reverse-proxy/access_log.hpp"
 #include "reverse-proxy/connection.hpp"
 #include "reverse-proxy/limits.hpp"
+#include "reverse-proxy/listeners.hpp"
 #include "reverse-proxy/live_routes.hpp"
 #include "reverse-proxy/metrics.hpp"
 #include "reverse-proxy/tls/stream.hpp"
@@ -38,12 +39,6 @@ struct ProxyOptions {
                                  ///< then force_https has an effect only if we speak https
 };
 
-/// Where connections come in.
-struct Door {
-  std::uint16_t port = 0;
-  bool tls = false;
-};
-
 /// A connection that was taken from a listener.
 struct Accepted {
   int fd = -1;
@@ -58,12 +53,8 @@ class Worker {
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  /// Binds all doors; ports of 0 take free ones, those of @p like if it is there. Error
-  /// `unavailable`, naming the setting, when an address is taken.
-  Result<void> listen(const Worker* like);
-  std::uint16_t port() const { return listeners_.at(0).door.port; }
-  /// 0: none.
-  std::uint16_t tls_port() const { return listeners_.size() > 1 ? listeners_.at(1).door.port : 0; }
+  /// Takes connections from @p listener. Before run().
+  void listen_on(Listener listener);
   /// Starts the thread.
   void run();
   /// Any thread: from then on requests are routed by @p routes; @p done runs on the worker.
@@ -73,6 +64,9 @@ class Worker {
   /// Any thread: takes what waits to be accepted, closes the listener and idle connections, and
   /// lets each request in hand end its connection.
   void drain();
+  /// Any thread: takes no new connections, and lets each that it has end with its next answer, or
+  /// when it has been idle for its time: for a process whose successor takes the new ones.
+  void leave();
   /// Waits up to @p grace for the sessions, then cuts them. Blocks. The thread goes on, so that
   /// routes can be taken over meanwhile and after.
   void finish(std::chrono::milliseconds grace);
@@ -91,7 +85,7 @@ class Worker {
   const tls::Context& tls() const { return tls_; }
   /// Where a client is sent that must come by https; 0: there is no https.
   std::uint16_t https_port() const {
-    return options_.https_port != 0 ? options_.https_port : tls_port();
+    return options_.https_port != 0 ? options_.https_port : tls_port_;
   }
   WorkerMetrics& count() { return metrics_; }
   AccessLog& access_log() { return access_log_; }
@@ -111,7 +105,9 @@ class Worker {
   /// Reads on until the client closes, at most until @p by, after an answer that ends the
   /// connection: closing with unread bytes would reset it, and the answer with it.
   Task<void> linger(Connection& client, Buffer& unwanted, SteadyTime by);
-  bool draining() const { return draining_; }
+  bool draining() const { return leaving_ || draining_; }
+  /// As little time as possible: idle connections end.
+  bool in_haste() const { return draining_; }
   /// The time to drain is over: what ends now without an answer is this proxy's doing.
   bool cutting() const { return cutting_; }
   Loop& loop() { return loop_; }
@@ -120,17 +116,18 @@ class Worker {
   friend class Session;
   friend class http2::Session;
   class Accepting;
-  struct Listener {
+  struct Entrance {
     Door door;
     std::unique_ptr<Socket> socket;
   };
-  Result<void> listen(const Endpoint& at, Door door, std::string_view setting);
   void on_loop(std::function<void()> work);
-  Task<void> accept_loop(const Listener& listener);
+  Task<void> accept_loop(const Entrance& entrance);
   void accepted(Accepted connection);
   Task<void> refuse(Accepted connection);
   Task<void> serve(Accepted connection);
   void sweep();
+  void close_entrances();
+  void start_leaving();
   void start_draining();
   void cut_all();
   void stop_if_done();
@@ -138,7 +135,8 @@ class Worker {
   const ProxyOptions& options_;
   AccessLog& access_log_;
   Loop loop_;
-  std::deque<Listener> listeners_;  ///< plain first; a deque: sessions know their doors
+  std::deque<Entrance> entrances_;  ///< a deque: sessions know their doors
+  std::uint16_t tls_port_ = 0;
   tls::Context tls_;
   std::shared_ptr<const LiveRoutes> routes_;
   WorkerMetrics metrics_;
@@ -149,6 +147,7 @@ class Worker {
   std::vector<std::unique_ptr<Turn>> spare_turns_;
   std::set<Session*> sessions_;
   std::set<http2::Session*> http2_sessions_;
+  bool leaving_ = false;
   bool draining_ = false;
   bool cutting_ = false;
   std::size_t refusing_ = 0;

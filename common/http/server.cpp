@@ -385,6 +385,21 @@ Result<void> Server::start(const Endpoint& endpoint) {
   return ok();
 }
 
+Result<void> Server::start(Descriptor listener) {
+  sockaddr_storage at{};
+  socklen_t size = sizeof at;
+  error_code ec = asio::error::not_socket;
+  if (::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&at), &size) == 0)
+    impl_->acceptor.assign(at.ss_family == AF_INET6 ? asio::ip::tcp::v6() : asio::ip::tcp::v4(),
+                           listener.get(), ec);
+  if (ec)
+    return Error(ErrorKind::invalid, "cannot accept from what was inherited: " + ec.message());
+  (void)listener.release();
+  impl_->bound_port = impl_->acceptor.local_endpoint().port();
+  impl_->listener_tasks.spawn("http listener", impl_->listen());
+  return ok();
+}
+
 std::uint16_t Server::port() const {
   return impl_->bound_port;
 }
@@ -392,8 +407,9 @@ std::uint16_t Server::port() const {
 awaitable<void> Server::stop(std::chrono::milliseconds grace) {
   auto impl = impl_;
   impl->draining = true;
-  error_code ignored;
-  impl->acceptor.close(ignored);
+  // Not close(): another process may have the listener, too, and then epoll would go on with it.
+  error_code ec;
+  if (impl->acceptor.is_open()) Descriptor(impl->acceptor.release(ec)).reset();
   co_await impl->listener_tasks.stop(std::chrono::milliseconds(100));
   impl->close_idle();
   co_await impl->sessions.stop(grace);

@@ -11,6 +11,7 @@
 #include "common/async/asio.hpp"
 #include "common/async/task_group.hpp"
 #include "common/config.hpp"
+#include "common/descriptor.hpp"
 #include "common/http/message.hpp"
 #include "common/http/websocket.hpp"
 
@@ -81,6 +82,8 @@ class Server {
   /// Binds @p endpoint (port 0: any free one) and starts to accept. Error `unavailable` when the
   /// address is taken.
   Result<void> start(const Endpoint& endpoint);
+  /// Accepts from @p listener, which listens already. Error `invalid` when it is no such socket.
+  Result<void> start(Descriptor listener);
   std::uint16_t port() const;
   /// Stops accepting, closes idle connections, lets requests finish up to @p grace, then cuts.
   awaitable<void> stop(std::chrono::milliseconds grace);

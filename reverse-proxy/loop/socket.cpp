@@ -61,4 +61,9 @@ void Socket::close() {
   cancel();
 }
 
+void Socket::close_shared() {
+  if (fd_ >= 0) ::epoll_ctl(loop_.epoll_, EPOLL_CTL_DEL, fd_, nullptr);
+  close();
+}
+
 }  // namespace karreg::proxy

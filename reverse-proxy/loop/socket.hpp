@@ -75,6 +75,8 @@ class Socket : public ReadyHook {
   /// What waits ends with aborted().
   void cancel();
   void close();
+  /// Of what another process has open, too: epoll would go on to report it.
+  void close_shared();
 
  private:
   friend class Loop;

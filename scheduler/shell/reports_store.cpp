@@ -87,6 +87,8 @@ void save_proxy_report(pqxx::work& work, const wire::ProxyReport& report) {
       // A version that never was comes from another database: it acknowledges nothing.
       report.proxy_id, report.version > current ? 0 : report.version,
       wire::to_text(report.draining));
+  // Who was killed did not say goodbye. Nobody waits for one that is silent for this long.
+  work.exec("DELETE FROM proxies WHERE last_seen < now() - interval '1 day'");
   // An update that was lost shows in a report that stays behind.
   if (!report.wants_snapshot && (report.version == current || !settled)) return;
   wire::RouteSnapshot snapshot;

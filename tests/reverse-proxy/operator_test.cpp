@@ -379,7 +379,9 @@ TEST_CASE("the admin pages tell health, figures and routes") {
   const Control control("proxy-1", "/nowhere", {}, loop.proxy);
   asio::io_context io;
   Admin admin(io.get_executor(), loop.proxy, control);
-  REQUIRE(admin.start({"127.0.0.1", 0}));
+  auto listener = open_listeners({"127.0.0.1", 0}, 1, false, "proxy.admin_listen");
+  REQUIRE(listener);
+  REQUIRE(admin.start(std::move(listener->front())));
   std::thread thread([&] { io.run_for(10s); });
   auto ask = [&](const std::string& path, const std::string& method = "GET") {
     auto peer = Peer::connect(admin.port());

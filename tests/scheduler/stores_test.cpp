@@ -437,3 +437,17 @@ TEST_CASE("decisions go on while a back-up reads the database") {
     decide_alone(work);
   });
 }
+
+TEST_CASE("a proxy that was killed is forgotten in the end, one that speaks is not") {
+  OnSql platform;
+  platform.report(wire::ProxyReport{"proxy-1-leaving-42", 0, false, {}, false});
+  platform.report(wire::ProxyReport{"proxy-1", 0, false, {}, false});
+  CHECK(platform.load().proxies.size() == 2);
+  platform.database.query(
+      "UPDATE proxies SET last_seen = now() - interval '25 hours' WHERE id LIKE '%leaving%'");
+  platform.in_transaction([](pqxx::work& work) {
+    save_proxy_report(work, wire::ProxyReport{"proxy-1", 0, false, {}, false});
+  });
+  CHECK(platform.load().proxies.size() == 1);
+  CHECK(platform.load().proxies.contains("proxy-1"));
+}

@@ -1,0 +1,70 @@
+#include "reverse-proxy/listeners.hpp"
+
+#include <fmt/format.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <boost/asio/ip/tcp.hpp>
+#include <cerrno>
+
+namespace karreg::proxy {
+
+namespace {
+using boost::asio::ip::tcp;
+using boost::system::error_code;
+
+/// Connections that wait to be accepted; the kernel lowers it to net.core.somaxconn.
+constexpr int backlog = 4096;
+
+error_code last_error() {
+  return {errno, boost::system::system_category()};
+}
+
+/// @p endpoint is then where it listens.
+Descriptor open_listener(tcp::endpoint& endpoint, bool shared, error_code& why) {
+  Descriptor socket(::socket(endpoint.protocol().family(),
+                             SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
+  const int on = 1;
+  auto set = [&](int level, int option) {
+    return ::setsockopt(socket.get(), level, option, &on, sizeof on) == 0;
+  };
+  auto size = static_cast<socklen_t>(endpoint.capacity());
+  // What is accepted inherits TCP_NODELAY.
+  const bool listens =
+      socket && set(SOL_SOCKET, SO_REUSEADDR) && (!shared || set(SOL_SOCKET, SO_REUSEPORT)) &&
+      set(IPPROTO_TCP, TCP_NODELAY) &&
+      ::bind(socket.get(), endpoint.data(), static_cast<socklen_t>(endpoint.size())) == 0 &&
+      ::listen(socket.get(), backlog) == 0 &&
+      ::getsockname(socket.get(), endpoint.data(), &size) == 0;
+  if (!listens) why = last_error();
+  return socket;
+}
+}  // namespace
+
+Result<std::vector<Descriptor>> open_listeners(const Endpoint& at, int count, bool shared,
+                                               std::string_view setting) {
+  auto failure = [&](const error_code& why) {
+    return Error(ErrorKind::unavailable, fmt::format("setting {}: cannot listen on {}:{}: {}",
+                                                     setting, at.host, at.port, why.message()));
+  };
+  error_code ec;
+  const auto address =
+      boost::asio::ip::make_address(at.host == "localhost" ? "127.0.0.1" : at.host, ec);
+  if (ec) return failure(ec);
+  tcp::endpoint endpoint(address, at.port);
+  std::vector<Descriptor> all;
+  for (int i = 0; i < count; ++i) {
+    all.push_back(open_listener(endpoint, shared, ec));
+    if (ec) return failure(ec);
+  }
+  return all;
+}
+
+std::uint16_t port_of(const Descriptor& socket) {
+  tcp::endpoint endpoint;
+  auto size = static_cast<socklen_t>(endpoint.capacity());
+  if (::getsockname(socket.get(), endpoint.data(), &size) != 0) return 0;
+  return endpoint.port();
+}
+
+}  // namespace karreg::proxy

@@ -1,0 +1,35 @@
+#pragma once
+/// Sockets that listen. They are opened apart from what serves them, because they outlive it: the
+/// master keeps them open while one serving process takes over from another, and what a visitor's
+/// connection waits in is never closed.
+
+#include <string_view>
+#include <vector>
+
+#include "common/config.hpp"
+#include "common/descriptor.hpp"
+
+namespace karreg::proxy {
+
+/// Where connections come in.
+struct Door {
+  std::uint16_t port = 0;
+  bool tls = false;
+};
+
+struct Listener {
+  Door door;
+  Descriptor socket;
+};
+
+/// @p count sockets at @p at, each with a queue of its own; port 0: any free one, the same for all.
+/// @p shared: the kernel spreads connections over these and over others at the same address
+/// (SO_REUSEPORT, socket(7)); else a second one there is an error. Error `unavailable`, naming @p
+/// setting, when the address is taken.
+Result<std::vector<Descriptor>> open_listeners(const Endpoint& at, int count, bool shared,
+                                               std::string_view setting);
+
+/// The port that @p socket listens at; 0: it does not.
+std::uint16_t port_of(const Descriptor& socket);
+
+}  // namespace karreg::proxy

@@ -1,0 +1,26 @@
+#pragma once
+/// A serving process's end of its line to the master.
+
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <string>
+#include <string_view>
+
+#include "common/async/asio.hpp"
+
+namespace karreg::proxy {
+
+class Orders {
+ public:
+  /// Takes @p fd over.
+  Orders(asio::any_io_executor executor, int fd);
+
+  /// The next word of the master (line.hpp); empty: the master is gone, or close() was called.
+  awaitable<std::string> next();
+  void say(std::string_view word, std::string_view sentence = "");
+  void close();
+
+ private:
+  asio::posix::stream_descriptor line_;
+};
+
+}  // namespace karreg::proxy
