@@ -19,7 +19,7 @@ constexpr auto look_every = 50ms;
 constexpr auto save_again_after = 2s;
 constexpr auto goodbye_time = 2s;
 /// Of each step with which another process gets the name.
-constexpr auto settle_time = 5s;
+constexpr auto settle_time = 10s;
 }  // namespace
 
 Control::Control(std::string proxy_id, std::filesystem::path saved, broker::Address broker,

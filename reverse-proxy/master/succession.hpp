@@ -51,7 +51,7 @@ class Succession {
   /// What may take no longer.
   struct Times {
     std::chrono::milliseconds ready{60'000};
-    std::chrono::milliseconds aside{15'000};
+    std::chrono::milliseconds aside{30'000};
     std::chrono::milliseconds serves{120'000};
     std::chrono::milliseconds stop{60'000};
     std::chrono::milliseconds lived_well{5'000};     ///< who served for less failed at once
