@@ -11,6 +11,7 @@
 #include "reverse-proxy/control.hpp"
 #include "reverse-proxy/master/line.hpp"
 #include "reverse-proxy/master/orders.hpp"
+#include "reverse-proxy/sandbox.hpp"
 
 namespace karreg::proxy {
 
@@ -173,6 +174,11 @@ Result<void> Daemon::run() {
 Result<void> run_daemon(const Settings& settings, const Inheritance& inheritance) {
   auto access_log = AccessLog::open(settings.access_log);
   if (!access_log) return access_log.error();
+  Result<void> confined;
+  if (!settings.user.empty())
+    confined = become_user(settings.user, settings.saved_routes.parent_path());
+  if (confined && settings.sandbox) confined = forbid_other_calls();
+  if (!confined) return confined;
   return Daemon(settings, inheritance, **access_log).run();
 }
 

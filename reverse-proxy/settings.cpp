@@ -18,6 +18,14 @@ std::vector<Setting> declared_settings() {
        "", false},
       {"proxy.admin_listen", "address and port of /healthz, /metrics and /routes; not for visitors",
        "127.0.0.1:8101", false},
+      {"proxy.user",
+       "user of this machine that the serving process becomes, when karreg-proxy is started by "
+       "root; gets the folder proxy/ of the data folder, and must be able to read "
+       "proxy.certificates; empty: it stays who started it",
+       "", false},
+      {"proxy.sandbox",
+       "true: the serving process gets no system calls but those that it needs (seccomp)", "true",
+       false},
       {"proxy.workers", "threads, each with its own connections; 0: one per core", "0", false},
       {"proxy.access_log", "one JSON line per request: stdout, off, or a file's path", "stdout",
        false},
@@ -127,6 +135,8 @@ Result<Settings> read_settings(const Config& config) {
             [&](std::int64_t n) { limits.app_share_percent = static_cast<int>(n); });
   read.take(config.number("proxy.https_port", 0, 65'535),
             [&](std::int64_t n) { s.options.https_port = static_cast<std::uint16_t>(n); });
+  s.user = config.text("proxy.user");
+  read.take(config.flag("proxy.sandbox"), [&](bool sandbox) { s.sandbox = sandbox; });
   read.take(config.flag("proxy.proxy_protocol"),
             [&](bool expected) { s.options.proxy_protocol = expected; });
   read.take(config.flag("proxy.trust_forwarded"),

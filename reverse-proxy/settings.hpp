@@ -16,6 +16,8 @@ struct Settings {
   ProxyOptions options;
   Endpoint admin_listen;
   std::string access_log;
+  std::string user;  ///< that the serving process becomes; empty: it stays who it is
+  bool sandbox = true;
   std::filesystem::path certificates;  ///< folder; empty: there is none
   std::chrono::milliseconds drain_time{};
   std::chrono::milliseconds leave_time{};  ///< after another process took over

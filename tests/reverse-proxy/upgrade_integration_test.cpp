@@ -334,3 +334,28 @@ TEST_CASE("a program that is not fit is not taken, one that is there later is") 
   CHECK(body_of(daemon.get()) == "here");
   CHECK(daemon.end(SIGTERM) == 0);
 }
+
+TEST_CASE("the serving process is confined: another user, no more system calls than it needs") {
+  if (geteuid() != 0) return;
+  const test::ScratchFolder data;
+  std::filesystem::permissions(data.path(), std::filesystem::perms(0755));
+  const auto id = "p-" + ids::uuid();
+  const auto broker = test_broker();
+  Scheduler scheduler(broker, id);
+  App app(App::hello("here"));
+  Daemon daemon(data, id, broker, {"KARREG_PROXY_USER=nobody"});
+  REQUIRE(scheduler.gives(wire::RouteSnapshot{1, {route_to(app)}}));
+  CHECK(body_of(daemon.get()) == "here");
+  const auto status =
+      test::read_file("/proc/" + std::to_string(newest_process(daemon)) + "/status");
+  CHECK_THAT(status, !Catch::Contains("\nUid:\t0\t"));
+  CHECK_THAT(status, Catch::Contains("\nNoNewPrivs:\t1\n"));
+  CHECK_THAT(status, Catch::Contains("\nSeccomp:\t2\n"));
+  // It can still take over, save its routes and end.
+  scheduler.answers_with(wire::RouteSnapshot{1, {route_to(app)}});
+  daemon.signal(SIGHUP);
+  REQUIRE(upgraded(daemon, 1));
+  CHECK(daemon.said("routes not saved") == 0);
+  CHECK(daemon.said("serving by the routes of the last run") == 1);
+  CHECK(daemon.end(SIGTERM) == 0);
+}
