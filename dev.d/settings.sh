@@ -18,6 +18,14 @@ check_data_folder() {
   done
 }
 
+# Whose process reads what visitors send.
+PROXY_USER=karreg-proxy
+
+make_proxy_user() {
+  getent passwd "$PROXY_USER" >/dev/null || useradd --system --user-group --no-create-home --home-dir /nonexistent \
+    --shell /usr/sbin/nologin "$PROXY_USER"
+}
+
 make_data_folder() {
   local data=$1
   check_data_folder "$data"
@@ -93,6 +101,7 @@ address_prefix = "$(address_prefix "$data")"
 id = "proxy-1"
 listen = "127.0.0.1:$proxy"
 admin_listen = "127.0.0.1:$(value_of "$ports" PROXY_ADMIN_PORT)"
+user = "$PROXY_USER"
 TEXT
   )
   mv "$data/karreg.toml.new" "$data/karreg.toml"

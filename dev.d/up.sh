@@ -41,6 +41,7 @@ command_up() {
     make_postgres "$data"
     set_postgres_durability "$data" "$durability"
     make_rabbitmq "$data"
+    make_proxy_user
     make_settings "$data"
     make_supervisor "$data" "$binaries"
     starts=yes
