@@ -62,12 +62,13 @@ awaitable<void> Admin::handle(http::Request& request, http::ResponseWriter& resp
   co_await response.send(std::move(text));
 }
 
-std::string describe_routes(Proxy& proxy) {
+std::string describe_routes(Proxy& proxy, std::string_view only) {
   const auto live = proxy.live_routes();
   json all{{"version", live ? live->version() : 0}, {"routes", json::array()}};
   const auto now = std::chrono::steady_clock::now();
   if (live) {
     for (const auto* host : live->hosts()) {
+      if (!only.empty() && *host != only) continue;
       for (const auto& route : *live->of_host(*host)) {
         json backends = json::array();
         for (const auto& b : route.backends)

@@ -31,7 +31,8 @@ class Admin {
   http::Server server_;
 };
 
-/// The table in use as JSON text, with what is known of each backend.
-std::string describe_routes(Proxy& proxy);
+/// The table in use as JSON text, with what is known of each backend; of @p host alone, unless that
+/// is empty.
+std::string describe_routes(Proxy& proxy, std::string_view host = {});
 
 }  // namespace karreg::proxy

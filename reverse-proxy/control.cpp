@@ -87,8 +87,23 @@ broker::Disposition Control::follow(const broker::Delivery& delivery, std::strin
         {log::field("key", delivery.routing_key), log::field("why", message.error().message())});
     return broker::Disposition::reject;
   }
+  const std::lock_guard alone(one_table_at_a_time_);
   std::unique_lock lock(mutex_);
   const auto decision = follower_.take(*message);
+  (void)use(decision, lock);
+  return broker::Disposition::ack;
+}
+
+Result<void> Control::use_by_hand(wire::RouteSnapshot table) {
+  const std::lock_guard alone(one_table_at_a_time_);
+  std::unique_lock lock(mutex_);
+  table.version = 0;
+  table.for_version = follower_.table().version();
+  return use(follower_.take(table), lock);
+}
+
+Result<void> Control::use(const Follower::Decision& decision, std::unique_lock<std::mutex>& lock) {
+  Result<void> used;
   for (const auto& why : decision.left_out) log::error("route left out", {log::field("why", why)});
   if (decision.use_table) {
     // Before it is used: whoever sees it in use finds it marked.
@@ -100,11 +115,11 @@ broker::Disposition Control::follow(const broker::Delivery& delivery, std::strin
       whole_unsaved_ = true;
       unsaved_updates_.clear();
     }
-    // Only this thread changes the table: it may be read without the lock, which the workers'
-    // pace must not hold.
+    // Nobody else changes the table: it may be read without the lock, which the workers' pace must
+    // not hold.
     lock.unlock();
-    const auto used = decision.update ? proxy_.use(follower_.table(), *decision.update)
-                                      : proxy_.use(follower_.table());
+    used = decision.update ? proxy_.use(follower_.table(), *decision.update)
+                           : proxy_.use(follower_.table());
     lock.lock();
     if (used) {
       used_version_ = follower_.table().version();
@@ -119,7 +134,7 @@ broker::Disposition Control::follow(const broker::Delivery& delivery, std::strin
   // Not before: a report made meanwhile would be the old version's, and the new one's would wait.
   news_ = true;
   wake_.notify_all();
-  return broker::Disposition::ack;
+  return used;
 }
 
 void Control::report_if_due(std::unique_lock<std::mutex>& lock) {

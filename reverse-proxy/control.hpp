@@ -39,6 +39,10 @@ class Control {
   void say_goodbye();
   void stop();
 
+  /// Uses the routes of @p table in place of those that there are; they have no version, so that a
+  /// scheduler that is there puts its own back at once. Errors of Proxy::use().
+  Result<void> use_by_hand(wire::RouteSnapshot table);
+
   struct Status {
     std::uint64_t version = 0;
     bool wants_snapshot = true;
@@ -48,6 +52,7 @@ class Control {
 
  private:
   broker::Disposition take(const broker::Delivery& delivery);
+  Result<void> use(const Follower::Decision& decision, std::unique_lock<std::mutex>& lock);
   template <class Message>
   broker::Disposition follow(const broker::Delivery& delivery, std::string_view what);
   void report_loop();
@@ -60,6 +65,7 @@ class Control {
   const broker::Address broker_;
   Proxy& proxy_;
 
+  std::mutex one_table_at_a_time_;  ///< before mutex_
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::string name_;  ///< that reports bear

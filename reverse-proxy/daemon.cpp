@@ -9,6 +9,7 @@
 #include "reverse-proxy/admin.hpp"
 #include "reverse-proxy/certificates.hpp"
 #include "reverse-proxy/control.hpp"
+#include "reverse-proxy/ctl/server.hpp"
 #include "reverse-proxy/master/line.hpp"
 #include "reverse-proxy/master/orders.hpp"
 #include "reverse-proxy/sandbox.hpp"
@@ -40,6 +41,7 @@ class Daemon {
         control_(settings.id, settings.saved_routes, settings.broker, proxy_),
         certificates_(settings.certificates, proxy_),
         admin_(io_.get_executor(), proxy_, control_),
+        ctl_(io_, inheritance.number, proxy_, control_),
         orders_(io_.get_executor(), inheritance.line),
         admin_listener_(inheritance.admin) {
     take_over(inheritance.plain, false);
@@ -63,6 +65,7 @@ class Daemon {
   const Certificates certificates_;
   asio::io_context io_;
   Admin admin_;
+  CtlServer ctl_;
   Orders orders_;
   std::vector<Listener> listeners_;
   Descriptor admin_listener_;
@@ -92,6 +95,9 @@ awaitable<void> Daemon::serve() {
     io_.stop();
     co_return;
   }
+  if (auto started = ctl_.start(ctl_socket(settings_.saved_routes)); !started)
+    log::error("karreg-proxy ctl and top cannot reach this process",
+               {log::field("why", started.error().message())});
   log::info("proxy is up",
             {log::field("port", proxy_.port()), log::field("tls_port", proxy_.tls_port()),
              log::field("admin_port", admin_.port()), log::field("process", number_),
@@ -113,6 +119,7 @@ awaitable<void> Daemon::leave() {
             {log::field("connections", proxy_.open_connections())});
   proxy_.leave();
   co_await admin_.stop(look_every);
+  co_await ctl_.stop();
   const auto by = steady_clock::now() + settings_.leave_time;
   asio::steady_timer timer(io_);
   while (!draining_ && proxy_.open_connections() > 0 && steady_clock::now() < by) {
@@ -139,6 +146,7 @@ awaitable<void> Daemon::drain() {
     control_.stop();
   };
   co_await offload(pool_, stop_serving);
+  co_await ctl_.stop();
   co_await admin_.stop(100ms);
 }
 

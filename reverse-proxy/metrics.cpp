@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "reverse-proxy/backend.hpp"
+#include "reverse-proxy/traffic.hpp"
 
 namespace karreg::proxy {
 
@@ -56,20 +57,71 @@ void append_times(Text& text) {
   text.line("request_seconds_count", "", below);
 }
 
+/// @p what: "app", with the label @p label.
+void append_traffic(Text& text, const std::string& what, std::string_view label,
+                    const std::map<std::string, Traffic>& all) {
+  auto lines = [&](const std::string& name, std::string_view type, std::string_view help,
+                   auto append) {
+    text.head(what + name, type, help);
+    for (const auto& [who, traffic] : all)
+      append(what + name, fmt::format("{}=\"{}\"", label, who), traffic);
+  };
+  auto number = [&](const std::string& name, std::string_view help,
+                    std::uint64_t Traffic::* member) {
+    lines(name, "counter", help,
+          [&](const std::string& full, const std::string& labels, const Traffic& traffic) {
+            text.line(full, fmt::format("{{{}}}", labels), traffic.*member);
+          });
+  };
+  lines("_answers_total", "counter", "answers by class of status, 0xx: the client left before one",
+        [&](const std::string& name, const std::string& labels, const Traffic& traffic) {
+          for (std::size_t digit = 0; digit < traffic.answers.size(); ++digit)
+            if (traffic.answers.at(digit) > 0)
+              text.line(name, fmt::format("{{{},class=\"{}xx\"}}", labels, digit),
+                        traffic.answers.at(digit));
+        });
+  lines("_request_seconds", "histogram", "time from a request's first byte to its answer's last",
+        [&](const std::string& name, const std::string& labels, const Traffic& traffic) {
+          std::uint64_t below = 0;
+          for (std::size_t i = 0; i < time_buckets_ms.size(); ++i) {
+            below += traffic.times.at(i);
+            text.line(name + "_bucket",
+                      fmt::format("{{{},le=\"{}\"}}", labels, time_buckets_ms.at(i) / 1000.0),
+                      below);
+          }
+          below += traffic.times.back();
+          text.line(name + "_bucket", fmt::format("{{{},le=\"+Inf\"}}", labels), below);
+          text.line(name + "_sum", fmt::format("{{{}}}", labels),
+                    static_cast<double>(traffic.times_us) / 1e6);
+          text.line(name + "_count", fmt::format("{{{}}}", labels), below);
+        });
+  number("_retries_total", "attempts after the first", &Traffic::retries);
+  number("_bytes_in_total", "bytes of requests", &Traffic::bytes_in);
+  number("_bytes_out_total", "bytes of answers", &Traffic::bytes_out);
+}
+
 }  // namespace
 
-void WorkerMetrics::answered(int status, std::chrono::microseconds took) {
-  const int digit = status / 100;
-  answers.at(digit >= 1 && digit <= 5 ? static_cast<std::size_t>(digit) : 0).add();
+std::size_t time_bucket(std::chrono::microseconds took) {
   const auto bucket = std::ranges::find_if(
       time_buckets_ms, [&](int ms) { return took <= std::chrono::milliseconds(ms); });
-  times.at(static_cast<std::size_t>(bucket - time_buckets_ms.begin())).add();
+  return static_cast<std::size_t>(bucket - time_buckets_ms.begin());
+}
+
+std::size_t status_class(int status) {
+  const int digit = status / 100;
+  return digit >= 1 && digit <= 5 ? static_cast<std::size_t>(digit) : 0;
+}
+
+void WorkerMetrics::answered(int status, std::chrono::microseconds took) {
+  answers.at(status_class(status)).add();
+  times.at(time_bucket(took)).add();
   times_us.add(static_cast<std::uint64_t>(took.count()));
 }
 
 std::string render_metrics(std::span<const WorkerMetrics* const> workers, std::uint64_t version,
                            std::span<const std::shared_ptr<Backend>> backends,
-                           const std::map<std::string, int>& draining,
+                           const std::map<std::string, int>& draining, const AllTraffic& traffic,
                            std::uint64_t access_log_dropped) {
   Text text(workers);
   text.head("answers_total", "counter", "answers by class of status");
@@ -116,16 +168,21 @@ std::string render_metrics(std::span<const WorkerMetrics* const> workers, std::u
   text.head("routes_version", "gauge", "version of the table in use");
   text.line("routes_version", "", version);
   text.head("backend_in_flight", "gauge", "requests at an instance now");
+  // Those that were never asked, of 100 000 most, would be lines without news.
   for (const auto& backend : backends)
-    text.line("backend_in_flight", fmt::format("{{instance=\"{}\"}}", backend->instance_id),
-              backend->in_flight());
+    if (backend->requests() > 0)
+      text.line("backend_in_flight", fmt::format("{{instance=\"{}\"}}", backend->instance_id),
+                backend->in_flight());
   text.head("backend_requests_total", "counter", "requests sent to an instance");
   for (const auto& backend : backends)
-    text.line("backend_requests_total", fmt::format("{{instance=\"{}\"}}", backend->instance_id),
-              backend->requests());
+    if (backend->requests() > 0)
+      text.line("backend_requests_total", fmt::format("{{instance=\"{}\"}}", backend->instance_id),
+                backend->requests());
   text.head("draining_in_flight", "gauge", "requests at an instance that left the table");
   for (const auto& [instance, in_flight] : draining)
     text.line("draining_in_flight", fmt::format("{{instance=\"{}\"}}", instance), in_flight);
+  append_traffic(text, "app", "app", traffic.apps);
+  append_traffic(text, "instance", "instance", traffic.instances);
   return text.take();
 }
 

@@ -14,6 +14,7 @@
 namespace karreg::proxy {
 
 class Backend;
+struct AllTraffic;
 
 /// Written by one worker, read by whoever asks: relaxed, not a point in time.
 class Counter {
@@ -33,6 +34,11 @@ class Counter {
 /// Upper bounds of the buckets of request time, in ms; one more bucket takes the rest.
 inline constexpr std::array<int, 12> time_buckets_ms{1,   2,   5,    10,   25,     50,
                                                      100, 250, 1000, 5000, 30'000, 180'000};
+
+/// Which of them takes a request that took @p took.
+std::size_t time_bucket(std::chrono::microseconds took);
+/// 1 to 5: the first digit of @p status; 0: it has none.
+std::size_t status_class(int status);
 
 struct WorkerMetrics {
   Counter connections_accepted;
@@ -65,10 +71,10 @@ struct WorkerMetrics {
   void answered(int status, std::chrono::microseconds took);
 };
 
-/// All workers together, and the backends of the table.
+/// All workers together, and those applications and instances that were asked within the hour.
 std::string render_metrics(std::span<const WorkerMetrics* const> workers, std::uint64_t version,
                            std::span<const std::shared_ptr<Backend>> backends,
-                           const std::map<std::string, int>& draining,
+                           const std::map<std::string, int>& draining, const AllTraffic& traffic,
                            std::uint64_t access_log_dropped);
 
 }  // namespace karreg::proxy

@@ -4,6 +4,8 @@
 #include <condition_variable>
 #include <set>
 
+#include "common/log.hpp"
+
 namespace karreg::proxy {
 
 using namespace std::chrono_literals;
@@ -136,14 +138,34 @@ std::shared_ptr<const LiveRoutes> Proxy::live_routes() {
   return live_;
 }
 
+Result<AllTraffic> Proxy::traffic() {
+  auto sum = std::make_shared<AllTraffic>();
+  // One after the other: they add to the same.
+  for (auto& worker : workers_) {
+    auto countdown = std::make_shared<Countdown>(1);
+    worker->tell_traffic(sum, [countdown] { countdown->one_less(); });
+    if (!countdown->wait()) return Error(ErrorKind::timeout, "a worker does not tell its counters");
+  }
+  return std::move(*sum);
+}
+
+std::vector<std::uint64_t> Proxy::versions() const {
+  std::vector<std::uint64_t> all;
+  all.reserve(workers_.size());
+  for (const auto& worker : workers_) all.push_back(worker->version());
+  return all;
+}
+
 std::string Proxy::metrics() {
+  auto told = traffic();
+  if (!told) log::error(told.error().message());
   std::vector<const WorkerMetrics*> counted;
   counted.reserve(workers_.size());
   for (const auto& worker : workers_) counted.push_back(&worker->metrics());
   const std::lock_guard lock(mutex_);
   const auto backends = registry_.in_table();
   return render_metrics(counted, live_ ? live_->version() : 0, backends, registry_.draining(),
-                        access_log_.dropped());
+                        told ? *told : AllTraffic{}, access_log_.dropped());
 }
 
 std::size_t Proxy::open_connections() const {

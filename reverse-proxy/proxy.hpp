@@ -43,6 +43,10 @@ class Proxy {
   InUse in_use();
   /// What all workers use; nullptr before the first use().
   std::shared_ptr<const LiveRoutes> live_routes();
+  /// Of all workers, since they began. Error `timeout`: one does not react.
+  Result<AllTraffic> traffic();
+  /// Of the routes that each worker uses.
+  std::vector<std::uint64_t> versions() const;
   /// Prometheus text.
   std::string metrics();
   std::size_t open_connections() const;

@@ -148,6 +148,11 @@ void Turn::record(const Visitor& visitor) {
   const auto took = in_us(steady_clock::now() - request.begun);
   worker_.count().answered(request.status, took);
   if (request.status == 499) worker_.count().client_left.add();
+  const Answered answered{request.status, took, request.attempts, visitor.bytes_in(),
+                          visitor.bytes_out()};
+  if (!request.app.empty()) worker_.apps().add(request.app, answered, worker_.loop().now());
+  if (!request.instance.empty())
+    worker_.instances().add(request.instance, answered, worker_.loop().now());
   if (!worker_.access_log().enabled()) return;
   AccessRecord record;
   record.begun = request.begun_at;

@@ -92,6 +92,7 @@ void Worker::use(std::shared_ptr<const LiveRoutes> routes, std::function<void()>
     // A reference count of the worker's own: requests touch no memory that other cores write.
     auto own = std::make_shared<std::shared_ptr<const LiveRoutes>>(routes);
     routes_ = std::shared_ptr<const LiveRoutes>(own, own->get());
+    version_.store(routes_->version(), std::memory_order_relaxed);
     done();
   };
   on_loop(std::move(take_over));
@@ -99,6 +100,15 @@ void Worker::use(std::shared_ptr<const LiveRoutes> routes, std::function<void()>
 
 void Worker::use(std::shared_ptr<const tls::CertificateSet> certificates) {
   on_loop([this, certificates = std::move(certificates)] { tls_.use(certificates); });
+}
+
+void Worker::tell_traffic(std::shared_ptr<AllTraffic> all, std::function<void()> done) {
+  on_loop([this, all = std::move(all), done = std::move(done)] {
+    for (auto* table : {&apps_, &instances_}) table->forget_idle(steady_clock::now());
+    apps_.add_to(all->apps);
+    instances_.add_to(all->instances);
+    done();
+  });
 }
 
 void Worker::on_loop(std::function<void()> work) {

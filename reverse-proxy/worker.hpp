@@ -17,6 +17,7 @@
 #include "reverse-proxy/live_routes.hpp"
 #include "reverse-proxy/metrics.hpp"
 #include "reverse-proxy/tls/stream.hpp"
+#include "reverse-proxy/traffic.hpp"
 #include "reverse-proxy/upstream_pool.hpp"
 
 namespace karreg::proxy {
@@ -77,6 +78,10 @@ class Worker {
   /// Any thread; may be old by a moment.
   std::size_t open_sessions() const { return metrics_.connections_open.get(); }
   const WorkerMetrics& metrics() const { return metrics_; }
+  /// Any thread: adds what this worker counted; @p done runs on the worker.
+  void tell_traffic(std::shared_ptr<AllTraffic> all, std::function<void()> done);
+  /// Any thread: of the routes that it uses; 0: none yet.
+  std::uint64_t version() const { return version_.load(std::memory_order_relaxed); }
 
   // What sessions use, on the worker's thread.
   const ProxyOptions& options() const { return options_; }
@@ -88,6 +93,8 @@ class Worker {
     return options_.https_port != 0 ? options_.https_port : tls_port_;
   }
   WorkerMetrics& count() { return metrics_; }
+  TrafficTable& apps() { return apps_; }
+  TrafficTable& instances() { return instances_; }
   AccessLog& access_log() { return access_log_; }
   UpstreamPool& pool() { return pool_; }
   BufferPool& buffers() { return buffers_; }
@@ -140,7 +147,10 @@ class Worker {
   tls::Context tls_;
   std::shared_ptr<const LiveRoutes> routes_;
   WorkerMetrics metrics_;
-  ConnectionList swept_;  ///< before all that holds connections
+  TrafficTable apps_;
+  TrafficTable instances_;
+  std::atomic<std::uint64_t> version_{0};  ///< of routes_
+  ConnectionList swept_;                   ///< before all that holds connections
   BufferPool buffers_;
   UpstreamPool pool_;
   std::mt19937_64 random_{std::random_device{}()};

@@ -346,6 +346,10 @@ TEST_CASE("the serving process is confined: another user, no more system calls t
   Daemon daemon(data, id, broker, {"KARREG_PROXY_USER=nobody"});
   REQUIRE(scheduler.gives(wire::RouteSnapshot{1, {route_to(app)}}));
   CHECK(body_of(daemon.get()) == "here");
+  const auto ctl = "KARREG_DATA_DIR=" + data.path().string() + " KARREG_PROXY_ID=" + id + " " +
+                   test::program("karreg-proxy") + " ";
+  CHECK_THAT(test::must_run(ctl + "ctl status"), Catch::Contains("\"version\": 1"));
+  CHECK_THAT(test::must_run(ctl + "top --once --every 0.1"), Catch::Contains("app_a.test"));
   const auto status =
       test::read_file("/proc/" + std::to_string(newest_process(daemon)) + "/status");
   CHECK_THAT(status, !Catch::Contains("\nUid:\t0\t"));

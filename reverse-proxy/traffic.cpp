@@ -1,0 +1,81 @@
+#include "reverse-proxy/traffic.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace karreg::proxy {
+
+namespace {
+template <class List, class Fn>
+void each(List& to, const List& from, Fn combine) {
+  for (std::size_t i = 0; i < to.size(); ++i) to[i] = combine(to[i], from[i]);
+}
+}  // namespace
+
+void Traffic::add(const Answered& request) {
+  ++answers[status_class(request.status)];
+  ++times[time_bucket(request.took)];
+  times_us += static_cast<std::uint64_t>(request.took.count());
+  retries += static_cast<std::uint64_t>(std::max(0, request.attempts - 1));
+  bytes_in += request.bytes_in;
+  bytes_out += request.bytes_out;
+}
+
+void Traffic::add(const Traffic& other) {
+  each(answers, other.answers, std::plus());
+  each(times, other.times, std::plus());
+  times_us += other.times_us;
+  retries += other.retries;
+  bytes_in += other.bytes_in;
+  bytes_out += other.bytes_out;
+}
+
+Traffic Traffic::since(const Traffic& before) const {
+  // Who was forgotten meanwhile has begun again.
+  if (before.requests() > requests()) return *this;
+  auto result = *this;
+  each(result.answers, before.answers, std::minus());
+  each(result.times, before.times, std::minus());
+  result.times_us -= before.times_us;
+  result.retries -= before.retries;
+  result.bytes_in -= before.bytes_in;
+  result.bytes_out -= before.bytes_out;
+  return result;
+}
+
+std::uint64_t Traffic::requests() const {
+  return std::accumulate(answers.begin(), answers.end(), std::uint64_t{0});
+}
+
+double Traffic::time_ms(double part) const {
+  const auto all = requests();
+  if (all == 0) return 0;
+  const auto wanted = std::max<std::uint64_t>(
+      1, static_cast<std::uint64_t>(std::ceil(part * static_cast<double>(all))));
+  std::uint64_t below = 0;
+  for (std::size_t i = 0; i < time_buckets_ms.size(); ++i) {
+    below += times[i];
+    if (below >= wanted) return time_buckets_ms[i];
+  }
+  // The last bucket has no bound but the longest that all of it can have taken.
+  return static_cast<double>(times_us) / 1000.0;
+}
+
+void TrafficTable::add(std::string_view name, const Answered& request, Clock::time_point now) {
+  auto found = entries_.find(name);
+  if (found == entries_.end()) found = entries_.emplace(name, Entry{}).first;
+  found->second.traffic.add(request);
+  found->second.last = now;
+}
+
+void TrafficTable::forget_idle(Clock::time_point now) {
+  std::erase_if(entries_,
+                [&](const auto& entry) { return now - entry.second.last > forgotten_after; });
+}
+
+void TrafficTable::add_to(std::map<std::string, Traffic>& all) const {
+  for (const auto& [name, entry] : entries_) all[name].add(entry.traffic);
+}
+
+}  // namespace karreg::proxy

@@ -1,0 +1,72 @@
+#pragma once
+/// What each application and each instance was asked and how it answered. A worker counts for
+/// itself, without atomics or locks; who wants to know asks it for a copy.
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "reverse-proxy/metrics.hpp"
+
+namespace karreg::proxy {
+
+/// A request that is over.
+struct Answered {
+  int status = 0;  ///< as in the access log
+  std::chrono::microseconds took{0};
+  int attempts = 0;
+  std::uint64_t bytes_in = 0;
+  std::uint64_t bytes_out = 0;
+};
+
+struct Traffic {
+  std::array<std::uint64_t, 6> answers{};  ///< by first digit of the status; 0: none
+  std::array<std::uint64_t, time_buckets_ms.size() + 1> times{};
+  std::uint64_t times_us = 0;  ///< all together
+  std::uint64_t retries = 0;   ///< attempts after the first
+  std::uint64_t bytes_in = 0;
+  std::uint64_t bytes_out = 0;
+
+  void add(const Answered& request);
+  void add(const Traffic& other);
+  /// What came since @p before.
+  Traffic since(const Traffic& before) const;
+  std::uint64_t requests() const;
+  /// The time, in ms, that @p part (0 to 1) of the requests took at most: the upper bound of its
+  /// bucket; 0 without requests.
+  double time_ms(double part) const;
+};
+
+/// By name; for one thread.
+class TrafficTable {
+ public:
+  using Clock = std::chrono::steady_clock;
+  /// Who was not asked for this long is forgotten, so that it is bounded by those in use.
+  static constexpr std::chrono::hours forgotten_after{1};
+
+  void add(std::string_view name, const Answered& request, Clock::time_point now);
+  void forget_idle(Clock::time_point now);
+  void add_to(std::map<std::string, Traffic>& all) const;
+
+ private:
+  struct Hash : std::hash<std::string_view> {
+    using is_transparent = void;
+  };
+  struct Entry {
+    Traffic traffic;
+    Clock::time_point last;
+  };
+  std::unordered_map<std::string, Entry, Hash, std::equal_to<>> entries_;
+};
+
+/// Of all workers.
+struct AllTraffic {
+  std::map<std::string, Traffic> apps;       ///< by app id
+  std::map<std::string, Traffic> instances;  ///< by instance id
+};
+
+}  // namespace karreg::proxy
