@@ -26,7 +26,47 @@ double in_ms(std::chrono::microseconds time) {
 }
 }  // namespace
 
-void append_access_line(std::string& out, const AccessRecord& record) {
+namespace {
+
+/// As httpd writes what clients say: no quote ends it, no control character gets through.
+void append_escaped(std::string& out, std::string_view text) {
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (byte < 0x20 || byte >= 0x7f) {
+      fmt::format_to(std::back_inserter(out), "\\x{:02x}", byte);
+    } else {
+      out += c;
+    }
+  }
+}
+
+void append_clf_line(std::string& out, const AccessRecord& record) {
+  const auto whole = std::chrono::floor<std::chrono::seconds>(record.begun);
+  fmt::format_to(std::back_inserter(out), "{} - - [{:%d/%b/%Y:%H:%M:%S} +0000] \"",
+                 record.client.empty() ? std::string_view("-") : record.client,
+                 fmt::gmtime(std::chrono::system_clock::to_time_t(whole)));
+  if (record.method.empty()) {
+    out += '-';
+  } else {
+    append_escaped(out, record.method);
+    out += ' ';
+    append_escaped(out, record.target.substr(0, max_target));
+    out += ' ';
+    out += record.protocol;
+  }
+  fmt::format_to(std::back_inserter(out), "\" {} {}", record.status, record.bytes_out);
+  for (const auto text : {record.referer, record.user_agent}) {
+    out += " \"";
+    append_escaped(out, text.empty() ? std::string_view("-") : text.substr(0, max_target));
+    out += '"';
+  }
+  out += '\n';
+}
+
+void append_json_line(std::string& out, const AccessRecord& record) {
   const auto whole = std::chrono::floor<std::chrono::seconds>(record.begun);
   const auto ms =
       std::chrono::duration_cast<std::chrono::milliseconds>(record.begun - whole).count();
@@ -40,6 +80,8 @@ void append_access_line(std::string& out, const AccessRecord& record) {
     append_json_string(out, value);
   };
   text("request_id", record.request_id);
+  // A trace that began here has the request's id.
+  if (record.trace != record.request_id) text("trace", record.trace);
   text("client", record.client);
   text("method", record.method);
   if (!record.method.empty()) text("scheme", record.tls ? "https" : "http");
@@ -61,17 +103,27 @@ void append_access_line(std::string& out, const AccessRecord& record) {
   out += "}\n";
 }
 
-Result<std::unique_ptr<AccessLog>> AccessLog::open(const std::string& where) {
+}  // namespace
+
+void append_access_line(std::string& out, const AccessRecord& record, AccessFormat format) {
+  if (format == AccessFormat::clf)
+    append_clf_line(out, record);
+  else
+    append_json_line(out, record);
+}
+
+Result<std::unique_ptr<AccessLog>> AccessLog::open(const std::string& where, AccessFormat format) {
   if (where == "off") return std::make_unique<AccessLog>(-1, false);
-  if (where == "stdout") return std::make_unique<AccessLog>(STDOUT_FILENO, false);
+  if (where == "stdout") return std::make_unique<AccessLog>(STDOUT_FILENO, false, format);
   const int fd = ::open(where.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
   if (fd < 0)
     return Error(ErrorKind::invalid,
                  "setting proxy.access_log: cannot open " + where + ": " + std::strerror(errno));
-  return std::make_unique<AccessLog>(fd, true);
+  return std::make_unique<AccessLog>(fd, true, format);
 }
 
-AccessLog::AccessLog(int fd, bool owned) : fd_(fd), owned_(owned) {
+AccessLog::AccessLog(int fd, bool owned, AccessFormat format)
+    : fd_(fd), owned_(owned), format_(format) {
   if (fd_ >= 0) thread_ = std::thread([this] { run(); });
 }
 
@@ -89,7 +141,7 @@ void AccessLog::write(const AccessRecord& record) {
   if (!enabled()) return;
   thread_local std::string line;
   line.clear();
-  append_access_line(line, record);
+  append_access_line(line, record, format_);
   bool full = false;
   {
     const std::lock_guard lock(mutex_);
@@ -103,6 +155,16 @@ void AccessLog::write(const AccessRecord& record) {
     full = below && pending_.size() >= write_at;
   }
   if (full) wake_.notify_one();
+}
+
+void AccessLog::append_loss() {
+  if (format_ == AccessFormat::json) {
+    batch_ += fmt::format("{{\"dropped_lines\":{}}}\n", told_);
+    return;
+  }
+  const auto words = fmt::format("karreg-proxy: {} lines before this one were lost", told_);
+  append_access_line(batch_, {.begun = std::chrono::system_clock::now(), .user_agent = words},
+                     format_);
 }
 
 void AccessLog::write_batch() {
@@ -154,7 +216,7 @@ void AccessLog::run() {
       batch_.swap(pending_);
       told_ = std::exchange(dropped_, 0);
     }
-    if (told_ > 0) batch_ += fmt::format("{{\"dropped_lines\":{}}}\n", told_);
+    if (told_ > 0) append_loss();
     write_batch();
     batch_.clear();
     if (last) return;

@@ -20,11 +20,14 @@ struct AccessRecord {
   std::chrono::microseconds took{0};
   std::chrono::microseconds to_first_byte{0};  ///< of the application's answer; 0: none came
   std::string_view request_id = {};
+  std::string_view trace = {};  ///< id of the trace that the application was told
   std::string_view client = {};
   std::string_view method = {};
   std::string_view host = {};
   std::string_view target = {};
   std::string_view user_agent = {};
+  std::string_view referer = {};
+  std::string_view protocol = {};  ///< "HTTP/1.1"
   std::string_view app = {};
   std::string_view instance = {};
   int status = 0;  ///< 499: the client left before the answer was complete; 0: there was no answer
@@ -35,8 +38,13 @@ struct AccessRecord {
   std::string_view error = {};  ///< why it did not go well; empty: it did
 };
 
-/// Appends @p record as one line of JSON.
-void append_access_line(std::string& out, const AccessRecord& record);
+enum class AccessFormat {
+  json,
+  clf,  ///< the Combined Log Format of httpd, which much reads; without instance, trace and error
+};
+/// Appends @p record as one line.
+void append_access_line(std::string& out, const AccessRecord& record,
+                        AccessFormat format = AccessFormat::json);
 
 /// Collects lines from all workers and writes them in batches on its own thread. What comes faster
 /// than it can be written, and what a full disk or a closed reader does not take, is dropped and
@@ -45,8 +53,9 @@ class AccessLog {
  public:
   enum class Where { off, standard_output, file };
   /// "off", "stdout" or a file's path.
-  static Result<std::unique_ptr<AccessLog>> open(const std::string& where);
-  AccessLog(int fd, bool owned);
+  static Result<std::unique_ptr<AccessLog>> open(const std::string& where,
+                                                 AccessFormat format = AccessFormat::json);
+  AccessLog(int fd, bool owned, AccessFormat format = AccessFormat::json);
   ~AccessLog();
   AccessLog(const AccessLog&) = delete;
   AccessLog& operator=(const AccessLog&) = delete;
@@ -59,9 +68,12 @@ class AccessLog {
  private:
   void run();
   void write_batch();
+  /// Tells of told_ lines.
+  void append_loss();
 
   int fd_;
   bool owned_;
+  const AccessFormat format_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::string pending_;

@@ -180,7 +180,7 @@ Result<void> Daemon::run() {
 }  // namespace
 
 Result<void> run_daemon(const Settings& settings, const Inheritance& inheritance) {
-  auto access_log = AccessLog::open(settings.access_log);
+  auto access_log = AccessLog::open(settings.access_log, settings.access_log_format);
   if (!access_log) return access_log.error();
   Result<void> confined;
   if (!settings.user.empty())

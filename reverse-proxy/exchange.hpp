@@ -1,6 +1,7 @@
 #pragma once
 /// One request and its answer: choice of a backend, attempts, the streams both ways.
 
+#include <array>
 #include <boost/container/small_vector.hpp>
 #include <optional>
 
@@ -21,6 +22,7 @@ struct Request {
   http1::Framing framing;
   http1::ForwardedBy by;
   std::string id;
+  std::array<char, 32> trace{};  ///< id of its trace: the client's, or its own first id
   std::string app;
   std::string instance;
   std::chrono::system_clock::time_point begun_at;

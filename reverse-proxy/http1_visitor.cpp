@@ -122,4 +122,8 @@ std::optional<Visitor::Wire> Http1Visitor::wire() {
   return Wire{client_, in_, turn_.request.head_bytes};
 }
 
+std::string_view Http1Visitor::protocol() const {
+  return turn_.head.minor_version == 0 ? "HTTP/1.0" : "HTTP/1.1";
+}
+
 }  // namespace karreg::proxy

@@ -33,6 +33,7 @@ class Http1Visitor final : public Visitor {
   void watch_for_leaving(Connection* up) override { client_.watch_for_leaving(up); }
   bool left() const override { return client_.peer_left() || !client_.is_open(); }
   bool late() const override { return client_.expired(); }
+  std::string_view protocol() const override;
   std::uint64_t bytes_in() const override { return client_.read_bytes() - read_before_; }
   std::uint64_t bytes_out() const override { return client_.written_bytes() - written_before_; }
   std::optional<Wire> wire() override;

@@ -29,6 +29,7 @@ std::vector<Setting> declared_settings() {
       {"proxy.workers", "threads, each with its own connections; 0: one per core", "0", false},
       {"proxy.access_log", "one JSON line per request: stdout, off, or a file's path", "stdout",
        false},
+      {"proxy.access_log_format", "json, or clf: the Combined Log Format of httpd", "json", false},
       {"proxy.max_connections", "connections of visitors, 1 to 1000000; further ones get 503",
        "20000", false},
       {"proxy.app_share",
@@ -113,6 +114,11 @@ Result<Settings> read_settings(const Config& config) {
                                          "\" must be lower-case letters, digits and dashes");
   s.saved_routes = std::filesystem::path(config.text("data.dir")) / "proxy" / (s.id + ".json");
   s.access_log = config.text("proxy.access_log");
+  const auto& format = config.text("proxy.access_log_format");
+  if (format != "json" && format != "clf")
+    return Error(ErrorKind::invalid,
+                 "setting proxy.access_log_format = \"" + format + "\" must be json or clf");
+  if (format == "clf") s.access_log_format = AccessFormat::clf;
   Reader read(config);
   auto& limits = s.options.limits;
   read.endpoint("proxy.listen", s.options.listen);

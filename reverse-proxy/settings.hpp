@@ -16,6 +16,7 @@ struct Settings {
   ProxyOptions options;
   Endpoint admin_listen;
   std::string access_log;
+  AccessFormat access_log_format = AccessFormat::json;
   std::string user;  ///< that the serving process becomes; empty: it stays who it is
   bool sandbox = true;
   std::filesystem::path certificates;  ///< folder; empty: there is none

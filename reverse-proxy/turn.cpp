@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "common/text.hpp"
+#include "reverse-proxy/http1/trace_context.hpp"
 #include "reverse-proxy/worker.hpp"
 
 namespace karreg::proxy {
@@ -63,6 +64,7 @@ void Turn::begin(const Door& door, std::string_view client_address) {
   request.begun = steady_clock::now();
   append_hex(request.id, worker_.chance());
   append_hex(request.id, worker_.chance());
+  request.id.copy(request.trace.data(), request.trace.size());
 }
 
 std::optional<http1::Refusal> Turn::examine() {
@@ -113,10 +115,15 @@ std::optional<Turn::OwnAnswer> Turn::own_answer() {
     worker_.count().unknown_host.add();
     return OwnAnswer{unknown_host(target.host), "unknown host"};
   }
+  const std::string_view made(request.trace.data(), request.trace.size());
+  const auto given = http1::trace_id_of(head);
+  const auto new_trace = given ? std::string_view() : made;
+  if (given) given->copy(request.trace.data(), request.trace.size());
   request.by = {.client_address = client_address_,
                 .scheme = door_->tls ? "https" : "http",
                 .port = door_->port,
                 .request_id = request.id,
+                .new_trace = new_trace,
                 .trust_client = options.trust_forwarded};
   const bool came_by_https =
       door_->tls || (options.trust_forwarded &&
@@ -160,12 +167,15 @@ void Turn::record(const Visitor& visitor) {
   if (request.first_byte != SteadyTime{})
     record.to_first_byte = in_us(request.first_byte - request.begun);
   record.request_id = request.id;
+  record.trace = {request.trace.data(), request.trace.size()};
   record.tls = door_->tls;
   record.client = client_address_;
   if (request.head != nullptr) {
     record.method = head.method;
     record.target = head.target;
     record.user_agent = head.find("user-agent").value_or("");
+    record.referer = head.find("referer").value_or("");
+    record.protocol = visitor.protocol();
   }
   if (request.target != nullptr) record.host = target.host;
   record.app = request.app;

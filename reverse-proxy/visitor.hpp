@@ -60,6 +60,8 @@ class Visitor {
   virtual bool left() const = 0;
   /// The last wait for him ended because his time was over.
   virtual bool late() const = 0;
+  /// "HTTP/1.1", as a status line would say it.
+  virtual std::string_view protocol() const = 0;
   /// Since the request began to come in.
   virtual std::uint64_t bytes_in() const = 0;
   virtual std::uint64_t bytes_out() const = 0;

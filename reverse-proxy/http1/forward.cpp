@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "common/text.hpp"
+#include "reverse-proxy/http1/trace_context.hpp"
 
 namespace karreg::proxy::http1 {
 
@@ -150,6 +151,7 @@ void append_request(std::string& out, const RequestHead& head, const Target& tar
     if (text::iequals(field.name, "host") || is_framing(field.name) || is_hop_by_hop(field.name) ||
         is_origin_claim(field.name) || text::iequals(field.name, "x-request-id"))
       continue;
+    if (!by.new_trace.empty() && is_trace_field(field.name)) continue;
     // Waiting for 100 Continue makes no sense for a body that is not there.
     if (framing.kind == BodyKind::none && text::iequals(field.name, "expect")) continue;
     if (look_up && named_by_connection(head, field.name)) continue;
@@ -162,6 +164,7 @@ void append_request(std::string& out, const RequestHead& head, const Target& tar
   }
   append_forwarded(out, head, target, by);
   append_field(out, "X-Request-Id", by.request_id);
+  if (!by.new_trace.empty()) append_traceparent(out, by.new_trace);
   out += "\r\n";
 }
 

@@ -15,7 +15,9 @@ struct ForwardedBy {
   std::string_view scheme = "http";
   std::uint16_t port = 80;  ///< that the client connected to
   std::string_view request_id = {};
-  bool trust_client = false;  ///< the client is a proxy of ours: its X-Forwarded-* are kept
+  std::string_view new_trace = {};  ///< id for the trace that begins here; empty: the client's
+                                    ///< traceparent is valid and goes on
+  bool trust_client = false;        ///< the client is a proxy of ours: its X-Forwarded-* are kept
 };
 
 /// Appends the head for the backend to @p out. The client's framing, hop-by-hop fields, those named

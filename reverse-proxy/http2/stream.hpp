@@ -50,6 +50,7 @@ class Stream final : public Visitor {
   void watch_for_leaving(Connection* up) override;
   bool left() const override { return closed_; }
   bool late() const override { return body_late_ || answer_late_; }
+  std::string_view protocol() const override { return "HTTP/2.0"; }
   std::uint64_t bytes_in() const override { return bytes_in_; }
   std::uint64_t bytes_out() const override { return bytes_out_; }
 

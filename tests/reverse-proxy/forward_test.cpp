@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "reverse-proxy/http1/trace_context.hpp"
+
 using namespace karreg::proxy::http1;
 
 namespace {
@@ -182,4 +184,54 @@ TEST_CASE("a client's request id is taken if it is short and plain") {
   CHECK_FALSE(id(""));
   CHECK_FALSE(id("a b"));
   CHECK_FALSE(id("a\"b"));
+}
+
+TEST_CASE("a request goes on in the visitor's trace when that is well-formed, else one begins") {
+  const std::string trace = "0af7651916cd43dd8448eb211c80319c";
+  const std::string span = "b7ad6b7169203331";
+  const std::string good = "00-" + trace + "-" + span + "-01";
+  struct Case {
+    const char* name;
+    std::string fields;
+    bool goes_on;
+  };
+  const Case cases[] = {
+      {"well-formed", "traceparent: " + good + "\r\n", true},
+      {"in any case of its name", "TraceParent: " + good + "\r\n", true},
+      {"of a later version, with more", "traceparent: 01-" + trace + "-" + span + "-01-x\r\n",
+       true},
+      {"none", "", false},
+      {"twice", "traceparent: " + good + "\r\ntraceparent: " + good + "\r\n", false},
+      {"of version ff", "traceparent: ff-" + trace + "-" + span + "-01\r\n", false},
+      {"of version 00, with more", "traceparent: " + good + "-x\r\n", false},
+      {"of a later version, without a dash", "traceparent: 01-" + trace + "-" + span + "-01x\r\n",
+       false},
+      {"of capital letters", "traceparent: 00-0AF7651916CD43DD8448EB211C80319C-" + span + "-01\r\n",
+       false},
+      {"of no trace", "traceparent: 00-" + std::string(32, '0') + "-" + span + "-01\r\n", false},
+      {"of no span", "traceparent: 00-" + trace + "-" + std::string(16, '0') + "-01\r\n", false},
+      {"too short", "traceparent: 00-" + trace + "-" + span + "\r\n", false},
+      {"without dashes", "traceparent: 00_" + trace + "_" + span + "_01\r\n", false},
+  };
+  const std::string own = "00112233445566778899aabbccddeeff";
+  for (const auto& c : cases) {
+    INFO(c.name);
+    const auto text = "GET / HTTP/1.1\r\nHost: a.org\r\n" + c.fields + "tracestate: v=1\r\n\r\n";
+    RequestHead head;
+    REQUIRE_FALSE(parse_request(text, {}, head));
+    const auto id = trace_id_of(head);
+    CHECK(id.has_value() == c.goes_on);
+    if (id) CHECK(*id == trace);
+    auto who = by();
+    if (!id) who.new_trace = own;
+    const auto out = forwarded(text, who);
+    if (c.goes_on) {
+      CHECK_THAT(out, Catch::Contains(c.fields) && Catch::Contains("tracestate: v=1\r\n"));
+    } else {
+      CHECK_THAT(out, !Catch::Contains("tracestate"));
+      CHECK_THAT(out,
+                 Catch::EndsWith("\r\ntraceparent: 00-" + own + "-8899aabbccddeeff-00\r\n\r\n"));
+      CHECK(out.find("raceparent") == out.rfind("raceparent"));
+    }
+  }
 }

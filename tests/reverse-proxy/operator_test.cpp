@@ -75,6 +75,30 @@ TEST_CASE("settings reach the proxy") {
   CHECK(settings->options.limits.per_app() == 10'000);
 }
 
+TEST_CASE("an access line of the Combined Log Format is one line whatever a client sends") {
+  AccessRecord record;
+  record.begun =
+      std::chrono::system_clock::time_point(std::chrono::milliseconds(1'700'000'000'007));
+  record.client = "192.0.2.7";
+  record.method = "GET";
+  record.target = "/a\"b\n\xff";
+  record.protocol = "HTTP/1.1";
+  record.status = 200;
+  record.bytes_out = 20;
+  record.referer = "https://a.test/\\";
+  std::string line;
+  append_access_line(line, record, AccessFormat::clf);
+  CHECK(line == R"(192.0.2.7 - - [14/Nov/2023:22:13:20 +0000] "GET /a\"b\x0a\xff HTTP/1.1" 200 20 )"
+                R"("https://a.test/\\" "-")"
+                "\n");
+  // What did not become a request.
+  line.clear();
+  append_access_line(line, {.begun = record.begun, .client = "192.0.2.7", .status = 400},
+                     AccessFormat::clf);
+  CHECK(line == R"(192.0.2.7 - - [14/Nov/2023:22:13:20 +0000] "-" 400 0 "-" "-")"
+                "\n");
+}
+
 TEST_CASE("an access line is JSON whatever a client sends") {
   AccessRecord record;
   record.begun =
