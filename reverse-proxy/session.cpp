@@ -12,22 +12,54 @@ namespace {
 constexpr Limits::ms fresh_time{1'000};
 }  // namespace
 
-Session::Session(Worker& worker, Accepted connection)
+Session::Session(Worker& worker, Accepted& connection)
     : worker_(worker),
       client_(worker.loop(), connection.fd, worker.buffers(), worker.swept()),
-      client_address_(std::move(connection.client)),
+      client_address_(connection.client),
       door_(*connection.door) {
-  worker_.sessions_.insert(this);
+  worker_.sessions_.push_back(*this);
   worker_.count().connections_open.add();
 }
 
 Session::~Session() {
-  worker_.sessions_.erase(this);
+  worker_.sessions_.erase(SessionList::s_iterator_to(*this));
   worker_.count().connections_open.subtract();
   worker_.count().bytes_in.add(client_.read_bytes());
   worker_.count().bytes_out.add(client_.written_bytes());
   worker_.buffers().take_back(in_);
   end_turn();
+}
+
+Task<void> Session::serve(Worker& worker, Accepted connection) {
+  Session session(worker, connection);
+  const bool of_use = co_await session.begin();
+  if (!of_use) co_return;
+  session.begun_ = true;
+  if (session.client_.protocol() == "h2") {
+    co_await session.speak_http2();
+    co_return;
+  }
+  for (;;) {
+    // A request that is already there is served, also while draining.
+    if (session.in_.empty() && worker.in_haste() && session.served_any_) {
+      if (!session.client_.has_bytes()) co_return;
+    } else if (session.in_.empty()) {
+      session.idle_ = true;
+      const auto read =
+          co_await session.client_.read_some(session.in_, worker.loop().now() + session.patience());
+      session.idle_ = false;
+      const bool comes = read.ok() || (worker.draining() && session.client_.has_bytes());
+      if (!comes) co_return;
+    }
+    const bool go_on = co_await session.serve_request();
+    if (!go_on) break;
+    session.served_any_ = true;
+    if (session.in_.empty()) {
+      worker.buffers().take_back(session.in_);
+      session.end_turn();
+    }
+  }
+  co_await session.close_gently();
 }
 
 void Session::end_turn() {
@@ -99,12 +131,6 @@ Task<bool> Session::begin_tls() {
   co_return false;
 }
 
-// No coroutine: an idle connection has no more of them than it needs.
-Task<void> Session::speak() {
-  begun_ = true;
-  return client_.protocol() == "h2" ? speak_http2() : speak_http1();
-}
-
 Task<void> Session::speak_http2() {
   http2::Session session(worker_, client_, in_, door_, client_address_);
   http2_ = &session;
@@ -116,29 +142,6 @@ Task<void> Session::speak_http2() {
 Limits::ms Session::patience() const {
   if (worker_.in_haste()) return fresh_time;
   return served_any_ ? worker_.limits().idle_time : worker_.limits().header_time;
-}
-
-Task<void> Session::speak_http1() {
-  for (;;) {
-    // A request that is already there is served, also while draining.
-    if (in_.empty() && worker_.in_haste() && served_any_) {
-      if (!client_.has_bytes()) co_return;
-    } else if (in_.empty()) {
-      idle_ = true;
-      const auto read = co_await client_.read_some(in_, client_.now() + patience());
-      idle_ = false;
-      const bool comes = read.ok() || (worker_.draining() && client_.has_bytes());
-      if (!comes) co_return;
-    }
-    const bool go_on = co_await serve_request();
-    if (!go_on) break;
-    served_any_ = true;
-    if (in_.empty()) {
-      worker_.buffers().take_back(in_);
-      end_turn();
-    }
-  }
-  co_await close_gently();
 }
 
 Task<bool> Session::serve_request() {

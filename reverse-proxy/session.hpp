@@ -8,17 +8,15 @@
 
 namespace karreg::proxy {
 
-class Session {
+class Session : public SessionHook {
  public:
-  Session(Worker& worker, Accepted connection);
+  /// Serves @p connection until it is over. One coroutine, as far as an idle connection goes.
+  static Task<void> serve(Worker& worker, Accepted connection);
+  Session(Worker& worker, Accepted& connection);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  /// Whether the connection is of use: TLS stands, where this is to be TLS.
-  Task<bool> begin();
-  /// Serves requests until the connection is over; after begin().
-  Task<void> speak();
   /// The worker drains: an idle connection ends, one that has not said anything yet has a moment.
   void drain();
   /// The worker leaves: the connection ends with its next answer.
@@ -27,10 +25,11 @@ class Session {
  private:
   enum class HeadResult { ready, refused, gone };
 
+  /// Whether the connection is of use: TLS stands, where this is to be TLS.
+  Task<bool> begin();
   Task<bool> begin_tls();
   /// Whether the balancer's header came, if one is to come.
   Task<bool> take_proxy_header();
-  Task<void> speak_http1();
   Task<void> speak_http2();
   /// With a connection that has no request in hand.
   Limits::ms patience() const;
@@ -44,7 +43,7 @@ class Session {
   Connection client_;
   Buffer in_;
   std::unique_ptr<Turn> turn_;  ///< of the request in hand; nullptr between requests
-  std::string client_address_;
+  std::string& client_address_;
   const Door& door_;
   http2::Session* http2_ = nullptr;  ///< while the connection speaks that
   bool begun_ = false;               ///< the connection is of use

@@ -24,7 +24,8 @@ constexpr auto sweep_every = 100ms;
 constexpr std::size_t max_refusing = 64;
 /// What a client may still send while it has not read our answer.
 constexpr std::size_t max_lingering_bytes = 4UL * 1024 * 1024;
-constexpr int accepts_in_a_row = 64;
+/// Each may cost a handshake's arithmetic, which those wait for that are further.
+constexpr int accepts_in_a_row = 4;
 /// Clients are looked at for having left every so many sweeps.
 constexpr int look_every = 10;
 /// Of requests that have ended, kept with their memory for the next ones.
@@ -188,7 +189,7 @@ void Worker::accepted(Accepted connection) {
     ::close(connection.fd);
     return;
   }
-  loop_.spawn("session", serve(std::move(connection)));
+  loop_.spawn("session", Session::serve(*this, std::move(connection)));
 }
 
 Task<void> Worker::refuse(Accepted connection) {
@@ -237,12 +238,6 @@ void Worker::take_back(std::unique_ptr<Turn> turn) {
   if (spare_turns_.size() < max_spare_turns) spare_turns_.push_back(std::move(turn));
 }
 
-Task<void> Worker::serve(Accepted connection) {
-  Session session(*this, std::move(connection));
-  const bool begun = co_await session.begin();
-  if (begun) co_await session.speak();
-}
-
 void Worker::sweep() {
   const auto now = loop_.now();
   if (now >= cut_at_) cut_all();
@@ -269,14 +264,14 @@ void Worker::start_leaving() {
   if (draining()) return;
   leaving_ = true;
   close_entrances();
-  for (auto* session : sessions_) session->leave();
+  for (auto& session : sessions_) session.leave();
 }
 
 void Worker::start_draining() {
   if (draining_) return;
   draining_ = true;
   close_entrances();
-  for (auto* session : sessions_) session->drain();
+  for (auto& session : sessions_) session.drain();
 }
 
 void Worker::leave() {

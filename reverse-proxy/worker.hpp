@@ -27,6 +27,9 @@ class Turn;
 namespace http2 {
 class Session;
 }
+using SessionHook =
+    boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::safe_link>>;
+using SessionList = boost::intrusive::list<Session, boost::intrusive::base_hook<SessionHook>>;
 
 /// What all workers are told at start.
 struct ProxyOptions {
@@ -131,7 +134,6 @@ class Worker {
   Task<void> accept_loop(const Entrance& entrance);
   void accepted(Accepted connection);
   Task<void> refuse(Accepted connection);
-  Task<void> serve(Accepted connection);
   void sweep();
   void close_entrances();
   void start_leaving();
@@ -155,7 +157,7 @@ class Worker {
   UpstreamPool pool_;
   std::mt19937_64 random_{std::random_device{}()};
   std::vector<std::unique_ptr<Turn>> spare_turns_;
-  std::set<Session*> sessions_;
+  SessionList sessions_;
   std::set<http2::Session*> http2_sessions_;
   bool leaving_ = false;
   bool draining_ = false;

@@ -35,8 +35,8 @@ class FrameMemory {
   }
 
  private:
-  static constexpr std::size_t step = 64;
-  static constexpr std::size_t classes = 64;  ///< larger frames are not kept
+  static constexpr std::size_t step = 16;
+  static constexpr std::size_t classes = 256;  ///< larger frames are not kept
 #if __has_feature(address_sanitizer)
   static constexpr int most_kept = 0;  ///< so that a use after the end is seen
 #else
