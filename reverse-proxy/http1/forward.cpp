@@ -66,26 +66,13 @@ bool is_origin_claim(std::string_view name) {
 
 /// Whether a Connection field of @p head names @p name.
 bool named_by_connection(const Head& head, std::string_view name) {
+  if (!head.known.connection_names) return false;
   for (const auto& field : head.fields) {
     if (!text::iequals(field.name, "connection")) continue;
     bool named = false;
     for_each_member(field.value,
                     [&](std::string_view option) { named |= text::iequals(option, name); });
     if (named) return true;
-  }
-  return false;
-}
-
-/// Only connections that say more than the usual words need the look-up by name.
-bool connection_names_fields(const Head& head) {
-  for (const auto& field : head.fields) {
-    if (!text::iequals(field.name, "connection")) continue;
-    bool others = false;
-    for_each_member(field.value, [&](std::string_view option) {
-      others |= !text::iequals(option, "close") && !text::iequals(option, "keep-alive") &&
-                !text::iequals(option, "upgrade");
-    });
-    if (others) return true;
   }
   return false;
 }
@@ -146,7 +133,6 @@ void append_request(std::string& out, const RequestHead& head, const Target& tar
   out += target.forward;
   out += " HTTP/1.1\r\n";
   append_field(out, "Host", target.authority);
-  const bool look_up = connection_names_fields(head);
   for (const auto& field : head.fields) {
     if (text::iequals(field.name, "host") || is_framing(field.name) || is_hop_by_hop(field.name) ||
         is_origin_claim(field.name) || text::iequals(field.name, "x-request-id"))
@@ -154,7 +140,7 @@ void append_request(std::string& out, const RequestHead& head, const Target& tar
     if (!by.new_trace.empty() && is_trace_field(field.name)) continue;
     // Waiting for 100 Continue makes no sense for a body that is not there.
     if (framing.kind == BodyKind::none && text::iequals(field.name, "expect")) continue;
-    if (look_up && named_by_connection(head, field.name)) continue;
+    if (named_by_connection(head, field.name)) continue;
     append_field(out, field.name, field.value);
   }
   append_framing(out, framing);
@@ -170,7 +156,7 @@ void append_request(std::string& out, const RequestHead& head, const Target& tar
 
 bool goes_to_client(const ResponseHead& head, const Field& field) {
   return !is_framing(field.name) && !is_hop_by_hop(field.name) &&
-         !(connection_names_fields(head) && named_by_connection(head, field.name));
+         !named_by_connection(head, field.name);
 }
 
 Framing framing_to_client(const Framing& from, int client_minor_version) {
@@ -185,10 +171,9 @@ void append_response(std::string& out, const ResponseHead& head, const Framing& 
   out += ' ';
   out += head.reason;
   out += "\r\n";
-  const bool look_up = connection_names_fields(head);
   for (const auto& field : head.fields) {
     if (is_framing(field.name) || is_hop_by_hop(field.name)) continue;
-    if (look_up && named_by_connection(head, field.name)) continue;
+    if (named_by_connection(head, field.name)) continue;
     append_field(out, field.name, field.value);
   }
   const bool informational = head.status < 200;

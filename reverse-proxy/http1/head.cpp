@@ -40,9 +40,14 @@ std::string_view take_line(std::string_view& rest) {
 
 void learn_connection(std::string_view value, Known& known) {
   for_each_member(value, [&](std::string_view option) {
-    if (text::iequals(option, "close")) known.close = true;
-    if (text::iequals(option, "keep-alive")) known.keep_alive = true;
-    if (text::iequals(option, "upgrade")) known.connection_upgrade = true;
+    if (text::iequals(option, "close"))
+      known.close = true;
+    else if (text::iequals(option, "keep-alive"))
+      known.keep_alive = true;
+    else if (text::iequals(option, "upgrade"))
+      known.connection_upgrade = true;
+    else
+      known.connection_names = true;
   });
 }
 

@@ -32,6 +32,7 @@ struct Known {
   bool close = false;       ///< Connection: close
   bool keep_alive = false;  ///< Connection: keep-alive
   bool connection_upgrade = false;
+  bool connection_names = false;  ///< Connection has other words: fields about this connection only
   std::string_view upgrade;
   bool expect_continue = false;
   bool expect_unknown = false;
