@@ -13,9 +13,9 @@ namespace karreg::proxy {
 
 namespace {
 /// Memory that a worker keeps for the next requests.
-constexpr std::size_t spare_buffers = 256;
+constexpr std::size_t spare_buffers = 128;
 /// Reads and writes of one connection in a row: a fast download must not keep the others waiting.
-constexpr int operations_in_a_row = 16;
+constexpr int operations_in_a_row = 6;
 
 /// What fits into one record of TLS (RFC 8446 §5.1).
 constexpr std::size_t record_bytes = 16384;
@@ -43,7 +43,7 @@ void BufferPool::lend(Buffer& to) {
     to.bytes_ = std::move(spare_.back());
     spare_.pop_back();
   }
-  to.capacity_ = bytes_;
+  to.capacity_ = static_cast<std::uint32_t>(bytes_) - to.left_;
   to.size_ = 0;
 }
 
@@ -247,6 +247,12 @@ bool Connection::Writing::attempt() {
   return true;
 }
 
+std::size_t Connection::Writing::left() const {
+  std::size_t bytes = 0;
+  for (std::size_t i = at_; i < left_.size(); ++i) bytes += left_.at(i).iov_len;
+  return bytes;
+}
+
 std::string_view Connection::Writing::gather_record() const {
   auto view = [](const iovec& piece) {
     return std::string_view(static_cast<const char*>(piece.iov_base), piece.iov_len);
@@ -269,7 +275,9 @@ bool Connection::Writing::attempt_tls() {
       return true;
     }
     std::size_t n = 0;
-    const auto status = to_.tls_->write(gather_record(), n);
+    const auto record = gather_record();
+    const bool more = record.size() > record_bytes || record.size() < left();
+    const auto status = to_.tls_->write(record, n, more);
     if (status == Status::waits) return false;
     if (status != Status::done) {
       error = broken();

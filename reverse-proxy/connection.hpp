@@ -26,26 +26,33 @@ class Buffer {
   std::string_view view(std::size_t from = 0) const { return {bytes_.get() + from, size_ - from}; }
   std::span<char> bytes(std::size_t from) { return {bytes_.get() + from, size_ - from}; }
   std::span<char> free() { return {bytes_.get() + size_, capacity_ - size_}; }
-  void grow(std::size_t n) { size_ += n; }
+  std::size_t room() const { return capacity_ - size_; }
+  void grow(std::size_t n) { size_ += static_cast<std::uint32_t>(n); }
   void clear() { size_ = 0; }
+  /// From the next lending on, @p bytes of the memory are not used: so that what is read into it
+  /// can be written with something around it and still be two records of TLS.
+  void leave(std::uint32_t bytes) { left_ = bytes; }
   /// Removes @p n bytes at @p from; what follows moves down.
   void erase(std::size_t from, std::size_t n) {
     if (n == 0) return;
     std::memmove(bytes_.get() + from, bytes_.get() + from + n, size_ - from - n);
-    size_ -= n;
+    size_ -= static_cast<std::uint32_t>(n);
   }
 
  private:
   friend class BufferPool;
   std::unique_ptr<char[]> bytes_;
-  std::size_t capacity_ = 0;
-  std::size_t size_ = 0;
+  // Idle connections have one, too.
+  std::uint32_t capacity_ = 0;
+  std::uint32_t size_ = 0;
+  std::uint32_t left_ = 0;
 };
 
 /// Lends memory to buffers; a worker's own. What was given back last is lent first: it is still in
 /// the processor's cache.
 class BufferPool {
  public:
+  /// @p bytes: of each buffer; less than 4 GiB.
   explicit BufferPool(std::size_t bytes) : bytes_(bytes) {}
   void lend(Buffer& to);
   void take_back(Buffer& from);
@@ -139,6 +146,7 @@ class Connection : public ConnectionHook {
    private:
     bool attempt_tls();
     ssize_t send_pieces();
+    std::size_t left() const;
     /// Some of what is left, in one piece.
     std::string_view gather_record() const;
     void taken(std::size_t bytes);

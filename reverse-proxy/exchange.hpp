@@ -37,7 +37,11 @@ struct Request {
 
 class Exchange {
  public:
-  explicit Exchange(Worker& worker) : worker_(worker) {}
+  /// Around a piece of an answer, at most: the size and the ends of a chunk, the heads of two
+  /// frames of HTTP/2.
+  static constexpr std::uint32_t frame_bytes = 64;
+
+  explicit Exchange(Worker& worker) : worker_(worker) { up_in_.leave(frame_bytes); }
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 

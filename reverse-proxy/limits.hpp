@@ -19,13 +19,14 @@ struct Limits {
   }
 
   http1::HeadLimits head;                      ///< 431; of an answer: 502
-  std::size_t buffer_bytes = 32UL * 1024;      ///< each way; a head and at least as much body
+  std::size_t buffer_bytes = 64UL * 1024;      ///< each way; a head and at least as much body
   std::size_t whole_body_bytes = 16UL * 1024;  ///< smaller bodies are taken in before the backend
                                                ///< is called, so that they can be sent twice
   std::size_t connections = 20'000;            ///< of clients, all workers together; 503 beyond
   int app_share_percent = 25;                  ///< of these, requests in hand at one application's
                                                ///< instances; 503 beyond, for the others' sake
-  std::size_t idle_per_backend = 64;           ///< kept connections per worker
+  std::size_t idle_per_backend = 256;          ///< kept connections per worker; no more than were
+                                               ///< in use at once in the last backend_idle_time
   int attempts = 4;                            ///< backends called for one request
 
   ms header_time{30'000};     ///< from the first byte of a request to the end of its head; 408

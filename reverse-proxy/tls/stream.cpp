@@ -1,5 +1,7 @@
 #include "reverse-proxy/tls/stream.hpp"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -10,6 +12,7 @@
 #include <cerrno>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace karreg::proxy::tls {
 
@@ -20,82 +23,6 @@ constexpr const char* tls12_ciphers =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 constexpr std::string_view session_context = "karreg-proxy";
-
-// A BIO over Socket: as the sockets of the loop are read and written, with their flags kept.
-
-Socket& socket_of(BIO* bio) {
-  return *static_cast<Socket*>(BIO_get_data(bio));
-}
-
-int bio_read(BIO* bio, char* into, std::size_t size, std::size_t* taken) {
-  BIO_clear_retry_flags(bio);
-  auto& socket = socket_of(bio);
-  for (;;) {
-    if (socket.is_open() && !socket.may_read()) {
-      BIO_set_retry_read(bio);
-      return 0;
-    }
-    const auto n = socket.is_open() ? ::recv(socket.fd(), into, size, 0) : 0;
-    if (n > 0) {
-      *taken = static_cast<std::size_t>(n);
-      if (*taken < size) socket.took_all();
-      return 1;
-    }
-    if (n == 0) {
-      BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
-      return 0;
-    }
-    if (errno == EAGAIN)
-      socket.nothing_to_read();
-    else if (errno != EINTR)
-      return 0;
-  }
-}
-
-int bio_write(BIO* bio, const char* from, std::size_t size, std::size_t* taken) {
-  BIO_clear_retry_flags(bio);
-  auto& socket = socket_of(bio);
-  for (;;) {
-    if (!socket.is_open()) return 0;
-    if (!socket.may_write()) {
-      BIO_set_retry_write(bio);
-      return 0;
-    }
-    const auto n = ::send(socket.fd(), from, size, MSG_NOSIGNAL);
-    if (n >= 0) {
-      *taken = static_cast<std::size_t>(n);
-      return 1;
-    }
-    if (errno == EAGAIN)
-      socket.no_room();
-    else if (errno != EINTR)
-      return 0;
-  }
-}
-
-long bio_control(BIO* bio, int command, long, void*) {
-  switch (command) {
-    case BIO_CTRL_FLUSH:
-      return 1;
-    case BIO_CTRL_EOF:
-      return BIO_test_flags(bio, BIO_FLAGS_IN_EOF) != 0 ? 1 : 0;
-    default:
-      return 0;
-  }
-}
-
-BIO_METHOD* socket_method() {
-  static const Handle<BIO_METHOD, BIO_meth_free> method = [] {
-    Handle<BIO_METHOD, BIO_meth_free> made(
-        BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "karreg socket"));
-    if (!made || BIO_meth_set_read_ex(made.get(), bio_read) != 1 ||
-        BIO_meth_set_write_ex(made.get(), bio_write) != 1 ||
-        BIO_meth_set_ctrl(made.get(), bio_control) != 1)
-      throw std::runtime_error("OpenSSL makes no BIO");
-    return made;
-  }();
-  return method.get();
-}
 
 int alpn(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in,
          unsigned int in_size, void*) {
@@ -189,10 +116,94 @@ int Context::seal_ticket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_C
   return renew ? 2 : 1;
 }
 
-Stream::Stream(const Context& context, Socket& socket) : ssl_(SSL_new(context.get())) {
-  BIO* bio = ssl_ ? BIO_new(socket_method()) : nullptr;
+/// A BIO over a stream's socket: it is read and written as the sockets of the loop are, with their
+/// flags kept.
+class Stream::Wire {
+ public:
+  static BIO_METHOD* method() {
+    static const Handle<BIO_METHOD, BIO_meth_free> method = [] {
+      Handle<BIO_METHOD, BIO_meth_free> made(
+          BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "karreg socket"));
+      if (!made || BIO_meth_set_read_ex(made.get(), read) != 1 ||
+          BIO_meth_set_write_ex(made.get(), write) != 1 ||
+          BIO_meth_set_ctrl(made.get(), control) != 1)
+        throw std::runtime_error("OpenSSL makes no BIO");
+      return made;
+    }();
+    return method.get();
+  }
+
+ private:
+  static Stream& stream_of(BIO* bio) { return *static_cast<Stream*>(BIO_get_data(bio)); }
+
+  static int read(BIO* bio, char* into, std::size_t size, std::size_t* taken) {
+    BIO_clear_retry_flags(bio);
+    auto& socket = stream_of(bio).socket_;
+    for (;;) {
+      if (socket.is_open() && !socket.may_read()) {
+        BIO_set_retry_read(bio);
+        return 0;
+      }
+      const auto n = socket.is_open() ? ::recv(socket.fd(), into, size, 0) : 0;
+      if (n > 0) {
+        *taken = static_cast<std::size_t>(n);
+        if (*taken < size) socket.took_all();
+        return 1;
+      }
+      if (n == 0) {
+        BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
+        return 0;
+      }
+      if (errno == EAGAIN)
+        socket.nothing_to_read();
+      else if (errno != EINTR)
+        return 0;
+    }
+  }
+
+  static int write(BIO* bio, const char* from, std::size_t size, std::size_t* taken) {
+    BIO_clear_retry_flags(bio);
+    auto& stream = stream_of(bio);
+    auto& socket = stream.socket_;
+    for (;;) {
+      if (!socket.is_open()) return 0;
+      if (!socket.may_write()) {
+        BIO_set_retry_write(bio);
+        return 0;
+      }
+      const int flags = MSG_NOSIGNAL | (stream.more_ ? MSG_MORE : 0);
+      const auto n = ::send(socket.fd(), from, size, flags);
+      if (n >= 0) {
+        stream.held_back_ = stream.more_;
+        *taken = static_cast<std::size_t>(n);
+        return 1;
+      }
+      if (errno == EAGAIN) {
+        stream.release();
+        socket.no_room();
+      } else if (errno != EINTR) {
+        return 0;
+      }
+    }
+  }
+
+  static long control(BIO* bio, int command, long, void*) {
+    switch (command) {
+      case BIO_CTRL_FLUSH:
+        return 1;
+      case BIO_CTRL_EOF:
+        return BIO_test_flags(bio, BIO_FLAGS_IN_EOF) != 0 ? 1 : 0;
+      default:
+        return 0;
+    }
+  }
+};
+
+Stream::Stream(const Context& context, Socket& socket)
+    : socket_(socket), ssl_(SSL_new(context.get())) {
+  BIO* bio = ssl_ ? BIO_new(Wire::method()) : nullptr;
   if (bio == nullptr) throw std::bad_alloc();
-  BIO_set_data(bio, &socket);
+  BIO_set_data(bio, this);
   BIO_set_init(bio, 1);
   // One reference for both directions, which the SSL takes over.
   SSL_set_bio(ssl_.get(), bio, bio);
@@ -215,6 +226,13 @@ Stream::Status Stream::status_of(int returned) {
   return plain ? Status::plain_http : Status::failed;
 }
 
+void Stream::release() {
+  if (!std::exchange(held_back_, false)) return;
+  // Set once more, it sends what is there.
+  const int on = 1;
+  (void)::setsockopt(socket_.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
 Stream::Status Stream::handshake() {
   ERR_clear_error();
   const int returned = SSL_do_handshake(ssl_.get());
@@ -227,9 +245,11 @@ Stream::Status Stream::read(std::span<char> into, std::size_t& taken) {
   return returned == 1 ? Status::done : status_of(returned);
 }
 
-Stream::Status Stream::write(std::string_view text, std::size_t& taken) {
+Stream::Status Stream::write(std::string_view text, std::size_t& taken, bool more) {
   ERR_clear_error();
+  more_ = more;
   const int returned = SSL_write_ex(ssl_.get(), text.data(), text.size(), &taken);
+  more_ = false;
   return returned == 1 ? Status::done : status_of(returned);
 }
 

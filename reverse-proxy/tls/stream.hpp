@@ -57,8 +57,9 @@ class Stream {
   Status handshake();
   /// At most @p into.size() bytes; @p taken when done.
   Status read(std::span<char> into, std::size_t& taken);
-  /// Some of @p text. After `waits` the next call must begin with the same bytes.
-  Status write(std::string_view text, std::size_t& taken);
+  /// Some of @p text. After `waits` the next call must begin with the same bytes. @p more: the next
+  /// write follows at once, and the kernel need not send a packet for this one alone.
+  Status write(std::string_view text, std::size_t& taken, bool more);
   /// What a read would say: bytes (1), nothing yet (0), or the end (-1).
   int peek();
   /// Tells the peer that nothing more comes, so that it can tell the end from a cut.
@@ -67,10 +68,16 @@ class Stream {
   std::string_view protocol() const;
 
  private:
+  class Wire;
   Status status_of(int returned);
+  /// What the kernel was told that more follows goes, since it does not follow yet.
+  void release();
 
+  Socket& socket_;
   Handle<SSL, SSL_free> ssl_;
   bool failed_ = false;
+  bool more_ = false;       ///< follows at once
+  bool held_back_ = false;  ///< the kernel may wait for it
 };
 
 }  // namespace karreg::proxy::tls
