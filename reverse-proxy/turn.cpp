@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <array>
+#include <ranges>
+
 #include "common/text.hpp"
 #include "reverse-proxy/http1/trace_context.hpp"
 #include "reverse-proxy/worker.hpp"
@@ -14,7 +17,12 @@ namespace {
 
 /// All 16 digits of @p number.
 void append_hex(std::string& out, std::uint64_t number) {
-  for (int shift = 60; shift >= 0; shift -= 4) out += "0123456789abcdef"[(number >> shift) & 0xf];
+  std::array<char, 16> digits{};
+  for (auto& digit : digits | std::views::reverse) {
+    digit = "0123456789abcdef"[number & 0xf];
+    number >>= 4;
+  }
+  out.append(digits.data(), digits.size());
 }
 
 std::chrono::microseconds in_us(steady_clock::duration time) {

@@ -2,6 +2,7 @@
 /// One request from its head to its line in the access log, whatever protocol it came by.
 
 #include "reverse-proxy/exchange.hpp"
+#include "reverse-proxy/http2/request_fields.hpp"
 
 namespace karreg::proxy {
 
@@ -26,7 +27,10 @@ class Turn {
   http1::RequestHead head;
   http1::Target target;
   Request request;
-  std::string answer_text;  ///< of the visitor's protocol
+  // Of the visitor's protocol, HTTP/1 or HTTP/2.
+  std::string answer_text;
+  http2::RequestFields fields;
+  std::vector<http1::Field> answer_fields;
   Exchange exchange;
 
  private:

@@ -41,7 +41,8 @@ class Visitor {
 
   /// An informational answer of the application. False: he is gone.
   virtual Task<bool> inform(const http1::ResponseHead& head) = 0;
-  /// The head of the answer, to go with the first piece. @p framing is the application's.
+  /// The head of the answer, to go with the first piece. @p framing is the application's. What they
+  /// refer to stays until that has been sent.
   virtual void begin_answer(const http1::ResponseHead& head, const http1::Framing& framing,
                             http1::AnswerForm form) = 0;
   /// A piece of its body; waits until it was taken, at most Limits::client_time for any progress.

@@ -2,6 +2,15 @@
 
 namespace karreg::proxy::http2 {
 
+void RequestFields::clear() {
+  text_.clear();
+  places_.clear();
+  cookies_.clear();
+  bytes_ = 0;
+  fields_ = 0;
+  too_large_ = false;
+}
+
 void RequestFields::add(std::string_view name, std::string_view value,
                         const http1::HeadLimits& limits) {
   bytes_ += name.size() + value.size();

@@ -11,11 +11,13 @@ namespace karreg::proxy::http2 {
 
 class RequestFields {
  public:
+  /// For the next request; memory is kept.
+  void clear();
   /// The next field, name in lower case, pseudo fields among them. More than @p limits allows is
   /// counted, not kept.
   void add(std::string_view name, std::string_view value, const http1::HeadLimits& limits);
-  /// Fills @p into with views that are valid as long as this is. Refused: what HTTP/1.1, which the
-  /// application speaks, could not say unmistakably. @p has_body: more than the head comes.
+  /// Fills @p into with views that are valid until the next clear(). Refused: what HTTP/1.1, which
+  /// the application speaks, could not say unmistakably. @p has_body: more than the head comes.
   std::optional<http1::Refusal> finish(bool has_body, http1::RequestHead& into);
 
  private:

@@ -3,8 +3,6 @@
 #include <array>
 #include <stdexcept>
 
-#include "reverse-proxy/http2/stream.hpp"
-
 namespace karreg::proxy::http2 {
 
 namespace {
@@ -14,8 +12,12 @@ constexpr std::uint32_t max_streams = 128;
 /// Of bodies, on the way and not handed out yet: of one stream, of all of a connection.
 constexpr std::int32_t stream_window = 256 * 1024;
 constexpr std::int32_t connection_window = 1024 * 1024;
-/// A frame of the default size with its head (RFC 9113 §4.2).
-constexpr std::size_t largest_frame = 16'384 + 9;
+/// Of a frame's head (RFC 9113 §4.1).
+constexpr std::size_t frame_head_bytes = 9;
+/// Of DATA in one frame: with its head as much as one record of TLS holds.
+constexpr std::size_t largest_data = 16'384 - frame_head_bytes;
+/// Less room than this is not worth a frame.
+constexpr std::size_t least_room = 512;
 /// Frames that wait to be sent: a client that makes us say things and does not read is ended.
 constexpr std::size_t max_waiting_frames = 1'000;
 /// Streams that may be reset, and as many more as end well: who resets as fast as he asks has the
@@ -45,6 +47,7 @@ class Session::Callbacks {
       nghttp2_session_callbacks_set_on_header_callback(t, header);
       nghttp2_session_callbacks_set_on_frame_recv_callback(t, received);
       nghttp2_session_callbacks_set_on_data_chunk_recv_callback(t, data);
+      nghttp2_session_callbacks_set_send_data_callback(t, send_data);
       nghttp2_session_callbacks_set_on_stream_close_callback(t, close);
       nghttp2_session_callbacks_set_on_invalid_header_callback(t, invalid_header);
       nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(t, invalid_frame);
@@ -67,10 +70,10 @@ class Session::Callbacks {
       nghttp2_submit_rst_stream(frames, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
       return 0;
     }
-    if (session.coming_.empty())
-      session.head_by_ = session.client_.now() + session.worker_.limits().header_time;
-    const auto [at, fresh] = session.coming_.emplace(id, std::make_unique<Stream>(session, id));
-    nghttp2_session_set_stream_user_data(frames, id, at->second.get());
+    session.head_by_ = session.client_.now() + session.worker_.limits().header_time;
+    session.forget_coming();
+    session.coming_ = std::make_unique<Stream>(session, id);
+    nghttp2_session_set_stream_user_data(frames, id, session.coming_.get());
     return 0;
   }
 
@@ -93,9 +96,8 @@ class Session::Callbacks {
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
     stream->head_ended(!ends);
     auto& session = *static_cast<Session*>(self);
-    auto whole = session.coming_.extract(stream->id());
-    session.streams_.insert(stream);
-    session.begun_.push_back(std::move(whole.mapped()));
+    session.streams_.push_back(*stream);
+    session.begun_.push_back(std::move(session.coming_));
     return 0;
   }
 
@@ -106,6 +108,16 @@ class Session::Callbacks {
     else
       nghttp2_session_consume(frames, id, size);
     return 0;
+  }
+
+  static int send_data(nghttp2_session* frames, nghttp2_frame* frame, const std::uint8_t* head,
+                       std::size_t size, nghttp2_data_source*, void* self) {
+    auto& session = *static_cast<Session*>(self);
+    auto* stream = stream_of(frames, frame->hd.stream_id);
+    // Its read callback has named that size just before.
+    KARREG_INVARIANT(stream != nullptr);
+    session.put_data(head, stream->take_answer(size));
+    return session.out_.free().size() < least_room ? NGHTTP2_ERR_PAUSE : 0;
   }
 
   static int invalid_header(nghttp2_session*, const nghttp2_frame*, const std::uint8_t*,
@@ -129,7 +141,7 @@ class Session::Callbacks {
     nghttp2_session_set_stream_user_data(frames, id, nullptr);
     stream->closed();
     // If its head was still coming, it never was a request.
-    session.coming_.erase(id);
+    if (stream == session.coming_.get()) session.coming_.reset();
     return 0;
   }
 };
@@ -169,7 +181,8 @@ Session::Session(Worker& worker, Connection& client, Buffer& in, const Door& doo
 
 Session::~Session() {
   worker_.http2_sessions_.erase(this);
-  coming_.clear();
+  streams_.clear();
+  coming_.reset();
   worker_.buffers().take_back(out_);
 }
 
@@ -185,7 +198,7 @@ void Session::drain() {
 }
 
 void Session::sweep(SteadyTime now) {
-  for (auto* stream : streams_) stream->sweep(now);
+  for (auto& stream : streams_) stream.sweep(now);
   if (now < last_call_ || refusing_) return;
   refusing_ = true;
   wake_writer();
@@ -194,7 +207,7 @@ void Session::sweep(SteadyTime now) {
 Task<void> Session::run() {
   if (worker_.draining()) drain();
   co_await Both(read(), write());
-  for (auto* stream : streams_) stream->closed();
+  for (auto& stream : streams_) stream.closed();
   while (!streams_.empty()) co_await stream_ended_;
 }
 
@@ -207,7 +220,7 @@ void Session::end() {
 SteadyTime Session::expected_by() const {
   const auto& limits = worker_.limits();
   if (!greeted_) return client_.now() + limits.header_time;
-  if (!coming_.empty()) return head_by_;
+  if (coming_) return head_by_;
   // Streams have their own time.
   return streams_.empty() ? client_.now() + limits.idle_time : SteadyTime::max();
 }
@@ -219,8 +232,8 @@ bool Session::take_frames() {
       frames_.get(), reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
   worker_.buffers().take_back(in_);
   wake_writer();
-  for (auto& stream : std::exchange(begun_, {}))
-    worker_.loop().spawn("http2 stream", serve(std::move(stream)));
+  for (auto& stream : begun_) worker_.loop().spawn("http2 stream", serve(std::move(stream)));
+  begun_.clear();
   if (failed_ > failures_forgiven + done_)
     nghttp2_session_terminate_session(frames_.get(), NGHTTP2_ENHANCE_YOUR_CALM);
   // What breaks the protocol beyond an answer; what can be answered, nghttp2 answers.
@@ -232,12 +245,19 @@ Task<void> Session::read() {
     if (!in_.empty() && !take_frames()) break;
     const auto read = co_await client_.read_some(in_, expected_by());
     if (read.ok()) continue;
-    const bool idle = client_.expired() && greeted_ && coming_.empty() && !refusing_;
+    const bool idle = client_.expired() && greeted_ && !coming_ && !refusing_;
     if (!idle || over_) break;
     // Told, in case a request is on its way.
     drain();
   }
   end();
+}
+
+void Session::forget_coming() {
+  if (!coming_) return;
+  // What it said was refused in the middle of its head: it is reset, and never becomes a request.
+  nghttp2_session_set_stream_user_data(frames_.get(), coming_->id(), nullptr);
+  coming_.reset();
 }
 
 std::string_view Session::gather() {
@@ -248,16 +268,34 @@ std::string_view Session::gather() {
     nghttp2_submit_goaway(frames_.get(), NGHTTP2_FLAG_NONE,
                           nghttp2_session_get_last_proc_stream_id(frames_.get()), NGHTTP2_NO_ERROR,
                           nullptr, 0);
-  while (out_.free().size() >= largest_frame) {
+  take_waiting();
+  while (waiting_.empty() && out_.free().size() >= least_room) {
     const std::uint8_t* frame = nullptr;
     const auto size = nghttp2_session_mem_send(frames_.get(), &frame);
     if (size < 0) end();
     if (size <= 0) break;
-    const auto bytes = text(frame, static_cast<std::size_t>(size));
-    bytes.copy(out_.free().data(), bytes.size());
-    out_.grow(bytes.size());
+    waiting_ = text(frame, static_cast<std::size_t>(size));
+    take_waiting();
   }
   return out_.view();
+}
+
+void Session::take_waiting() {
+  const auto fits = waiting_.substr(0, out_.free().size());
+  fits.copy(out_.free().data(), fits.size());
+  out_.grow(fits.size());
+  waiting_.remove_prefix(fits.size());
+}
+
+std::size_t Session::data_room() const {
+  return std::min(largest_data, out_.room() - frame_head_bytes);
+}
+
+void Session::put_data(const std::uint8_t* head, std::span<const char> bytes) {
+  text(head, frame_head_bytes).copy(out_.free().data(), frame_head_bytes);
+  out_.grow(frame_head_bytes);
+  std::ranges::copy(bytes, out_.free().data());
+  out_.grow(bytes.size());
 }
 
 Task<void> Session::write() {
@@ -284,9 +322,8 @@ Task<void> Session::write() {
 void Session::ended(Stream& stream) {
   // nghttp2 may still have frames of it to send.
   nghttp2_session_set_stream_user_data(frames_.get(), stream.id(), nullptr);
-  streams_.erase(&stream);
-  if (streams_.empty() && coming_.empty())
-    client_.extend_read(client_.now() + worker_.limits().idle_time);
+  streams_.erase(StreamList::s_iterator_to(stream));
+  if (streams_.empty() && !coming_) client_.extend_read(client_.now() + worker_.limits().idle_time);
   stream_ended_.tell();
 }
 

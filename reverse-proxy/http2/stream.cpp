@@ -1,6 +1,7 @@
 #include "reverse-proxy/http2/stream.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 #include "common/text.hpp"
 #include "reverse-proxy/http2/session.hpp"
@@ -9,42 +10,29 @@ namespace karreg::proxy::http2 {
 
 using http1::BodyKind;
 
-/// The fields of an answer as nghttp2 takes them, with the texts that they point into.
-class Stream::AnswerFields {
- public:
-  explicit AnswerFields(int status) { add(":status", std::to_string(status)); }
-  void add(std::string_view name, std::string_view value) {
-    places_.push_back({text_.size(), name.size(), value.size()});
-    // Names are lower case here (RFC 9113 §8.2).
-    text_ += text::lower(name);
-    text_ += value;
-  }
-  /// Valid until the next add().
-  std::vector<nghttp2_nv> list() {
-    std::vector<nghttp2_nv> all;
-    all.reserve(places_.size());
-    auto* bytes = reinterpret_cast<std::uint8_t*>(text_.data());
-    for (const auto& place : places_)
-      all.push_back({bytes + place.at, bytes + place.at + place.name, place.name, place.value,
-                     NGHTTP2_NV_FLAG_NONE});
-    return all;
-  }
-  std::size_t bytes() const { return text_.size(); }
+namespace {
 
- private:
-  struct Place {
-    std::size_t at, name, value;
-  };
-  std::string text_;
-  std::vector<Place> places_;
-};
+template <std::size_t Size>
+std::string_view digits(std::array<char, Size>& into, std::uint64_t number) {
+  const auto [end, error] = std::to_chars(into.data(), into.data() + into.size(), number);
+  return {into.data(), static_cast<std::size_t>(end - into.data())};
+}
+
+std::uint8_t* bytes_of(std::string_view text) {
+  // nghttp2 only reads.
+  return reinterpret_cast<std::uint8_t*>(const_cast<char*>(text.data()));
+}
+
+}  // namespace
 
 Stream::Stream(Session& session, std::int32_t id)
     : session_(session),
       id_(id),
       turn_(session.worker_.lend_turn()),
       body_news_(session.worker_.loop()),
-      answer_news_(session.worker_.loop()) {}
+      answer_news_(session.worker_.loop()) {
+  turn_->fields.clear();
+}
 
 Stream::~Stream() {
   // nghttp2 forgets what a stream has taken of the connection's window.
@@ -58,7 +46,7 @@ Stream::~Stream() {
 
 void Stream::add_field(std::string_view name, std::string_view value) {
   bytes_in_ += name.size() + value.size();
-  fields_.add(name, value, session_.worker_.limits().head);
+  turn_->fields.add(name, value, session_.worker_.limits().head);
 }
 
 void Stream::add_body(std::string_view bytes) {
@@ -110,7 +98,7 @@ Task<void> Stream::serve() {
     co_return;
   }
   turn_->begin(session_.door_, session_.client_address_);
-  if (const auto refusal = fields_.finish(body_comes_, turn_->head)) {
+  if (const auto refusal = turn_->fields.finish(body_comes_, turn_->head)) {
     session_.worker_.count().malformed.add();
     co_await turn_->refuse(*this, refused(*refusal), refusal->why);
   } else {
@@ -177,11 +165,27 @@ void Stream::stop_body() {
   body_news_.tell();
 }
 
+void Stream::begin_fields(int status) {
+  turn_->answer_fields.clear();
+  add_answer_field(":status", digits(status_, static_cast<std::uint64_t>(status)));
+}
+
+Stream::FieldList Stream::answer_list() const {
+  FieldList list;
+  for (const auto& [name, value] : turn_->answer_fields) {
+    // Another one each time: it would only drive out of HPACK's table what comes again.
+    std::uint8_t flags = NGHTTP2_NV_FLAG_NONE;
+    if (text::iequals(name, "x-request-id")) flags = NGHTTP2_NV_FLAG_NO_INDEX;
+    list.push_back({bytes_of(name), bytes_of(value), name.size(), value.size(), flags});
+  }
+  return list;
+}
+
 Task<bool> Stream::inform(const http1::ResponseHead& head) {
-  AnswerFields fields(head.status);
+  begin_fields(head.status);
   for (const auto& field : head.fields)
-    if (http1::goes_to_client(head, field)) fields.add(field.name, field.value);
-  const auto list = fields.list();
+    if (http1::goes_to_client(head, field)) add_answer_field(field.name, field.value);
+  const auto list = answer_list();
   if (closed_) co_return false;
   const int queued = nghttp2_submit_headers(session_.frames_.get(), NGHTTP2_FLAG_NONE, id_, nullptr,
                                             list.data(), list.size(), nullptr);
@@ -191,47 +195,55 @@ Task<bool> Stream::inform(const http1::ResponseHead& head) {
 
 void Stream::begin_answer(const http1::ResponseHead& head, const http1::Framing& framing,
                           http1::AnswerForm form) {
-  answer_ = std::make_unique<AnswerFields>(head.status);
+  begin_fields(head.status);
   for (const auto& field : head.fields)
-    if (http1::goes_to_client(head, field)) answer_->add(field.name, field.value);
+    if (http1::goes_to_client(head, field)) add_answer_field(field.name, field.value);
   const bool bodiless = form.head_request || head.status == 304;
   if (framing.kind == BodyKind::length)
-    answer_->add("content-length", std::to_string(framing.length));
+    add_answer_field("content-length", digits(length_, framing.length));
   else if (bodiless && head.known.content_lengths == 1)
-    answer_->add("content-length", head.known.content_length);
+    add_answer_field("content-length", head.known.content_length);
   http1::for_each_added_field(head, form, [this](std::string_view name, std::string_view value) {
-    answer_->add(name, value);
+    add_answer_field(name, value);
   });
 }
 
-std::optional<std::size_t> Stream::take_answer(std::span<char> into, bool& last) {
-  const auto taken = piece_.first(std::min(into.size(), piece_.size()));
-  std::ranges::copy(taken, into.begin());
-  piece_ = piece_.subspan(taken.size());
-  bytes_out_ += taken.size();
-  last = piece_.empty() && last_;
-  answer_ended_ = answer_ended_ || last;
-  if (!taken.empty()) answer_by_ = session_.patience();
-  if (piece_.empty()) answer_news_.tell();
-  if (taken.empty() && !last) return std::nullopt;
-  return taken.size();
+std::optional<std::size_t> Stream::next_of_answer(std::size_t most, bool& last) const {
+  const auto size = std::min(most, piece_.size());
+  last = last_ && size == piece_.size();
+  if (size == 0 && !last) return std::nullopt;
+  return size;
+}
+
+std::span<const char> Stream::take_answer(std::size_t size) {
+  const auto taken = piece_.first(size);
+  piece_ = piece_.subspan(size);
+  bytes_out_ += size;
+  if (size > 0) answer_by_ = session_.patience();
+  if (piece_.empty()) {
+    answer_ended_ = answer_ended_ || last_;
+    answer_news_.tell();
+  }
+  return taken;
 }
 
 bool Stream::submit_answer(bool with_body) {
   submitted_ = true;
-  bytes_out_ += answer_->bytes();
+  for (const auto& [name, value] : turn_->answer_fields) bytes_out_ += name.size() + value.size();
   nghttp2_data_provider body{};
-  body.read_callback = [](nghttp2_session* frames, std::int32_t id, std::uint8_t* into,
-                          std::size_t size, std::uint32_t* flags, nghttp2_data_source*,
-                          void*) -> ssize_t {
-    auto* stream = static_cast<Stream*>(nghttp2_session_get_stream_user_data(frames, id));
+  // Names the bytes only: the session takes them from where they are.
+  body.read_callback = [](nghttp2_session* frames, std::int32_t id, std::uint8_t*, std::size_t most,
+                          std::uint32_t* flags, nghttp2_data_source*, void*) -> ssize_t {
+    const auto* stream = static_cast<Stream*>(nghttp2_session_get_stream_user_data(frames, id));
     if (stream == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     bool last = false;
-    const auto taken = stream->take_answer({reinterpret_cast<char*>(into), size}, last);
+    const auto size = stream->next_of_answer(std::min(most, stream->session_.data_room()), last);
+    if (!size) return NGHTTP2_ERR_DEFERRED;
+    *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     if (last) *flags |= NGHTTP2_DATA_FLAG_EOF;
-    return taken ? static_cast<ssize_t>(*taken) : NGHTTP2_ERR_DEFERRED;
+    return static_cast<ssize_t>(*size);
   };
-  const auto list = answer_->list();
+  const auto list = answer_list();
   answer_ended_ = !with_body;
   return nghttp2_submit_response(session_.frames_.get(), id_, list.data(), list.size(),
                                  with_body ? &body : nullptr) == 0;
@@ -272,8 +284,8 @@ void Stream::break_off() {
 
 Task<bool> Stream::say(const Answer& answer, AnswerFormat format, std::string_view request_id) {
   const auto parts = parts_of(answer, format, request_id);
-  answer_ = std::make_unique<AnswerFields>(answer.status);
-  for (const auto& [name, value] : parts.fields) answer_->add(name, value);
+  begin_fields(answer.status);
+  for (const auto& [name, value] : parts.fields) add_answer_field(name, value);
   const bool head_request = turn_->request.head != nullptr && turn_->head.method == "HEAD";
   const std::string_view body = head_request ? std::string_view() : std::string_view(parts.body);
   co_return co_await send({body.data(), body.size()}, true);

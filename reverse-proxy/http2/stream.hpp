@@ -2,7 +2,8 @@
 
 #include <nghttp2/nghttp2.h>
 
-#include "reverse-proxy/http2/request_fields.hpp"
+#include <boost/intrusive/list.hpp>
+
 #include "reverse-proxy/loop/signal.hpp"
 #include "reverse-proxy/turn.hpp"
 #include "reverse-proxy/visitor.hpp"
@@ -11,10 +12,19 @@ namespace karreg::proxy::http2 {
 
 class Session;
 
+using StreamHook =
+    boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::safe_link>>;
+
 /// One request of an HTTP/2 connection, and its answer. Its window is opened again only for what
 /// was handed out, so that a slow application holds its client back.
-class Stream final : public Visitor {
+class Stream final : public Visitor, public StreamHook {
  public:
+  // As coroutines: there is one for each request.
+  static void* operator new(std::size_t bytes) { return detail::FrameMemory::take(bytes); }
+  static void operator delete(void* memory, std::size_t bytes) noexcept {
+    detail::FrameMemory::give_back(memory, bytes);
+  }
+
   Stream(Session& session, std::int32_t id);
   ~Stream() override;
 
@@ -25,8 +35,11 @@ class Stream final : public Visitor {
   void body_ended();
   /// It is closed, by whichever side; nothing more comes or goes.
   void closed();
-  /// Bytes of the answer's body into @p into; nothing: there is none yet.
-  std::optional<std::size_t> take_answer(std::span<char> into, bool& last);
+  /// Bytes of the answer's body, at most @p most, that are to be taken next, @p last: and that is
+  /// its end; nothing: there is none yet.
+  std::optional<std::size_t> next_of_answer(std::size_t most, bool& last) const;
+  /// Takes them.
+  std::span<const char> take_answer(std::size_t size);
   void sweep(SteadyTime now);
 
   std::int32_t id() const { return id_; }
@@ -55,7 +68,13 @@ class Stream final : public Visitor {
   std::uint64_t bytes_out() const override { return bytes_out_; }
 
  private:
-  class AnswerFields;
+  void begin_fields(int status);
+  void add_answer_field(std::string_view name, std::string_view value) {
+    turn_->answer_fields.push_back({name, value});
+  }
+  /// The fields of the answer as nghttp2 takes (and copies) them.
+  using FieldList = boost::container::small_vector<nghttp2_nv, 24>;
+  FieldList answer_list() const;
   bool submit_answer(bool with_body);
   /// Waits for what body_news_ tells.
   Task<void> wait_for_body();
@@ -65,15 +84,15 @@ class Stream final : public Visitor {
   Session& session_;
   const std::int32_t id_;
   std::unique_ptr<Turn> turn_;
-  RequestFields fields_;
   std::string body_;          ///< came and waits
   std::string handed_;        ///< was handed out last, or taken in
   std::size_t unopened_ = 0;  ///< bytes of the body that came, for which the window was not opened
   bool body_comes_ = false;
   bool body_ended_ = false;
-  bool complete_ = false;  ///< all of the body was handed out
-  bool unwanted_ = false;  ///< the rest of the body
-  std::unique_ptr<AnswerFields> answer_;
+  bool complete_ = false;          ///< all of the body was handed out
+  bool unwanted_ = false;          ///< the rest of the body
+  std::array<char, 4> status_{};   ///< of the answer, in digits
+  std::array<char, 20> length_{};  ///< of its body
   bool submitted_ = false;
   std::span<const char> piece_;  ///< of the answer, to be taken
   bool last_ = false;            ///< it is the last one
@@ -89,5 +108,7 @@ class Stream final : public Visitor {
   std::uint64_t bytes_in_ = 0;
   std::uint64_t bytes_out_ = 0;
 };
+
+using StreamList = boost::intrusive::list<Stream>;
 
 }  // namespace karreg::proxy::http2

@@ -101,8 +101,9 @@ void Loop::resume_told() {
   // In rounds: what is told in the last one waits for the next turn, so that two coroutines that
   // tell each other cannot keep the kernel's news from the rest.
   for (int round = 0; round < rounds_of_told && !soon_.empty(); ++round) {
-    const auto told = std::exchange(soon_, {});
-    for (auto handle : told) handle.resume();
+    told_.swap(soon_);
+    for (auto handle : told_) handle.resume();
+    told_.clear();
     dispatch_ready();
   }
 }

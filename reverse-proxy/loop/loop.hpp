@@ -86,6 +86,7 @@ class Loop {
   std::multimap<SteadyTime, std::coroutine_handle<>> times_;
   ReadyList ready_;
   std::vector<std::coroutine_handle<>> soon_;
+  std::vector<std::coroutine_handle<>> told_;  ///< of this round; its memory is kept
   std::size_t tasks_ = 0;
   std::function<void()> when_idle_;
   std::function<void()> tick_;

@@ -99,6 +99,31 @@ TEST_CASE("many requests of one connection are in hand at once and answered as t
   CHECK(client.wait(slow).body == "done");
 }
 
+TEST_CASE("the connections that one burst has opened serve the next one") {
+  constexpr int burst = 120;
+  std::atomic<int> connections{0};
+  std::atomic<int> came{0};
+  App app([&](Peer& peer, int) {
+    ++connections;
+    for (;;) {
+      if (peer.read_message().empty()) return;
+      // So that all of a burst are in hand at once.
+      const int all = came++ < burst ? burst : 2 * burst;
+      (void)eventually([&] { return came >= all; });
+      peer.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone");
+    }
+  });
+  Modern loop;
+  loop.serve({&app});
+  Http2Peer client(loop.proxy.tls_port());
+  for (int bursts = 0; bursts < 2; ++bursts) {
+    std::vector<std::int32_t> asked;
+    for (int i = 0; i < burst; ++i) asked.push_back(client.ask(Http2Peer::get()));
+    for (const auto id : asked) CHECK(client.wait(id).body == "done");
+  }
+  CHECK(connections == burst);
+}
+
 TEST_CASE("bodies pass unchanged by HTTP/2, of known length and not, small and large") {
   App app(App::mirror);
   Modern loop;
