@@ -15,7 +15,7 @@ namespace {
 /// Memory that a worker keeps for the next requests.
 constexpr std::size_t spare_buffers = 128;
 /// Reads and writes of one connection in a row: a fast download must not keep the others waiting.
-constexpr int operations_in_a_row = 6;
+constexpr int operations_in_a_row = 12;
 
 /// What fits into one record of TLS (RFC 8446 §5.1).
 constexpr std::size_t record_bytes = 16384;
