@@ -96,12 +96,8 @@ void learn(const Field& field, Known& known) {
       }
       break;
     case 6:
-      if (text::iequals(field.name, "expect")) {
-        if (text::iequals(field.value, "100-continue"))
-          known.expect_continue = true;
-        else
-          known.expect_unknown = true;
-      }
+      if (text::iequals(field.name, "expect"))
+        known.expect_continue |= text::iequals(field.value, "100-continue");
       break;
     case 7:
       if (text::iequals(field.name, "upgrade")) known.upgrade = field.value;

@@ -35,7 +35,6 @@ struct Known {
   bool connection_names = false;  ///< Connection has other words: fields about this connection only
   std::string_view upgrade;
   bool expect_continue = false;
-  bool expect_unknown = false;
 };
 
 /// Views into the bytes that were parsed: valid as long as those stay where they are.

@@ -16,8 +16,9 @@ bool is_port(std::string_view text) {
   return text.size() <= 5 && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
 }
 
-/// "http://host:port" of @p target removed and returned; empty when it is in origin form.
-std::string_view take_authority(std::string_view& target) {
+/// "http://host:port" of @p target removed, and "host:port" returned; nothing when it is in origin
+/// form.
+std::optional<std::string_view> take_authority(std::string_view& target) {
   for (std::string_view scheme : {"http://", "https://"}) {
     if (!text::iequals(target.substr(0, scheme.size()), scheme)) continue;
     target.remove_prefix(scheme.size());
@@ -26,7 +27,7 @@ std::string_view take_authority(std::string_view& target) {
     target.remove_prefix(authority.size());
     return authority;
   }
-  return {};
+  return std::nullopt;
 }
 
 }  // namespace
@@ -52,7 +53,9 @@ bool normalise_host(std::string_view authority, std::string& into) {
     if (!is_port(host.substr(colon + 1))) return false;
     host = host.substr(0, colon);
   }
+  // The root's dot says nothing; after a second one the name would not be in its normal form yet.
   if (host.ends_with('.')) host.remove_suffix(1);
+  if (host.ends_with('.')) return false;
   into.reserve(host.size());
   for (char c : host) into += c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
   return !into.empty() && std::ranges::all_of(into, is_host_char);
@@ -64,9 +67,10 @@ std::optional<Refusal> read_target(const RequestHead& head, Target& into) {
   if (head.known.hosts == 0 && head.minor_version >= 1)
     return Refusal{400, "the Host header is missing"};
   auto rest = head.target;
-  auto authority = take_authority(rest);
-  if (authority.empty()) {
-    authority = head.known.host;
+  // Its host counts, also where it names none (RFC 9112 §3.2.2).
+  const auto absolute = take_authority(rest);
+  const auto authority = absolute.value_or(head.known.host);
+  if (!absolute) {
     if (rest == "*") {
       if (head.method != "OPTIONS") return Refusal{400, "only OPTIONS has the target *"};
     } else if (rest.front() != '/') {

@@ -48,6 +48,9 @@ std::optional<http1::Refusal> RequestFields::finish(bool has_body, http1::Reques
   if (!http1::is_token(into.method)) return Refusal{400, "the method is not a token"};
   if (!http1::is_target(into.target))
     return Refusal{400, "the request target is empty or has a space or control character"};
+  // Another host than :authority's would be heard in an absolute form (RFC 9113 §8.3.1).
+  if (into.target.front() != '/' && into.target != "*")
+    return Refusal{400, "the request target must begin with /"};
   auto take = [&](std::string_view name, std::string_view value) {
     const http1::Field field{name, value};
     http1::learn(field, into.known);

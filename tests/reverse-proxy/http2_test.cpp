@@ -224,6 +224,8 @@ TEST_CASE("a head that HTTP/1.1 could not say unmistakably is refused") {
         "400 the request target is empty or has a space or control character");
   CHECK(refusal_of(Http2Peer::get("/ HTTP/1.1\r\nHost: evil\r\n\r\n")) ==
         "400 the request target is empty or has a space or control character");
+  CHECK(refusal_of(Http2Peer::get("http://evil.test/")) ==
+        "400 the request target must begin with /");
   CHECK(refusal_of(with("transfer-encoding", "chunked")) ==
         "400 HTTP/2 has no fields about the connection");
   CHECK(refusal_of(with("connection", "close")) == "400 HTTP/2 has no fields about the connection");

@@ -37,10 +37,15 @@ TEST_CASE("a request without exactly one plain host is refused") {
   CHECK(read("GET / HTTP/1.0\r\n\r\n") == "400 the Host header does not name a host");
   CHECK(read("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n") ==
         "400 the Host header is there more than once");
-  for (const auto* bad : {"", ".", "a b", "a/b", "a@b", "a:b", "a:80:80", "a:123456", "[::1",
+  for (const auto* bad : {"", ".", "a..", "a b", "a/b", "a@b", "a:b", "a:80:80", "a:123456", "[::1",
                           "[::1]x", "[<script>]", "a\xC3\xA9", "a?b", "a#b"}) {
     INFO(bad);
     CHECK(with_host(bad) == "400 the Host header does not name a host");
+  }
+  for (const auto* bad : {"http:///p", "http://", "https://:80/p", "http://u@a/p"}) {
+    INFO(bad);
+    CHECK(read("GET " + std::string(bad) + " HTTP/1.1\r\nHost: a\r\n\r\n") ==
+          "400 the Host header does not name a host");
   }
   CHECK(read("CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n") == "405 CONNECT is not offered here");
   CHECK(read("GET * HTTP/1.1\r\nHost: a\r\n\r\n") == "400 only OPTIONS has the target *");
