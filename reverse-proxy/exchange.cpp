@@ -379,8 +379,16 @@ Task<void> Exchange::relay_answer(Connection& up) {
     fail(Step::nonsense, refusal->why);
     co_return;
   }
-  at_->answered();
   const auto& framing = std::get<http1::Framing>(framed);
+  BodyReader body(up, up_in_, answer_head_bytes_, framing);
+  auto piece = body.buffered();
+  using End = BodyReader::End;
+  // Before a byte of it has gone on there is still another answer.
+  if (piece.end == End::malformed) {
+    fail(Step::nonsense, body.malformed());
+    co_return;
+  }
+  at_->answered();
   request_->status = answer_.status;
   http1::AnswerForm form;
   form.head_request = head_request;
@@ -389,9 +397,6 @@ Task<void> Exchange::relay_answer(Connection& up) {
   form.hsts = request_->hsts;
   visitor_->begin_answer(answer_, framing, form);
   answer_begun_ = true;
-  BodyReader body(up, up_in_, answer_head_bytes_, framing);
-  auto piece = body.buffered();
-  using End = BodyReader::End;
   for (;;) {
     if (piece.end == End::none || piece.end == End::complete) {
       const bool sent = co_await visitor_->send(piece.bytes, piece.end == End::complete);

@@ -206,6 +206,8 @@ TEST_CASE("an answer that is not HTTP is 502 and says why") {
                 "it switches to a protocol that was not asked for"},
            Case{"HTTP/1.1 200 OK\r\nA: " + std::string(20'000, 'x') + "\r\n\r\n",
                 "the answer's header is too large"},
+           Case{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\nx\r\n",
+                "a chunk has no size"},
        }) {
     INFO(c.why);
     App app([&](Peer& peer, int) {
