@@ -35,7 +35,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build" / "logs" / "tests"
 LABELS = {"unit": {"unit", "guards"}, "simulation": {"simulation"}, "integration": {"integration"}}
 FOLDERS = {"conformance": ROOT / "tests" / "conformance", "e2e": ROOT / "tests" / "e2e"}
-ROUNDS = max(1, int(os.environ.get("KARREG_TEST_ROUNDS") or 1))  # how often an end-to-end file does all of it, if it can
+ROUNDS = max(1, int(os.environ.get("KARREG_TEST_ROUNDS") or 1))  # how often a script does all of it, if it can
 SCRIPT_LIMIT = 1800.0 * ROUNDS  # seconds for one end-to-end file
 PATIENCE = 60.0  # seconds that a program gets to end when it is told to: it may have a platform of its own to stop
 
@@ -71,7 +71,7 @@ def ctest_programs(kind, preset):
             continue
         command = test.get("command") or [str(ROOT / "build" / preset / "tests" / test["name"])]
         is_catch2 = pathlib.Path(command[0]).parent == ROOT / "build" / preset / "tests"
-        yield Program(kind, test["name"], command, float(properties.get("TIMEOUT", 300)), is_catch2,
+        yield Program(kind, test["name"], command, float(properties.get("TIMEOUT", 300)) * (1 if is_catch2 else ROUNDS), is_catch2,
                       properties.get("WORKING_DIRECTORY", str(ROOT)), float(properties.get("COST", 0)))
 
 

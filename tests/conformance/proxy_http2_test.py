@@ -94,10 +94,6 @@ def with_dependency(on, stream=1):
     return frame(HEADERS, WHOLE | WITH_PRIORITY, stream, struct.pack(">IB", on, 15) + block(request()))
 
 
-def priority(on, stream=1, exclusive=0):
-    return frame(PRIORITY, 0, stream, struct.pack(">IB", exclusive | on, 255))
-
-
 def many_streams(count):
     return b"".join(open_stream(1 + 2 * i) for i in range(count))
 

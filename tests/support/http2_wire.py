@@ -28,6 +28,10 @@ def rst_stream(stream, error=CANCEL):
     return frame(RST_STREAM, 0, stream, struct.pack(">I", error))
 
 
+def priority(on, stream=1, exclusive=0):
+    return frame(PRIORITY, 0, stream, struct.pack(">IB", exclusive | on, 255))
+
+
 def integer(value, bits, first=0):
     """RFC 7541 §5.1, after the bits of @p first."""
     most = (1 << bits) - 1

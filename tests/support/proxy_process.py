@@ -55,13 +55,13 @@ class App:
     """An application: @p answer(request bytes) gives the answer's bytes for each request; None ends the connection.
 
     @p early(head): what is said before the body has come, if anything. What it got of every connection stays in `requests` (whole
-    messages) and `left_over` (bytes that made no message), unless it is to @p forget.
+    messages) and `left_over` (bytes that made no message), unless it is to @p forget. `open`: connections that have not ended.
     """
 
     def __init__(self, answer, early=None, forget=False):
         self.answer, self.early = answer, early
         self.forget = forget
-        self.requests, self.left_over = [], []
+        self.requests, self.left_over, self.open = [], [], 0
         self.lock = threading.Lock()
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
@@ -73,9 +73,18 @@ class App:
                 peer, _ = self.listener.accept()
             except OSError:
                 return
+            with self.lock:
+                self.open += 1
             threading.Thread(target=self._serve, args=(peer,), daemon=True).start()
 
     def _serve(self, peer):
+        try:
+            self._serve_requests(peer)
+        finally:
+            with self.lock:
+                self.open -= 1
+
+    def _serve_requests(self, peer):
         data, said = b"", False
         with peer:
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -157,7 +166,7 @@ class Proxy:
         for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS"):
             if name in os.environ:
                 environment[name] = os.environ[name]
-        self.log = self.folder / "log"
+        self.log, self.last_words = self.folder / "log", ""
         with open(self.log, "w") as log:
             self.process = subprocess.Popen([programs_folder() / "karreg-proxy"], env=environment, stdout=log, stderr=log,
                                             stdin=subprocess.DEVNULL)
@@ -181,10 +190,16 @@ class Proxy:
         return self.process.poll() is None
 
     def stop(self, number=signal.SIGTERM):
-        """The exit code."""
+        """The exit code; that of SIGKILL when it does not end in a minute. `last_words`: its log."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        code = self.process.wait(60)
+        try:
+            code = self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            code = self.process.wait(60)
+        if self.log.exists():
+            self.last_words = self.log.read_text(errors="replace")
         shutil.rmtree(self.folder, ignore_errors=True)
         return code
 
@@ -210,13 +225,20 @@ class Proxy:
                 pass
             return read_to_end(peer)
 
+    def _status_kib(self, name):
+        text = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(rf"^{name}:\s+(\d+) kB$", text, re.MULTILINE)[1])
+
     def resident_kib(self):
-        """Memory of the process that is its own: without what it shares with others (code of libraries)."""
-        total = 0
-        for line in pathlib.Path(f"/proc/{self.process.pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Private_"):
-                total += int(line.split()[1])
-        return total
+        """Memory of the process now, as the kernel counts it."""
+        return self._status_kib("VmRSS")
+
+    def peak_kib(self):
+        """The most that it was since forget_peak(), or since the process began."""
+        return self._status_kib("VmHWM")
+
+    def forget_peak(self):
+        pathlib.Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
 
     def metric(self, name):
         answer = b""
