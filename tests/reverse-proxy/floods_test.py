@@ -283,12 +283,12 @@ def window_updates(a):
 
 
 def closed_windows(a):
-    clients = a.http2(20, first=settings((INITIAL_WINDOW_SIZE, 0)))
+    clients = a.http2(10, first=settings((INITIAL_WINDOW_SIZE, 0)))
     for client in clients:
-        client.send(b"".join(headers(n, request(path=b"/large" if n < 8 else b"/")) for n in range(1, 201, 2)))
-    a.notes = "20 x 100 answers behind a closed window"
+        client.send(b"".join(headers(n, request(path=b"/large" if n < 8 else b"/")) for n in range(1, 101, 2)))
+    a.notes = "10 x 50 answers behind a closed window"
     # Each stream has its time; then it is reset, and the connection is idle.
-    return eventually(lambda: a.proxy.metric("client_left_total") >= 2_000, 15)
+    return eventually(lambda: a.proxy.metric("client_left_total") >= 500, 20)
 
 
 def windows_of_one_byte(a):
@@ -422,7 +422,7 @@ CASES = [
     Case("HTTP/2 empty DATA", empty_data, 8_000, "nothing is kept of them"),
     Case("HTTP/2 padding", padded_data, 8_000, "nothing is kept of it"),
     Case("HTTP/2 WINDOW_UPDATE", window_updates, 8_000, "nothing is kept of them"),
-    Case("HTTP/2 closed windows", closed_windows, 20 * 100 * 48 + 8_000, "2000 x 48 KiB: a buffer and a request each"),
+    Case("HTTP/2 closed windows", closed_windows, 10 * 50 * 48 + 8_000, "500 x 48 KiB: a buffer and a request each"),
     Case("HTTP/2 windows of one byte", windows_of_one_byte, 10 * 10 * 64 + 8_000, "100 x 64 KiB: a buffer and a request each"),
     Case("HTTP/2 HPACK bombs", hpack_bombs, 16_000, "16 KiB of head each, 431"),
     Case("HTTP/2 answers unread", streams_unread, 10 * 20 * 64 + 8_000, "200 x 64 KiB: a buffer and a request each"),
@@ -433,7 +433,7 @@ CASES = [
 
 
 class Visitor(threading.Thread):
-    """Somebody else, who asks again and again while the attack runs."""
+    """Somebody else, who asks another application again and again while the attack runs."""
 
     def __init__(self, proxy):
         super().__init__(daemon=True)
@@ -443,8 +443,8 @@ class Visitor(threading.Thread):
         while not self.over.wait(0.1):
             began = time.monotonic()
             try:
-                with self.proxy.client(5) as peer:
-                    peer.sendall(GET)
+                with self.proxy.client() as peer:
+                    peer.sendall(b"GET / HTTP/1.1\r\nHost: b.test\r\n\r\n")
                     came = read_message(peer)
             except OSError as error:
                 came = str(error).encode()
@@ -456,11 +456,11 @@ class Visitor(threading.Thread):
 
 def run_case(case):
     """Its row of the table, and what was not as it must be."""
-    app, began = App(answer, forget=True), time.monotonic()
+    app, other, began = App(answer, forget=True), App(hello, forget=True), time.monotonic()
     short = {"HEADER_TIMEOUT": "2s", "CLIENT_TIMEOUT": "2s", "IDLE_TIMEOUT": "3s", "APP_SHARE": "100",
              "MAX_CONNECTIONS": "1000" if case.full else "4000"}
     wrong = []
-    with Proxy([route("a.test", app)], **short) as proxy:
+    with Proxy([route("a.test", app), route("b.test", other)], **short) as proxy:
         proxy.talk(GET[:-2] + b"Connection: close\r\n\r\n")
         proxy.forget_peak()
         before = proxy.resident_kib()
@@ -487,6 +487,7 @@ def run_case(case):
         if code != 0:
             wrong.append(f"the proxy did not stop cleanly: {code}; its log:\n{proxy.last_words[-2000:]}")
     app.stop()
+    other.stop()
     row = (f"{case.name:<40} {before:>8} {peak:>8} {held:>8} {after:>8} {peak - before:>8} {case.bound_kib:>8} {visitor.slowest * 1000:>7.0f}"
            f" {time.monotonic() - began:>7.1f}  {attack.notes}")
     return row, wrong
