@@ -61,10 +61,11 @@ class Attack:
         return self.proxy.metric("connections_open")
 
 
-def pour(peer, blob, seconds, most=1 << 62):
-    """Sends @p blob again and again for @p seconds, reading nothing; how much was taken, and whether the peer has ended it."""
+def pour(peer, blob, seconds, most=1 << 62, patience=0.2):
+    """Sends @p blob again and again for @p seconds, reading nothing, or until nothing is taken for @p patience; how much was taken, and
+    whether the peer has ended it."""
     deadline, sent = time.monotonic() + seconds, 0
-    peer.settimeout(0.2)
+    peer.settimeout(patience)
     while time.monotonic() < deadline and sent < most:
         try:
             peer.sendall(blob)
@@ -247,7 +248,7 @@ def flood(blob, note, must_end=False, seconds=2.0):
     def run(a):
         clients, ends, taken = a.http2(4), 0, 0
         for client in clients:
-            sent, over = pour(client.peer, blob, seconds / 4)
+            sent, over = pour(client.peer, blob, 20, patience=10) if must_end else pour(client.peer, blob, seconds / 4)
             taken += sent
             ends += over
         a.notes = f"{note}: {taken >> 10} KiB taken, {ends} of 4 ended"
