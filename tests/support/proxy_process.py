@@ -146,7 +146,7 @@ def route(host, *apps):
 
 
 class Proxy:
-    """A running karreg-proxy with @p routes; @p settings as environment variables without KARREG_PROXY_."""
+    """A running karreg-proxy, master and serving process, with @p routes; @p settings as environment variables without KARREG_PROXY_."""
 
     def __init__(self, routes, **settings):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="karreg-proxy-test."))
@@ -225,12 +225,17 @@ class Proxy:
                 pass
             return read_to_end(peer)
 
+    def serving(self):
+        """The pid of the process that serves; the one that was started is its master, and has no visitors."""
+        children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return int(children[0])
+
     def _status_kib(self, name):
-        text = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        text = pathlib.Path(f"/proc/{self.serving()}/status").read_text()
         return int(re.search(rf"^{name}:\s+(\d+) kB$", text, re.MULTILINE)[1])
 
     def resident_kib(self):
-        """Memory of the process now, as the kernel counts it."""
+        """Memory of the process that serves, now, as the kernel counts it."""
         return self._status_kib("VmRSS")
 
     def peak_kib(self):
@@ -238,7 +243,7 @@ class Proxy:
         return self._status_kib("VmHWM")
 
     def forget_peak(self):
-        pathlib.Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+        pathlib.Path(f"/proc/{self.serving()}/clear_refs").write_text("5")
 
     def metric(self, name):
         answer = b""
