@@ -259,8 +259,8 @@ def check_chunks(proxy, app):
             wrong.append(f"{name}: answered {answer[:120]!r}")
         if not is_served(proxy, b"after"):
             wrong.append(f"{name}: afterwards nobody is served")
-    # Those on which a body broke off have ended when only kept ones are left, one of each worker.
-    if not eventually(lambda: app.open <= 2):
+    # Those on which a body broke off have come and ended when only kept ones are left, one of each worker.
+    if not eventually(lambda: app.accepted == proxy.metric("backend_connects_total") and app.open <= 2):
         wrong.append(f"{app.open} connections to the application stay open")
     whole = [got for got in app.taken() if not got.startswith(b"GET /after ")]
     reached = app.everything()

@@ -55,13 +55,14 @@ class App:
     """An application: @p answer(request bytes) gives the answer's bytes for each request; None ends the connection.
 
     @p early(head): what is said before the body has come, if anything. What it got of every connection stays in `requests` (whole
-    messages) and `left_over` (bytes that made no message), unless it is to @p forget. `open`: connections that have not ended.
+    messages) and `left_over` (bytes that made no message), unless it is to @p forget. `accepted`: connections so far; `open`: those
+    that have not ended.
     """
 
     def __init__(self, answer, early=None, forget=False):
         self.answer, self.early = answer, early
         self.forget = forget
-        self.requests, self.left_over, self.open = [], [], 0
+        self.requests, self.left_over, self.accepted, self.open = [], [], 0, 0
         self.lock = threading.Lock()
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
@@ -74,6 +75,7 @@ class App:
             except OSError:
                 return
             with self.lock:
+                self.accepted += 1
                 self.open += 1
             threading.Thread(target=self._serve, args=(peer,), daemon=True).start()
 
