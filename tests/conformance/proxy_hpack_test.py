@@ -17,11 +17,14 @@ from http2_wire import CONTINUATION, END_HEADERS, END_STREAM, HEADERS, PROTOCOL_
 from proxy_process import App, Proxy, hello, route  # noqa: E402
 from tap import Tap  # noqa: E402
 
-SENTENCES = ("the decoder reads every story of every encoder", "applications get the fields of every request that other encoders compressed")
+SENTENCES = ("the decoder reads every story of every encoder",
+    "applications get the fields of every request that other encoders compressed")
 LARGEST = 16384
 # Fields that the proxy does not pass on, or says itself.
-NOT_PASSED = {b"host", b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade", b"forwarded", b"x-request-id",
-              b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-port", b"transfer-encoding", b"content-length"}
+NOT_PASSED = {b"host", b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade", b"forwarded",
+    b"x-request-id",
+              b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-port", b"transfer-encoding",
+                  b"content-length"}
 
 
 # Of one connection only: a request with one is malformed and its stream reset (RFC 9113 section 8.2.2). The stories have such.
@@ -68,7 +71,8 @@ def requests_that_can_be_sent(all_stories):
 
 def passed_on(fields):
     """What an application must get of them, in any order; a cookie's crumbs are one (RFC 9113 section 8.2.3)."""
-    out = [(name, value.strip(b" \t")) for name, value in fields if not name.startswith(b":") and name not in NOT_PASSED and name != b"cookie"]
+    out = [(name, value.strip(b" \t")) for name, value in fields if not name.startswith(b":") and name not in NOT_PASSED
+        and name != b"cookie"]
     crumbs = [value for name, value in fields if name == b"cookie"]
     return sorted(out + ([(b"cookie", b"; ".join(crumbs))] if crumbs else []))
 

@@ -18,7 +18,8 @@ WHOLE = b"GET /hello HTTP/1.1\r\nHost: a.test\r\n\r\n"
 # What is waited for: after each of these beginnings of WHOLE there is no answer yet, and the rest gets one.
 BEGINNINGS = {
     "a method's first letter": b"G", "a method": b"GET ", "half a target": b"GET /hel", "a target": b"GET /hello ",
-    "half a version": b"GET /hello HTTP", "a version": b"GET /hello HTTP/1.1", "half the end of a request line": b"GET /hello HTTP/1.1\r",
+    "half a version": b"GET /hello HTTP", "a version": b"GET /hello HTTP/1.1", "half the end of a request line":
+        b"GET /hello HTTP/1.1\r",
     "a request line": b"GET /hello HTTP/1.1\r\n", "half a field's name": b"GET /hello HTTP/1.1\r\nHos",
     "a field's name": b"GET /hello HTTP/1.1\r\nHost:", "a field's name and a space": b"GET /hello HTTP/1.1\r\nHost: ",
     "a field's value": b"GET /hello HTTP/1.1\r\nHost: a.test", "half the end of a field": b"GET /hello HTTP/1.1\r\nHost: a.test\r",
@@ -38,9 +39,11 @@ MESSAGES = {
     "HTTP/1.0 with a Host": (b"GET / HTTP/1.0\r\n" + HOST + b"\r\n", [200], b""),
     "a body by its length": (b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 5\r\n\r\nhello", [200], b"hello"),
     "a body in one chunk": (
-        b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\nc\r\nHellO world1\r\n0\r\n\r\n", [200], b"HellO world1"),
+        b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\nc\r\nHellO world1\r\n0\r\n\r\n", [200],
+            b"HellO world1"),
     "chunks with extensions, leading zeros, capitals, and trailers": (
-        b"POST / HTTP/1.1\r\n" + HOST + b"TransFer-Encoding: Chunked\r\n\r\n00A;a=b;c=\"d\"\r\n0123456789\r\n1\r\nx\r\n000\r\nT: 1\r\n\r\n",
+        b"POST / HTTP/1.1\r\n" + HOST
+            + b"TransFer-Encoding: Chunked\r\n\r\n00A;a=b;c=\"d\"\r\n0123456789\r\n1\r\nx\r\n000\r\nT: 1\r\n\r\n",
         [200], b"0123456789x"),
     "an expectation that is not known, which the application may": (
         b"POST / HTTP/1.1\r\n" + HOST + b"Expect: a-miracle\r\nContent-Length: 2\r\n\r\nhi", [200], b"hi"),
@@ -66,7 +69,8 @@ MESSAGES = {
     "a length that overflows": (b"GET / HTTP/1.1\r\n" + HOST + b"Content-Length: 18446744073709551617\r\n\r\n", [400], None),
     "a length of letters": (b"GET / HTTP/1.1\r\n" + HOST + b"Content-Length: abc\r\n\r\n", [400], None),
     "a length and chunks": (
-        b"POST / HTTP/1.1\r\n" + HOST + b"content-LengtH: 5\r\nTransFer-Encoding: chunked\r\n\r\nc\r\nHellO world1\r\n0\r\n\r\n", [400], None),
+        b"POST / HTTP/1.1\r\n" + HOST + b"content-LengtH: 5\r\nTransFer-Encoding: chunked\r\n\r\nc\r\nHellO world1\r\n0\r\n\r\n",
+            [400], None),
     "a coding that is not known": (b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: gzip\r\n\r\n", [501], None),
 }
 
@@ -122,7 +126,8 @@ def check_messages(tap, proxy, app):
             closed = refused and b"\r\nconnection: close\r\n" in answer.lower() and peer.recv(1) == b""
         got = app.taken()
         if refused:
-            tap.check(f"{name}: {statuses[0]}, and the connection ends", status_of(answer) in statuses and closed and not got, answer, got)
+            tap.check(f"{name}: {statuses[0]}, and the connection ends", status_of(answer) in statuses and closed and not got,
+                answer, got)
             continue
         mirrored = body_of(got[0]) if got else b""
         if got and b"\r\nTransfer-Encoding: chunked\r\n" in got[0]:
@@ -186,7 +191,8 @@ def check_answers(tap):
     """Answers of an application, by the path that asks for them: what the client gets of each."""
     answers = {
         "/204": (b"HTTP/1.1 204 No Content\r\n\r\n", lambda a: status_of(a) == 204 and b"ontent-length" not in a.lower()),
-        "/304": (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 77\r\n\r\n", lambda a: status_of(a) == 304 and b"Content-Length: 77" in a),
+        "/304": (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 77\r\n\r\n", lambda a: status_of(a) == 304
+            and b"Content-Length: 77" in a),
         "/chunks": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x\r\nhi\r\n0\r\nT: 1\r\n\r\n",
                     lambda a: unchunked(body_of(a)) == b"hi" and b"T: 1" not in a),
         "/103": (b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",

@@ -46,7 +46,8 @@ STRICTER = {
 }
 LOOSER = {
     "what comes after the last message of a connection is never looked at, nor passed on (RFC 9112 section 9.6)": [
-        "request/connection: No restart when keep-alive is off (1.0)", "request/connection: CRLF between requests, explicit `close`",
+        "request/connection: No restart when keep-alive is off (1.0)",
+            "request/connection: CRLF between requests, explicit `close`",
         "request/connection: CRLF between requests, explicit `close` followed by tab",
         "response/connection: HTTP/1.1 with keep-alive disabled and 204 status",
         "response/connection: HTTP/1.1 with keep-alive disabled, content-length"],
@@ -92,7 +93,8 @@ def vectors_of(folder):
     for page in sorted(folder.glob("re*/*.md")):
         text = page.read_text()
         headings = [(m.start(), m[1]) for m in re.finditer(r"^#+ (.*)$", text, re.MULTILINE)]
-        found = re.finditer(r"<!-- *meta=(\{.*?\}) *-->\s*```http\n((?:(?!^```).)*)^```(?:(?!```).)*```log\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+        found = re.finditer(r"<!-- *meta=(\{.*?\}) *-->\s*```http\n((?:(?!^```).)*)^```(?:(?!```).)*```log\n(.*?)^```", text,
+            re.MULTILINE | re.DOTALL)
         seen = {}
         for match in found:
             title = [t for at, t in headings if at < match.start()][-1].strip()

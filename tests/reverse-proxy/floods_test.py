@@ -21,7 +21,8 @@ import time
 import typing
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from http2_wire import (CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, INITIAL_WINDOW_SIZE, PING, PREFACE, Client,  # noqa: E402
+from http2_wire import (CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, INITIAL_WINDOW_SIZE, PING, PREFACE, Client,
+    # noqa: E402
                         frame, headers, indexed, priority, request, rst_stream, settings, window_update)
 from proxy_process import App, Proxy, eventually, hello, read_message, read_to_end, route, status_of  # noqa: E402
 from tap import Tap  # noqa: E402
@@ -29,7 +30,7 @@ from tap import Tap  # noqa: E402
 HOST = b"Host: a.test\r\n"
 GET = b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"
 LARGE = 8_000_000
-# A proxy built with sanitizers keeps freed memory aside and guards around each piece.
+# A proxy built with sanitizers keeps what was freed aside, a quarter of a gigabyte: its memory says nothing.
 SANITIZED = "asan" in os.environ.get("KARREG_TEST_BIN", "")
 
 
@@ -46,6 +47,7 @@ class Attack:
 
     def __init__(self, proxy, app, stack):
         self.proxy, self.app, self.stack, self.notes = proxy, app, stack, ""
+        self.before, self.peak = 0, 0  # KiB of a proxy of its own, when it has one
 
     def connect(self, count=1):
         return [self.stack.enter_context(self.proxy.client()) for _ in range(count)]
@@ -322,16 +324,17 @@ def gzip_bombs(a):
     bomb = gzip.compress(bytes(50_000_000))
     app = App(lambda _: b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb) + bomb)
     with Proxy([route("a.test", app)]) as proxy:
-        before = proxy.peak_kib()
+        a.before = proxy.peak_kib()
         for _ in range(10):
             with proxy.client() as peer:
-                peer.sendall(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb) + bomb)
+                peer.sendall(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb)
+                    + bomb)
                 if not read_message(peer).endswith(bomb):
                     return False
-        a.notes = f"10 x {len(bomb) >> 10} KiB that would be 48 MiB, both ways; {proxy.peak_kib() - before} KiB more"
+        a.notes, a.peak = f"10 x {len(bomb) >> 10} KiB that would be 48 MiB, both ways", proxy.peak_kib()
         whole = app.taken()
         app.stop()
-        return all(got.endswith(bomb) for got in whole) and len(whole) == 10 and proxy.peak_kib() - before < 4_000
+        return all(got.endswith(bomb) for got in whole) and len(whole) == 10
 
 
 def streams_unread(a):
@@ -347,8 +350,7 @@ def uploads_unread(a):
     held = threading.Event()
     app = App(hello, early=lambda head: held.wait(8) and None if head.startswith(b"POST") else None)
     with Proxy([route("a.test", app)], CLIENT_TIMEOUT="3s", ANSWER_TIMEOUT="3s") as proxy, contextlib.ExitStack() as stack:
-        before = proxy.peak_kib()
-        sent = 0
+        a.before, sent = proxy.peak_kib(), 0
         for _ in range(10):
             client = Client(stack.enter_context(proxy.tls_client()))
             client.send(b"".join(headers(n, request(b"POST"), END_HEADERS) for n in range(1, 101, 2)))
@@ -356,13 +358,12 @@ def uploads_unread(a):
                 # As much as the windows allow before one of them is closed.
                 sent += 16_000 if client.send(frame(DATA, 0, n, b"x" * 16_000)) else 0
         served = status_of(proxy.talk(GET[:-2] + b"Connection: close\r\n\r\n")) == 200
-        growth = proxy.peak_kib() - before
+        a.peak = proxy.peak_kib()
         held.set()
-        a.notes = f"{sent >> 10} KiB of bodies that no application reads, {growth} KiB more"
-        bound = (10 * 1024 + 10 * 50 * 20 + 8_000) * (3 if SANITIZED else 1)
+        a.notes = f"{sent >> 10} KiB of bodies that no application reads"
         alive = proxy.is_alive()
     app.stop()
-    return served and alive and growth < bound
+    return served and alive
 
 
 def hostile_answers(a):
@@ -378,16 +379,16 @@ def hostile_answers(a):
 
     app = App(endless)
     with Proxy([route("a.test", app)]) as proxy:
-        before = proxy.peak_kib()
+        a.before = proxy.peak_kib()
         for path in floods:
             for _ in range(20):
                 came = proxy.talk(b"GET " + path + b" HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
                 if b"\r\n0\r\n\r\n" in came or len(came) > 200_000:
                     return False
         served = status_of(proxy.talk(GET[:-2] + b"Connection: close\r\n\r\n")) == 200
-        a.notes = f"100 answers without an end, {proxy.peak_kib() - before} KiB more"
+        a.notes, a.peak = "100 answers without an end", proxy.peak_kib()
         app.stop()
-        return served and proxy.peak_kib() - before < 8_000
+        return served
 
 
 @dataclasses.dataclass
@@ -411,25 +412,28 @@ CASES = [
     Case("heads without end", endless_heads, 200 * 48 + 4_000, "200 x 48 KiB: refused at 16 KiB of head"),
     Case("lines without end", heads_of_one_line, 200 * 48 + 4_000, "200 x 48 KiB: refused at 16 KiB of head"),
     Case("chunk extensions without end", endless_chunks, 100 * 96 + 4_000, "100 x 96 KiB: refused at 16 KiB of extensions"),
-    Case("HTTP/2 rapid reset", rapid_reset, 24_000, "4 connections of 128 streams, ended at 1000 resets"),
-    Case("HTTP/2 resets by error", resets_by_error, 16_000, "a connection of 128 streams, ended at 1000 resets"),
-    Case("HTTP/2 CONTINUATION", continuations, 8_000, "a head of 16 KiB each"),
-    Case("HTTP/2 empty CONTINUATION", empty_continuations, 8_000, "a head of 16 KiB each"),
-    Case("HTTP/2 SETTINGS", flood(settings((INITIAL_WINDOW_SIZE, 65_535)) * 500, "SETTINGS", True), 8_000, "1000 frames waiting each"),
-    Case("HTTP/2 PING", flood(frame(PING, 0, 0, b"12345678") * 500, "PING", True), 8_000, "1000 frames waiting each"),
-    Case("HTTP/2 PRIORITY", flood(b"".join(priority(0, n) for n in range(1, 2001, 2)), "PRIORITY"), 8_000, "nothing is kept of them"),
-    Case("HTTP/2 unknown frames", flood(frame(0x42, 0, 0, b"x" * 16_384), "unknown"), 8_000, "nothing is kept of them"),
-    Case("HTTP/2 heads on closed streams", flood(headers(3) + headers(1) * 500, "HEADERS"), 8_000, "nothing is kept of them"),
-    Case("HTTP/2 empty DATA", empty_data, 8_000, "nothing is kept of them"),
-    Case("HTTP/2 padding", padded_data, 8_000, "nothing is kept of it"),
-    Case("HTTP/2 WINDOW_UPDATE", window_updates, 8_000, "nothing is kept of them"),
+    Case("HTTP/2 rapid reset", rapid_reset, 6_000, "4 connections of 128 streams, ended at 1000 resets"),
+    Case("HTTP/2 resets by error", resets_by_error, 4_000, "a connection of 128 streams, ended at 1000 resets"),
+    Case("HTTP/2 CONTINUATION", continuations, 3_000, "a head of 16 KiB each"),
+    Case("HTTP/2 empty CONTINUATION", empty_continuations, 3_000, "a head of 16 KiB each"),
+    Case("HTTP/2 SETTINGS", flood(settings((INITIAL_WINDOW_SIZE, 65_535)) * 500, "SETTINGS", True), 3_000,
+        "1000 frames waiting each"),
+    Case("HTTP/2 PING", flood(frame(PING, 0, 0, b"12345678") * 500, "PING", True), 3_000, "1000 frames waiting each"),
+    Case("HTTP/2 PRIORITY", flood(b"".join(priority(0, n) for n in range(1, 2001, 2)), "PRIORITY"), 3_000,
+        "nothing is kept of them"),
+    Case("HTTP/2 unknown frames", flood(frame(0x42, 0, 0, b"x" * 16_384), "unknown"), 3_000, "nothing is kept of them"),
+    Case("HTTP/2 heads on closed streams", flood(headers(3) + headers(1) * 500, "HEADERS"), 3_000, "nothing is kept of them"),
+    Case("HTTP/2 empty DATA", empty_data, 3_000, "nothing is kept of them"),
+    Case("HTTP/2 padding", padded_data, 3_000, "nothing is kept of it"),
+    Case("HTTP/2 WINDOW_UPDATE", window_updates, 3_000, "nothing is kept of them"),
     Case("HTTP/2 closed windows", closed_windows, 10 * 50 * 48 + 8_000, "500 x 48 KiB: a buffer and a request each"),
     Case("HTTP/2 windows of one byte", windows_of_one_byte, 10 * 10 * 64 + 8_000, "100 x 64 KiB: a buffer and a request each"),
-    Case("HTTP/2 HPACK bombs", hpack_bombs, 16_000, "16 KiB of head each, 431"),
+    Case("HTTP/2 HPACK bombs", hpack_bombs, 6_000, "16 KiB of head each, 431"),
     Case("HTTP/2 answers unread", streams_unread, 10 * 20 * 64 + 8_000, "200 x 64 KiB: a buffer and a request each"),
-    Case("HTTP/2 bodies that no application reads", uploads_unread, 1_000, "a proxy of its own: 1 MiB a connection, 20 KiB a request"),
-    Case("gzip bombs", gzip_bombs, 1_000, "a proxy of its own: nothing is unpacked"),
-    Case("applications that flood", hostile_answers, 1_000, "a proxy of its own: 16 KiB of head, of extensions, of trailers"),
+    Case("HTTP/2 bodies that no application reads", uploads_unread, 10 * 1_024 + 500 * 20 + 4_000,
+         "10 x 1 MiB, the window of a connection, 500 x 20 KiB: a request"),
+    Case("gzip bombs", gzip_bombs, 3_000, "nothing is unpacked"),
+    Case("applications that flood", hostile_answers, 3_000, "16 KiB of head, of extensions, of trailers"),
 ]
 
 
@@ -475,13 +479,15 @@ def run_case(case):
         visitor.over.set()
         visitor.join(20)
         peak = proxy.peak_kib()
+        if attack.peak:
+            before, peak, held = attack.before, attack.peak, attack.peak
         if visitor.failed and not (case.full and all(came.startswith(b"HTTP/1.1 503 ") or not came for came in visitor.failed)):
             wrong.append(f"{len(visitor.failed)} of {visitor.asked} requests of somebody else failed: {visitor.failed[0]}")
         if not proxy.is_alive():
             wrong.append("the proxy has died:\n" + proxy.log.read_text()[-2000:])
         elif not eventually(lambda: proxy.metric("connections_open") == 0, 10):
             wrong.append(f"{proxy.metric('connections_open')} connections are left")
-        if peak - before > case.bound_kib * (3 if SANITIZED else 1):
+        if peak - before > case.bound_kib and not SANITIZED:
             wrong.append(f"it cost {peak - before} KiB, more than {case.bound_kib} ({case.why})")
         after = proxy.resident_kib()
         code = proxy.stop(signal.SIGTERM)

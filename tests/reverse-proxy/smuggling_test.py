@@ -129,7 +129,8 @@ REFUSED = {
 
 # Bodies that stream have begun to go on: the application must see that they broke off, and nothing after them.
 BROKEN_CHUNKS = {
-    "no size": b"\r\nhello\r\n0\r\n\r\n", "a size with a prefix": b"0x5\r\nhello\r\n0\r\n\r\n", "a size with a sign": b"+5\r\nhello\r\n0\r\n\r\n",
+    "no size": b"\r\nhello\r\n0\r\n\r\n", "a size with a prefix": b"0x5\r\nhello\r\n0\r\n\r\n", "a size with a sign":
+        b"+5\r\nhello\r\n0\r\n\r\n",
     "a negative size": b"-5\r\nhello\r\n0\r\n\r\n", "a size with a space before": b" 5\r\nhello\r\n0\r\n\r\n",
     "a size with a space after": b"5 \r\nhello\r\n0\r\n\r\n", "a size that ends in LF": b"5\nhello\r\n0\r\n\r\n",
     "a size that ends in CR": b"5\rhello\r\n0\r\n\r\n", "a size of 2^64 and 5": b"10000000000000005\r\nhello\r\n0\r\n\r\n",
@@ -138,26 +139,35 @@ BROKEN_CHUNKS = {
     "an extension with LF": b"5;x\ny\r\nhello\r\n0\r\n\r\n", "an extension with CR": b"5;x\ry\r\nhello\r\n0\r\n\r\n",
     "an extension with a NUL": b"5;x\0\r\nhello\r\n0\r\n\r\n", "a trailer with LF": b"5\r\nhello\r\n0\r\nX: y\nZ: z\r\n\r\n",
     "a trailer with a NUL": b"5\r\nhello\r\n0\r\nX: \0\r\n\r\n", "an end of LF": b"5\r\nhello\r\n0\n\n",
-    "extensions of 20 KiB": b"5;" + b"x" * 20_000 + b"\r\nhello\r\n0\r\n\r\n", "trailers of 20 KiB": b"5\r\nhello\r\n0\r\nX: " + b"x" * 20_000 + b"\r\n\r\n",
+    "extensions of 20 KiB": b"5;" + b"x" * 20_000 + b"\r\nhello\r\n0\r\n\r\n", "trailers of 20 KiB": b"5\r\nhello\r\n0\r\nX: "
+        + b"x" * 20_000 + b"\r\n\r\n",
 }
 
 # What is passed on, and how it stands there: (request, must be there, must not be there).
 PASSED = {
-    "a length with leading zeros and spaces around": (POST + b"Content-Length: \t005 \r\n\r\nhello", [b"\r\nContent-Length: 5\r\n"], [b"Content-Length: 0"]),
-    "a coding in other case, after a tab": (POST + b"transfer-ENCODING:\tChUnKeD\r\n\r\n" + CHUNKS, [b"\r\nTransfer-Encoding: chunked\r\n"], []),
-    "chunks with extensions and trailers": (POST + CHUNKED + b"\r\n5;a=b\r\nhello\r\n0\r\nX-Trailer: 1\r\n\r\n", [b"hello"], [b"a=b", b"X-Trailer"]),
-    "the absolute form, whose host counts": (b"GET http://a.test/x HTTP/1.1\r\nHost: b.test\r\n\r\n", [b"GET /x HTTP/1.1\r\nHost: a.test\r\n"],
+    "a length with leading zeros and spaces around": (POST + b"Content-Length: \t005 \r\n\r\nhello",
+        [b"\r\nContent-Length: 5\r\n"], [b"Content-Length: 0"]),
+    "a coding in other case, after a tab": (POST + b"transfer-ENCODING:\tChUnKeD\r\n\r\n" + CHUNKS,
+        [b"\r\nTransfer-Encoding: chunked\r\n"], []),
+    "chunks with extensions and trailers": (POST + CHUNKED + b"\r\n5;a=b\r\nhello\r\n0\r\nX-Trailer: 1\r\n\r\n", [b"hello"],
+        [b"a=b", b"X-Trailer"]),
+    "the absolute form, whose host counts": (b"GET http://a.test/x HTTP/1.1\r\nHost: b.test\r\n\r\n",
+        [b"GET /x HTTP/1.1\r\nHost: a.test\r\n"],
                                              [b"b.test"]),
     "fields about the connection, and what they name": (
-        b"GET / HTTP/1.1\r\n" + HOST + b"Connection: close, x-mine, content-length, host, x-forwarded-for\r\nX-Mine: 1\r\nKeep-Alive: 9\r\n"
+        b"GET / HTTP/1.1\r\n" + HOST
+            + b"Connection: close, x-mine, content-length, host, x-forwarded-for\r\nX-Mine: 1\r\nKeep-Alive: 9\r\n"
         b"Proxy-Connection: x\r\nTE: trailers\r\nTrailer: x\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n",
         [b"\r\nHost: a.test\r\n", b"\r\nX-Forwarded-For: 127.0.0.1\r\n"],
         [b"X-Mine", b"Keep-Alive", b"Proxy-Connection", b"\r\nTE:", b"Trailer", b"h2c", b"HTTP2-Settings"]),
     "claims about where a request came from": (
-        b"GET / HTTP/1.1\r\n" + HOST + b"X-Forwarded-For: 1.2.3.4\r\nX_Forwarded_For: 1.2.3.4\r\nForwarded: for=1.2.3.4\r\nX-Real-IP: 1.2.3.4\r\n"
+        b"GET / HTTP/1.1\r\n" + HOST
+            + b"X-Forwarded-For: 1.2.3.4\r\nX_Forwarded_For: 1.2.3.4\r\nForwarded: for=1.2.3.4\r\nX-Real-IP: 1.2.3.4\r\n"
         b"X-Request-Id: mine\r\n\r\n", [b"\r\nX-Forwarded-For: 127.0.0.1\r\n"], [b"1.2.3.4", b"mine"]),
-    "bad UTF-8 in a target and a value": (b"GET /\xff\xc3\x28 HTTP/1.1\r\n" + HOST + b"X: \xff\xc3\x28\r\n\r\n", [b"GET /\xff\xc3\x28 HTTP", b"X: \xff\xc3\x28\r\n"], []),
-    "a gzip bomb, which nobody unpacks": (POST + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(gzip.compress(bytes(10_000_000)))
+    "bad UTF-8 in a target and a value": (b"GET /\xff\xc3\x28 HTTP/1.1\r\n" + HOST + b"X: \xff\xc3\x28\r\n\r\n",
+        [b"GET /\xff\xc3\x28 HTTP", b"X: \xff\xc3\x28\r\n"], []),
+    "a gzip bomb, which nobody unpacks": (POST
+        + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(gzip.compress(bytes(10_000_000)))
                                           + gzip.compress(bytes(10_000_000)), [gzip.compress(bytes(10_000_000))[20:]], []),
 }
 
@@ -169,7 +179,8 @@ HTTP2 = {
     "CR LF in a name": request(more=[(b"x: 1" + CRLF, b"2")]), "a colon in a name": request(more=[(b"evil: 1", b"2")]),
     "a space in a name": request(more=[(b"evil ", b"2")]), "an empty name": request(more=[(b"", b"evil")]),
     "CR LF in :path": request(path=b"/ HTTP/1.1\r\nHost: evil\r\n\r\n"), "a space in :path": request(path=b"/ HTTP/1.1"),
-    "an absolute :path": request(path=b"http://b.test/"), "an absolute :path of another scheme": request(path=b"http://b.test/", scheme=b"evil"),
+    "an absolute :path": request(path=b"http://b.test/"), "an absolute :path of another scheme": request(path=b"http://b.test/",
+        scheme=b"evil"),
     "CR LF in :authority": request(authority=b"a.test" + CRLF), "a user in :authority": request(authority=b"b.test@a.test"),
     "CR LF in :method": request(method=b"GET / HTTP/1.1" + CRLF), "a space in :method": request(method=b"GET /hidden"),
     "CR LF in :scheme": request(scheme=b"https" + CRLF), "CR LF in a cookie": request(more=[(b"cookie", b"a=b" + CRLF)]),
@@ -177,7 +188,8 @@ HTTP2 = {
     "H2.CL: two lengths": request(b"POST", more=[(b"content-length", b"5"), (b"content-length", b"0")]),
     "H2.CL: a length with a sign": request(b"POST", more=[(b"content-length", b"+5")]),
     "H2.CL: a list of lengths": request(b"POST", more=[(b"content-length", b"5, 5")]),
-    "two hosts": request(more=[(b"host", b"a.test"), (b"host", b"b.test")]), "another :path after the first": request(more=[(b":path", b"/hidden")]),
+    "two hosts": request(more=[(b"host", b"a.test"), (b"host", b"b.test")]), "another :path after the first":
+        request(more=[(b":path", b"/hidden")]),
     "connection": request(more=[(b"connection", b"close")]), "upgrade": request(more=[(b"upgrade", b"h2c")]),
     "a field with capitals": request(more=[(b"Content-Length", b"5")]),
 }
@@ -295,17 +307,20 @@ def check_http2(proxy, app):
             if client.status(1) == 200 or reached:
                 wrong.append(f"{name}: answered {client.status(1)}, the application got {reached!r}")
     # A body and a length that differ: the application must not get a request that looks whole.
-    for name, length, body in (("less body than its length", b"50", b"hello"), ("more body than its length", b"2", b"hello" + HIDDEN)):
+    for name, length, body in (("less body than its length", b"50", b"hello"), ("more body than its length", b"2", b"hello"
+        + HIDDEN)):
         with proxy.tls_client() as peer:
             client = Client(peer)
-            client.send(headers(1, request(b"POST", more=[(b"content-length", length)]), END_HEADERS) + frame(DATA, END_STREAM, 1, body))
+            client.send(headers(1, request(b"POST", more=[(b"content-length", length)]), END_HEADERS) + frame(DATA, END_STREAM, 1,
+                body))
             client.until(lambda: client.is_done(1) or client.goaway() is not None)
             reached = app.everything()
             if client.status(1) == 200 or b"hidden" in reached or whole_message(reached):
                 wrong.append(f"H2.CL, {name}: answered {client.status(1)}, the application got {reached!r}")
     with proxy.tls_client() as peer:
         client = Client(peer)
-        trailers = frame(HEADERS, END_HEADERS | END_STREAM, 1, block([(b"transfer-encoding", b"chunked"), (b"content-length", b"0")]))
+        trailers = frame(HEADERS, END_HEADERS | END_STREAM, 1, block([(b"transfer-encoding", b"chunked"), (b"content-length",
+            b"0")]))
         client.send(headers(1, request(b"POST"), END_HEADERS) + frame(DATA, 0, 1, b"0\r\n\r\n" + HIDDEN) + trailers)
         client.until(lambda: client.is_done(1) or client.goaway() is not None)
     app.everything()
@@ -319,7 +334,8 @@ def check_answers(proxy, app):
     wrong = []
     for number, (name, (_, passes)) in enumerate(ANSWERS.items()):
         with proxy.client() as peer:
-            peer.sendall(b"GET /answer/%d HTTP/1.1\r\n" % number + HOST + b"\r\nGET /next HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
+            peer.sendall(b"GET /answer/%d HTTP/1.1\r\n" % number + HOST + b"\r\nGET /next HTTP/1.1\r\n" + HOST
+                + b"Connection: close\r\n\r\n")
             came = read_to_end(peer)
         final = came
         while status_of(final) == 103 or status_of(final) == 100:
@@ -374,7 +390,8 @@ def check_failed_upgrade():
     app = App(lambda request_bytes: b"HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n" if b"Upgrade" in request_bytes
               else OK + b"Content-Length: 6\r\n\r\nserved")
     with Proxy([route("a.test", app)]) as proxy:
-        came = proxy.talk(b"GET /ws HTTP/1.1\r\n" + HOST + b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 7\r\n\r\n"
+        came = proxy.talk(b"GET /ws HTTP/1.1\r\n" + HOST
+            + b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 7\r\n\r\n"
                           b"GET /hidden HTTP/1.1\r\nHost: nobody.test\r\nConnection: close\r\n\r\n")
         got = app.taken()
     app.stop()
