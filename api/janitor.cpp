@@ -19,7 +19,8 @@ void sweep_deleted_apps(const Services& services) {
     auto removed = git::remove_repository(services.settings, id);
     std::error_code ignored;
     std::filesystem::remove(services.settings.data_dir + "/cache/" + id + ".img", ignored);
-    if (removed) removed = services.publisher.delete_queue(broker::log_stream(id));
+    for (const auto& stream : {broker::log_stream(id), broker::access_stream(id)})
+      if (removed) removed = services.publisher.delete_queue(stream);
     if (removed)
       removed = services.database.transact([&](pqxx::work& work) -> Result<void> {
         forget_app(work, id);

@@ -60,8 +60,21 @@ class LogStream {
   std::string last_id_;
 };
 
+/// Whether there was a request to show.
+bool show_request(Session& session, const SseEvent& event) {
+  if (session.json()) {
+    const auto data = Json::parse(event.data, nullptr, false);
+    if (data.is_object()) session.print_json(data);
+    return data.is_object();
+  }
+  const auto line = parse_access_line(event.data);
+  if (line) session.terminal().print(rendered(*line, session.terminal()));
+  return line.has_value();
+}
+
 /// Whether there was a line to show.
 bool show(Session& session, const SseEvent& event) {
+  if (event.name == "ACCESS_LOG") return show_request(session, event);
   if (event.name != "APPLICATION_LOG") return false;
   const auto line = parse_log_line(event.data);
   if (!line) return false;
@@ -85,9 +98,44 @@ std::string log_path(const Target& target, const LogQuery& query) {
   if (query.until_ms) parameters.emplace_back("until", iso_time(*query.until_ms));
   if (!query.deployment_id.empty()) parameters.emplace_back("deploymentId", query.deployment_id);
   if (!query.search.empty()) parameters.emplace_back("filter", query.search);
+  const std::string log = query.access ? "accesslogs" : "logs";
   return with_query(
-      "/v4/logs/organisations/" + target.owner + "/applications/" + target.id + "/logs",
+      "/v4/" + log + "/organisations/" + target.owner + "/applications/" + target.id + "/" + log,
       parameters);
+}
+
+Result<AccessLine> parse_access_line(const std::string& data) {
+  const auto parsed = Json::parse(data, nullptr, false);
+  AccessLine line;
+  try {
+    line.date = parsed.at("date").get<std::string>();
+    const auto& request = parsed.at("http").at("request");
+    line.ip = parsed.at("source").at("ip").get<std::string>();
+    line.method = request.at("method").get<std::string>();
+    line.path = request.at("path").get<std::string>();
+    line.host = request.value("host", "");
+    line.status = parsed.at("http").at("response").at("statusCode").get<std::int64_t>();
+    line.bytes_out = parsed.at("bytesOut").get<std::int64_t>();
+    line.ms = parsed.value("durationMs", 0.0);
+    line.error = parsed.value("error", "");
+  } catch (const Json::exception&) {
+    return Error(ErrorKind::unavailable, "The platform sent an access line that is none.");
+  }
+  return line;
+}
+
+std::string rendered(const AccessLine& line, const Terminal& terminal) {
+  const std::string time =
+      line.date.size() >= 19 ? line.date.substr(0, 10) + " " + line.date.substr(11, 8) : line.date;
+  const auto style = line.status >= 500 || line.status == 0 ? Style::red
+                     : line.status >= 400                   ? Style::yellow
+                                                            : Style::green;
+  auto text = terminal.styled(time, Style::dim) + " " + harmless(line.ip) + " " +
+              terminal.styled(std::to_string(line.status), style) + " " + harmless(line.method) +
+              " " + harmless(line.host + line.path) +
+              fmt::format(" {:.1f} ms {} B", line.ms, line.bytes_out);
+  if (!line.error.empty()) text += " (" + harmless(line.error) + ")";
+  return text;
 }
 
 Result<LogLine> parse_log_line(const std::string& data) {

@@ -20,6 +20,7 @@ struct LogQuery {
   std::optional<std::int64_t> until_ms;  ///< ends the stream there
   std::string deployment_id;
   std::string search;
+  bool access = false;  ///< of the requests, not of what the app printed
 };
 
 struct LogLine {
@@ -29,6 +30,23 @@ struct LogLine {
   std::string instance_id;
   std::string deployment_id;
 };
+
+/// A request, from the data of an ACCESS_LOG event.
+struct AccessLine {
+  std::string date;
+  std::string ip;
+  std::string method;
+  std::string host;
+  std::string path;
+  std::int64_t status = 0;
+  double ms = 0;
+  std::int64_t bytes_out = 0;
+  std::string error;
+};
+/// Error `unavailable` when it is none, as what the platform says of lines that were lost.
+Result<AccessLine> parse_access_line(const std::string& data);
+/// A line for people, without control characters.
+std::string rendered(const AccessLine& line, const Terminal& terminal);
 
 /// The path of the log stream of @p target.
 std::string log_path(const Target& target, const LogQuery& query);

@@ -138,7 +138,8 @@ AccessLog::~AccessLog() {
 }
 
 void AccessLog::write(const AccessRecord& record) {
-  if (!enabled()) return;
+  if (sink_ != nullptr) sink_->write(record);
+  if (fd_ < 0) return;
   thread_local std::string line;
   line.clear();
   append_access_line(line, record, format_);

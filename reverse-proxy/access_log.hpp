@@ -46,6 +46,16 @@ enum class AccessFormat {
 void append_access_line(std::string& out, const AccessRecord& record,
                         AccessFormat format = AccessFormat::json);
 
+/// Who else is told of each request. Any thread.
+class AccessSink {
+ public:
+  AccessSink() = default;
+  AccessSink(const AccessSink&) = delete;
+  AccessSink& operator=(const AccessSink&) = delete;
+  virtual ~AccessSink() = default;
+  virtual void write(const AccessRecord& record) = 0;
+};
+
 /// Collects lines from all workers and writes them in batches on its own thread. What comes faster
 /// than it can be written, and what a full disk or a closed reader does not take, is dropped and
 /// counted in a line of its own.
@@ -60,7 +70,11 @@ class AccessLog {
   AccessLog(const AccessLog&) = delete;
   AccessLog& operator=(const AccessLog&) = delete;
 
-  bool enabled() const { return fd_ >= 0; }
+  /// From now on @p sink is told, too; it outlives this, or is taken away by nullptr. Not while
+  /// requests are served.
+  void also_tell(AccessSink* sink) { sink_ = sink; }
+  /// Whether anybody is told.
+  bool enabled() const { return fd_ >= 0 || sink_ != nullptr; }
   void write(const AccessRecord& record);
   /// Lines that were dropped since the start. Any thread.
   std::uint64_t dropped() const { return all_dropped_.load(std::memory_order_relaxed); }
@@ -74,6 +88,7 @@ class AccessLog {
   int fd_;
   bool owned_;
   const AccessFormat format_;
+  AccessSink* sink_ = nullptr;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::string pending_;

@@ -6,6 +6,7 @@
 #include "common/async/run.hpp"
 #include "common/log.hpp"
 #include "common/open_files.hpp"
+#include "reverse-proxy/access_streams.hpp"
 #include "reverse-proxy/admin.hpp"
 #include "reverse-proxy/certificates.hpp"
 #include "reverse-proxy/control.hpp"
@@ -187,6 +188,11 @@ Result<void> run_daemon(const Settings& settings, const Inheritance& inheritance
     confined = become_user(settings.user, settings.saved_routes.parent_path());
   if (confined && settings.sandbox) confined = forbid_other_calls();
   if (!confined) return confined;
+  std::unique_ptr<AccessStreams> streams;
+  if (settings.access_streams) {
+    streams = std::make_unique<AccessStreams>(settings.broker);
+    (*access_log)->also_tell(streams.get());
+  }
   return Daemon(settings, inheritance, **access_log).run();
 }
 

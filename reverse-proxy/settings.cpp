@@ -30,6 +30,9 @@ std::vector<Setting> declared_settings() {
       {"proxy.access_log", "one JSON line per request: stdout, off, or a file's path", "stdout",
        false},
       {"proxy.access_log_format", "json, or clf: the Combined Log Format of httpd", "json", false},
+      {"proxy.access_streams",
+       "true: each request is told to its application's access log, `karreg accesslogs`", "true",
+       false},
       {"proxy.max_connections", "connections of visitors, 1 to 1000000; further ones get 503",
        "20000", false},
       {"proxy.app_share",
@@ -143,6 +146,7 @@ Result<Settings> read_settings(const Config& config) {
             [&](std::int64_t n) { s.options.https_port = static_cast<std::uint16_t>(n); });
   s.user = config.text("proxy.user");
   read.take(config.flag("proxy.sandbox"), [&](bool sandbox) { s.sandbox = sandbox; });
+  read.take(config.flag("proxy.access_streams"), [&](bool wanted) { s.access_streams = wanted; });
   read.take(config.flag("proxy.proxy_protocol"),
             [&](bool expected) { s.options.proxy_protocol = expected; });
   read.take(config.flag("proxy.trust_forwarded"),

@@ -17,6 +17,7 @@ struct Settings {
   Endpoint admin_listen;
   std::string access_log;
   AccessFormat access_log_format = AccessFormat::json;
+  bool access_streams = true;
   std::string user;  ///< that the serving process becomes; empty: it stays who it is
   bool sandbox = true;
   std::filesystem::path certificates;  ///< folder; empty: there is none

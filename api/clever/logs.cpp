@@ -1,4 +1,5 @@
-// The log stream of an application as server-sent events, as clever-tools reads it.
+// The logs of an application, what it printed and what it was asked, as server-sent events, as
+// clever-tools reads them.
 #include <algorithm>
 #include <charconv>
 
@@ -8,7 +9,10 @@
 #include "api/stores/apps_store.hpp"
 #include "common/async/offload.hpp"
 #include "common/async/pending.hpp"
+#include "common/broker/topology.hpp"
 #include "common/clock.hpp"
+#include "common/wire/access.hpp"
+#include "common/wire/json.hpp"
 
 namespace karreg::api::clever {
 
@@ -36,6 +40,71 @@ constexpr std::int64_t disorder_ms = 5000;
 /// What "recent history" means when no beginning is given.
 constexpr std::int64_t recent_ms = 15L * 60 * 1000;
 
+/// One of an application's logs.
+struct LogKind {
+  const char* path;   ///< below /v4, with its parameters
+  const char* event;  ///< of each line
+  std::string (*stream)(const std::string& app_id);
+  json (*data)(const FollowedLine& line);
+  std::string (*instance)(const FollowedLine& line);
+};
+
+std::string printed_by(const FollowedLine& line) {
+  return line.instance_id;
+}
+std::string answered_by(const FollowedLine& line) {
+  const auto entry = wire::from_text<wire::AccessEntry>(line.message, "AccessEntry");
+  return entry ? entry->instance_id : "";
+}
+
+json printed(const FollowedLine& line) {
+  return {{"id", line.place.text()},
+          {"date", iso_time(line.time_ns / 1'000'000)},
+          {"message", line.message},
+          {"service", line.service},
+          {"stream", line.stream},
+          {"instanceId", line.instance_id},
+          {"deploymentId", line.deployment_id}};
+}
+
+json asked(const FollowedLine& line) {
+  const auto entry = wire::from_text<wire::AccessEntry>(line.message, "AccessEntry");
+  json data{{"id", line.place.text()}, {"date", iso_time(line.time_ns / 1'000'000)}};
+  // What the platform says of lines that were dropped; clients pass over what has no http.
+  if (!entry) {
+    data.update({{"http", nullptr}, {"message", line.message}});
+    return data;
+  }
+  data.update({{"source", {{"ip", entry->client}, {"city", nullptr}, {"countryCode", nullptr}}},
+               {"instanceId", entry->instance_id},
+               {"requestId", entry->request_id},
+               {"traceId", entry->trace_id},
+               {"bytesIn", entry->bytes_in},
+               {"bytesOut", entry->bytes_out},
+               {"durationMs", entry->ms},
+               {"error", entry->error},
+               {"http",
+                {{"request",
+                  {{"method", entry->method},
+                   {"scheme", entry->scheme},
+                   {"host", entry->host},
+                   {"path", entry->path},
+                   {"protocol", entry->protocol},
+                   {"userAgent", entry->user_agent}}},
+                 {"response", {{"statusCode", entry->status}}}}}});
+  return data;
+}
+
+constexpr LogKind printed_log{"/logs/organisations/{ownerId}/applications/{appId}/logs",
+                              "APPLICATION_LOG", broker::log_stream, printed, printed_by};
+constexpr LogKind access_log{"/accesslogs/organisations/{ownerId}/applications/{appId}/accesslogs",
+                             "ACCESS_LOG", broker::access_stream, asked, answered_by};
+
+std::string event_of(const LogKind& kind, const FollowedLine& line) {
+  return "id: " + line.place.text() + "\nevent: " + kind.event +
+         "\ndata: " + kind.data(line).dump(-1, ' ', false, json::error_handler_t::replace) + "\n\n";
+}
+
 struct Filter {
   std::optional<std::int64_t> since_ms;
   std::optional<std::int64_t> until_ms;
@@ -44,12 +113,12 @@ struct Filter {
   std::string text;
   std::size_t limit = 0;  ///< 0: none
 
-  bool passes(const FollowedLine& line) const {
+  bool passes(const FollowedLine& line, const LogKind& kind) const {
     const std::int64_t ms = line.time_ns / 1'000'000;
     if (since_ms && ms < *since_ms) return false;
     if (until_ms && ms > *until_ms) return false;
     if (!deployment.empty() && line.deployment_id != deployment) return false;
-    if (!instances.empty() && std::ranges::find(instances, line.instance_id) == instances.end())
+    if (!instances.empty() && std::ranges::find(instances, kind.instance(line)) == instances.end())
       return false;
     return text.empty() || line.message.find(text) != std::string::npos;
   }
@@ -80,18 +149,6 @@ Result<Filter> filter_of(const http::Request& request) {
   return filter;
 }
 
-std::string event_of(const FollowedLine& line) {
-  json data = {{"id", line.place.text()},
-               {"date", iso_time(line.time_ns / 1'000'000)},
-               {"message", line.message},
-               {"service", line.service},
-               {"stream", line.stream},
-               {"instanceId", line.instance_id},
-               {"deploymentId", line.deployment_id}};
-  return "id: " + line.place.text() + "\nevent: APPLICATION_LOG\ndata: " +
-         data.dump(-1, ' ', false, json::error_handler_t::replace) + "\n\n";
-}
-
 /// What a stream needs to know of the app: that the user may see it, and when the deployment began.
 Result<std::optional<std::int64_t>> beginning(const Services& services, const Identity& identity,
                                               const std::string& app_id,
@@ -112,8 +169,8 @@ class FiniteEnd {
  public:
   enum class Verdict { more, reached, unknown };
 
-  FiniteEnd(const Services& services, std::string app_id, std::int64_t from_ms)
-      : services_(services), app_id_(std::move(app_id)), from_ms_(from_ms) {}
+  FiniteEnd(const Services& services, std::string stream, std::int64_t from_ms)
+      : services_(services), stream_(std::move(stream)), from_ms_(from_ms) {}
 
   /// Of @p follower, which just gave @p lines, after the asked-for time is over.
   Verdict look(const asio::any_io_executor& executor, const LogFollower& follower, bool lines) {
@@ -130,8 +187,8 @@ class FiniteEnd {
   Verdict ask(const asio::any_io_executor& executor) {
     if (!asking_) {
       if (tries_++ == end_tries) return Verdict::unknown;
-      auto question = [address = services_.settings.broker, app = app_id_] {
-        return end_of_log(address, app);
+      auto question = [address = services_.settings.broker, stream = stream_] {
+        return end_of_log(address, stream);
       };
       asking_ = Pending<Result<LogEnd>>(executor, services_.log_pool, std::move(question));
     }
@@ -145,7 +202,7 @@ class FiniteEnd {
   }
 
   const Services& services_;
-  std::string app_id_;
+  std::string stream_;
   std::int64_t from_ms_;
   Pending<Result<LogEnd>> asking_;
   int tries_ = 0;
@@ -189,28 +246,29 @@ struct Passed {
   std::string events;
   std::string end;
 };
-Passed pass(const Filter& filter, const std::vector<FollowedLine>& lines, std::size_t& sent) {
+Passed pass(const LogKind& kind, const Filter& filter, const std::vector<FollowedLine>& lines,
+            std::size_t& sent) {
   Passed passed;
   for (const auto& line : lines) {
     if (filter.until_ms && line.time_ns / 1'000'000 > *filter.until_ms + disorder_ms)
       passed.end = "UNTIL_REACHED";
     if (!passed.end.empty()) break;
-    if (!filter.passes(line)) continue;
-    passed.events += event_of(line);
+    if (!filter.passes(line, kind)) continue;
+    passed.events += event_of(kind, line);
     if (filter.limit > 0 && ++sent >= filter.limit) passed.end = "LIMIT_REACHED";
   }
   return passed;
 }
 
-awaitable<void> follow(LogFollower& follower, FiniteEnd& finite, StillThere& there,
-                       const Filter& filter, http::ResponseWriter& writer) {
+awaitable<void> follow(const LogKind& kind, LogFollower& follower, FiniteEnd& finite,
+                       StillThere& there, const Filter& filter, http::ResponseWriter& writer) {
   const auto executor = co_await asio::this_coro::executor;
   std::size_t sent = 0;
   auto last_write = std::chrono::steady_clock::now() - heartbeat_interval;
   std::string end;
   while (end.empty()) {
     const auto lines = co_await follower.next(poll_time);
-    Passed passed = pass(filter, lines, sent);
+    Passed passed = pass(kind, filter, lines, sent);
     end = passed.end;
     std::string& out = passed.events;
     if (end.empty() && filter.until_ms && unix_ms() > *filter.until_ms + late_ms) {
@@ -232,7 +290,7 @@ awaitable<void> follow(LogFollower& follower, FiniteEnd& finite, StillThere& the
   co_await writer.finish();
 }
 
-awaitable<void> stream(const Services& services, http::Request& request,
+awaitable<void> stream(const LogKind& kind, const Services& services, http::Request& request,
                        http::ResponseWriter& writer, const std::string& app_id) {
   auto identity = co_await authenticate(services, request);
   if (!identity) {
@@ -264,25 +322,27 @@ awaitable<void> stream(const Services& services, http::Request& request,
   const std::int64_t from_ms = filter->since_ms.value_or(began->value_or(unix_ms() - recent_ms));
   const auto resume =
       LogPlace::parse(std::string(request.headers.get("Last-Event-ID").value_or("")));
-  LogFollower follower(services, app_id, {broker::StreamStart::At::time, 0, from_ms / 1000 - 1},
-                       resume, identity->user_id);
+  LogFollower follower(services, kind.stream(app_id),
+                       {broker::StreamStart::At::time, 0, from_ms / 1000 - 1}, resume,
+                       identity->user_id);
   http::Headers headers{{"Content-Type", "text/event-stream"},
                         {"Cache-Control", "no-store"},
                         {"X-Accel-Buffering", "no"}};
   co_await writer.start(200, std::move(headers));
-  FiniteEnd finite(services, app_id, from_ms);
+  FiniteEnd finite(services, kind.stream(app_id), from_ms);
   StillThere there(services, *identity, app_id);
-  co_await follow(follower, finite, there, *filter, writer);
+  co_await follow(kind, follower, finite, there, *filter, writer);
 }
 
 }  // namespace
 
 void add_logs(Routes& routes, const Services& services) {
-  routes.add_stream("GET", "/v4/logs/organisations/{ownerId}/applications/{appId}/logs",
-                    [&services](http::Request& request, http::ResponseWriter& writer,
-                                const http::PathParameters& path) {
-                      return stream(services, request, writer, path.at("appId"));
-                    });
+  for (const auto* kind : {&printed_log, &access_log})
+    routes.add_stream("GET", std::string("/v4") + kind->path,
+                      [kind, &services](http::Request& request, http::ResponseWriter& writer,
+                                        const http::PathParameters& path) {
+                        return stream(*kind, services, request, writer, path.at("appId"));
+                      });
 }
 
 }  // namespace karreg::api::clever

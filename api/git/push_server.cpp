@@ -17,6 +17,7 @@
 #include "api/stores/open_pushes_store.hpp"
 #include "api/stores/users_store.hpp"
 #include "common/async/offload.hpp"
+#include "common/broker/topology.hpp"
 #include "common/http/message.hpp"
 #include "common/log.hpp"
 
@@ -145,7 +146,7 @@ awaitable<Result<Deployment>> look(const Services& services, const std::string& 
 
 /// Shows a deployment live until it ends or the pusher leaves. Returns it as it then is.
 awaitable<Deployment> show(const Services& services, Pusher& pusher, Deployment deployment) {
-  LogFollower follower(services, deployment.app_id,
+  LogFollower follower(services, broker::log_stream(deployment.app_id),
                        {broker::StreamStart::At::time, 0, deployment.requested_ms / 1000 - 1});
   bool said_away = false;
   bool said_blind = false;

@@ -44,10 +44,10 @@ ReaderSlots::Slot::~Slot() {
   if (it != slots_->users_.end() && --it->second == 0) slots_->users_.erase(it);
 }
 
-LogFollower::LogFollower(const Services& services, std::string app_id, broker::StreamStart start,
+LogFollower::LogFollower(const Services& services, std::string stream, broker::StreamStart start,
                          std::optional<LogPlace> after, std::string user)
     : services_(services),
-      stream_(broker::log_stream(app_id)),
+      stream_(std::move(stream)),
       user_(std::move(user)),
       start_(start),
       after_(after),
@@ -145,9 +145,8 @@ std::vector<FollowedLine> LogFollower::lines_of(const broker::Delivery& delivery
   return lines;
 }
 
-Result<LogEnd> end_of_log(const broker::Address& address, const std::string& app_id) {
-  auto reader = broker::StreamReader::open(address, broker::log_stream(app_id),
-                                           {broker::StreamStart::At::last, 0, 0});
+Result<LogEnd> end_of_log(const broker::Address& address, const std::string& stream) {
+  auto reader = broker::StreamReader::open(address, stream, {broker::StreamStart::At::last, 0, 0});
   if (!reader) return reader.error();
   std::optional<LogEnd> end;
   const auto deadline = std::chrono::steady_clock::now() + end_time;
@@ -162,9 +161,7 @@ Result<LogEnd> end_of_log(const broker::Address& address, const std::string& app
     for (const auto& line : batch->lines)
       end->newest_ms = std::max(end->newest_ms, line.time_ns / 1'000'000);
   }
-  if (!end)
-    return Error(ErrorKind::timeout,
-                 "the broker does not say where the log of " + app_id + " ends");
+  if (!end) return Error(ErrorKind::timeout, "the broker does not say where " + stream + " ends");
   return *end;
 }
 

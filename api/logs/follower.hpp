@@ -75,8 +75,9 @@ class ReaderSlots {
 /// Follows one stream. Survives a broker that goes away and a stream that does not exist yet.
 class LogFollower {
  public:
-  /// @p user: on whose account; empty: nobody's.
-  LogFollower(const Services& services, std::string app_id, broker::StreamStart start,
+  /// @p stream: broker::log_stream() or access_stream() of an app. @p user: on whose account;
+  /// empty: nobody's.
+  LogFollower(const Services& services, std::string stream, broker::StreamStart start,
               std::optional<LogPlace> after = std::nullopt, std::string user = {});
 
   /// The lines of the next message, or none within @p timeout. Never fails: while the broker is
@@ -120,6 +121,6 @@ struct LogEnd {
   std::int64_t newest_ms = 0;  ///< of the lines of its last messages; 0: they have none
 };
 /// Blocking. Error `not_found`: no such stream; `timeout`: the broker says nothing about it.
-Result<LogEnd> end_of_log(const broker::Address& address, const std::string& app_id);
+Result<LogEnd> end_of_log(const broker::Address& address, const std::string& stream);
 
 }  // namespace karreg::api

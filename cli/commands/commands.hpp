@@ -23,6 +23,7 @@ void add_list(CLI::App& app, Session& session);
 void add_login(CLI::App& app, Session& session);
 void add_logout(CLI::App& app, Session& session);
 void add_logs(CLI::App& app, Session& session);
+void add_access_logs(CLI::App& app, Session& session);
 void add_open(CLI::App& app, Session& session);
 void add_reference(CLI::App& app, Session& session);
 void add_restart(CLI::App& app, Session& session);

@@ -36,6 +36,7 @@ void add_commands(CLI::App& app, Session& session) {
   add_status(app, session);
   add_activity(app, session);
   add_logs(app, session);
+  add_access_logs(app, session);
   add_env(app, session);
   add_domain(app, session);
   add_scale(app, session);

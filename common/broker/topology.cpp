@@ -44,6 +44,10 @@ std::string log_stream(const std::string& app_id) {
   return "logs." + app_id;
 }
 
+std::string access_stream(const std::string& app_id) {
+  return "access." + app_id;
+}
+
 std::vector<Setting> settings() {
   return {
       {"broker.host", "address of the RabbitMQ node", "127.0.0.1", false},

@@ -44,5 +44,7 @@ QueueSpec proxy_queue(const std::string& proxy_id, const std::string& unique);
 QueueSpec api_queue(const std::string& unique);
 /// Name of the stream that holds an application's log.
 std::string log_stream(const std::string& app_id);
+/// Name of the stream that holds an application's requests.
+std::string access_stream(const std::string& app_id);
 
 }  // namespace karreg::broker

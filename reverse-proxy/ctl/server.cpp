@@ -67,6 +67,8 @@ Result<void> CtlServer::start(const std::filesystem::path& path) {
   } catch (const boost::system::system_error&) {
     return failure("the path is too long for a socket (unix(7))");
   }
+  std::error_code ignored;
+  std::filesystem::create_directories(path.parent_path(), ignored);
   ::unlink(fresh.c_str());
   acceptor_.open(stream_protocol(), ec);
   const auto before = ::umask(nobody_else);
@@ -77,8 +79,8 @@ Result<void> CtlServer::start(const std::filesystem::path& path) {
   if (!ec && ::rename(fresh.c_str(), path.c_str()) != 0)
     ec.assign(errno, boost::system::system_category());
   if (ec) {
-    error_code ignored;
-    acceptor_.close(ignored);
+    error_code closing;
+    acceptor_.close(closing);
     return failure(ec.message());
   }
   tasks_.spawn("ctl", accept());

@@ -7,6 +7,7 @@
 #include "common/broker/broker_cut.hpp"
 #include "common/broker/publisher.hpp"
 #include "common/broker/topology.hpp"
+#include "common/wire/access.hpp"
 #include "common/wire/json.hpp"
 #include "common/wire/logs.hpp"
 #include "support/an_api.hpp"
@@ -142,6 +143,60 @@ TEST_CASE("a finite log is whole, can be limited, and is resumed after the last 
   const auto bad = api.call(ann, "GET", path_of(app, "?limit=many"));
   CHECK(bad.status == 400);
   CHECK(message_of(bad) == "the parameter limit must be a number, not \"many\"");
+}
+
+TEST_CASE("an app's requests are a log of their own, in the form that clever-tools reads") {
+  AnApi api("accesslogs");
+  const User ann = api.make_user("ann@example.org");
+  const User eve = api.make_user("eve@example.org");
+  const std::string app = api.make_app(ann, "shop");
+  broker::Publisher publisher(test_broker());
+  wire::LogBatch batch;
+  batch.app_id = app;
+  batch.service = wire::access_service;
+  batch.dropped = 3;
+  const auto now = std::chrono::system_clock::now().time_since_epoch().count();
+  for (const auto* instance : {"vm-1", "vm-2"}) {
+    wire::AccessEntry entry;
+    entry.client = "192.0.2.7";
+    entry.method = "GET";
+    entry.path = std::string("/from/") + instance;
+    entry.status = 404;
+    entry.bytes_out = 20;
+    entry.instance_id = instance;
+    batch.lines.push_back({now, "", wire::to_text(entry)});
+  }
+  std::atomic<bool> confirmed{false};
+  REQUIRE(
+      publisher.publish_to_stream(broker::access_stream(app), wire::to_text(batch),
+                                  [&](const Result<void>& done) { confirmed = done.has_value(); }));
+  eventually("the broker has the lines", [&] { return confirmed.load(); });
+  publisher.stop(1s);
+
+  const auto path = "/v4/accesslogs/organisations/self/applications/" + app + "/accesslogs" +
+                    since_long + until_now();
+  const auto whole = read_stream(api, ann.bearer(), path);
+  std::vector<Json> requests;
+  for (const auto& event : whole.events)
+    if (event.name == "ACCESS_LOG") requests.push_back(Json::parse(event.data));
+  REQUIRE(requests.size() == 3);
+  // What was lost is told, and clients that want requests pass over it.
+  CHECK(requests[0]["http"].is_null());
+  CHECK(requests[0]["message"].get<std::string>().starts_with("3 older lines were dropped"));
+  CHECK(requests[1]["source"]["ip"] == "192.0.2.7");
+  CHECK(requests[1]["bytesOut"] == 20);
+  CHECK(requests[1]["http"]["request"]["method"] == "GET");
+  CHECK(requests[1]["http"]["request"]["path"] == "/from/vm-1");
+  CHECK(requests[1]["http"]["response"]["statusCode"] == 404);
+  CHECK(whole.events.back().name == "END_OF_STREAM");
+
+  const auto of_one = read_stream(api, ann.bearer(), path + "&instanceId=vm-2");
+  CHECK(of_one.events.size() == 2);
+  CHECK(of_one.events.front().data.find("/from/vm-2") != std::string::npos);
+  // It is nobody else's, and not among what the app printed.
+  CHECK(api.call(eve, "GET", path).status == 404);
+  CHECK(messages_of(read_stream(api, ann.bearer(), path_of(app, since_long + until_now())).events)
+            .empty());
 }
 
 TEST_CASE("the log of an app that never printed anything ends at once") {

@@ -30,3 +30,23 @@ TEST_CASE("a log line is shown with its time, its service unless it is the app, 
   CHECK_FALSE(parse_log_line("nonsense"));
   CHECK(parse_log_line("{}").has_value());
 }
+
+TEST_CASE("an access line says who asked for what, and how that went") {
+  const SessionFixture fixture;
+  const Target target{"app_1", "orga_1", "shop"};
+  LogQuery query;
+  query.access = true;
+  CHECK(log_path(target, query) ==
+        "/v4/accesslogs/organisations/orga_1/applications/app_1/accesslogs");
+  const auto line = parse_access_line(
+      R"({"date":"2026-01-02T03:04:05.678Z","source":{"ip":"192.0.2.7"},"bytesOut":20,"durationMs":1.26,)"
+      R"("error":"connection refused","http":{"request":{"method":"GET","host":"a.test","path":"/x\u001b[31m"},)"
+      R"("response":{"statusCode":502}}})");
+  REQUIRE(line);
+  const auto text = rendered(*line, fixture.terminal);
+  CHECK_THAT(text, Catch::StartsWith("2026-01-02 03:04:05 192.0.2.7 502 GET a.test/x"));
+  CHECK_THAT(text, Catch::EndsWith(" 1.3 ms 20 B (connection refused)"));
+  CHECK(text.find('\x1b') == std::string::npos);
+  for (const auto* none : {"", "{}", "[]", R"({"date":"x","http":null})"})
+    CHECK_FALSE(parse_access_line(none));
+}

@@ -1,5 +1,9 @@
 // karreg-proxy as a process, with a real broker; the test plays the scheduler, the applications and
 // the visitors.
+#include "common/broker/stream_reader.hpp"
+#include "common/broker/topology.hpp"
+#include "common/wire/access.hpp"
+#include "common/wire/logs.hpp"
 #include "reverse-proxy/daemon_peer.hpp"
 
 using namespace karreg;
@@ -205,4 +209,51 @@ TEST_CASE("an address that is taken is an error that names the setting") {
   CHECK(ran.exit_code == 9);
   CHECK_THAT(ran.output, Catch::Contains("setting proxy.listen: cannot listen on " +
                                          taken.address() + ": Address already in use"));
+}
+
+TEST_CASE("each request is told to the access log of its application") {
+  const test::ScratchFolder data;
+  const auto id = "p-" + ids::uuid();
+  const auto broker = test_broker();
+  Scheduler scheduler(broker, id);
+  App app(App::hello("here"));
+  auto route = route_to(app);
+  route.app_id = "app_" + ids::uuid();
+  Daemon daemon(data, id, broker);
+  REQUIRE(scheduler.gives(wire::RouteSnapshot{1, {route}}));
+  for (int i = 0; i < 3; ++i) CHECK(body_of(daemon.get()) == "here");
+  auto stranger = daemon.client();
+  stranger.send("GET / HTTP/1.1\r\nHost: nobody.test\r\n\r\n");
+  CHECK(status_of(stranger.read_message()) == "404");
+
+  const auto stream = broker::access_stream(route.app_id);
+  std::optional<broker::StreamReader> reader;
+  REQUIRE(eventually([&] {
+    auto opened = broker::StreamReader::open(broker, stream, {});
+    if (opened) reader = std::move(*opened);
+    return reader.has_value();
+  }));
+  std::vector<wire::AccessEntry> entries;
+  REQUIRE(eventually([&] {
+    auto delivery = reader->next(1s);
+    REQUIRE(delivery);
+    if (!*delivery) return false;
+    const auto batch = wire::from_text<wire::LogBatch>((*delivery)->body, "LogBatch");
+    REQUIRE(batch);
+    CHECK(batch->app_id == route.app_id);
+    CHECK(batch->service == wire::access_service);
+    CHECK(batch->dropped == 0);
+    for (const auto& line : batch->lines)
+      entries.push_back(*wire::from_text<wire::AccessEntry>(line.text, "AccessEntry"));
+    return entries.size() == 3;
+  }));
+  CHECK(entries[0].client == "127.0.0.1");
+  CHECK(entries[0].host == "a.test");
+  CHECK(entries[0].status == 200);
+  CHECK(entries[0].instance_id == "vm-" + app.address());
+  CHECK(entries[0].protocol == "HTTP/1.1");
+  CHECK(daemon.end(SIGTERM) == 0);
+  broker::Publisher cleaner(broker);
+  REQUIRE(cleaner.delete_queue(stream));
+  cleaner.stop(5s);
 }

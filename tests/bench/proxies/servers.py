@@ -161,7 +161,8 @@ class Karreg(Server):
                       "backends": [{"instance_id": f"of-{host}", "address": f"127.0.0.1:{upstream.port}"}]} for host in hosts(routes)]
             (self.folder / "proxy/proxy-1.json").write_text(json.dumps({"version": 1, "routes": table}))
         settings = {"DATA_DIR": self.folder, "PROXY_LISTEN": f"127.0.0.1:{self.port}", "PROXY_ADMIN_LISTEN": f"127.0.0.1:{admin}",
-                    "PROXY_WORKERS": 1, "PROXY_ACCESS_LOG": "off", "PROXY_MAX_CONNECTIONS": CONNECTIONS, "PROXY_APP_SHARE": 100}
+                    "PROXY_WORKERS": 1, "PROXY_ACCESS_LOG": "off", "PROXY_ACCESS_STREAMS": "false",
+                    "PROXY_MAX_CONNECTIONS": CONNECTIONS, "PROXY_APP_SHARE": 100}
         if certificate:
             settings |= {"PROXY_TLS_LISTEN": f"127.0.0.1:{self.tls_port}", "PROXY_CERTIFICATES": certificate.parent}
         settings |= dict(more)
