@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "common/wire/rules.hpp"
+
 namespace karreg::wire {
 
 /// One instance that may get requests. @c address is "host:port".
@@ -27,9 +29,29 @@ struct Route {
   bool sticky_sessions = false;
   bool force_https = false;
   std::vector<Backend> backends;
-  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Route, host, path, app_id, sticky_sessions,
-                                              force_https, backends)
+  SharedRules rules = {};  ///< absent: none
   bool operator==(const Route&) const = default;
+
+  friend void to_json(nlohmann::json& to, const Route& from) {
+    to = {{"host", from.host},
+          {"path", from.path},
+          {"app_id", from.app_id},
+          {"sticky_sessions", from.sticky_sessions},
+          {"force_https", from.force_https},
+          {"backends", from.backends}};
+    // Most have none, and a table has many routes.
+    if (from.rules.present()) to["rules"] = from.rules;
+  }
+  friend void from_json(const nlohmann::json& from, Route& to) {
+    const Route plain;
+    to.host = from.value("host", plain.host);
+    to.path = from.value("path", plain.path);
+    to.app_id = from.value("app_id", plain.app_id);
+    to.sticky_sessions = from.value("sticky_sessions", plain.sticky_sessions);
+    to.force_https = from.value("force_https", plain.force_https);
+    to.backends = from.value("backends", plain.backends);
+    to.rules = from.value("rules", plain.rules);
+  }
 };
 
 struct RouteKey {
