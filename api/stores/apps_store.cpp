@@ -158,6 +158,18 @@ void update_app(pqxx::work& work, const App& app) {
   wake_scheduler(work, "application changed", app.id);
 }
 
+nlohmann::json get_rules(pqxx::work& work, const std::string& app_id) {
+  const auto row = work.exec_params1("SELECT rules FROM apps WHERE id = $1", app_id);
+  if (row[0].is_null()) return nlohmann::json::object();
+  return nlohmann::json::parse(row[0].as<std::string>());
+}
+
+void set_rules(pqxx::work& work, const std::string& app_id, const nlohmann::json& rules) {
+  const auto text = rules.empty() ? std::nullopt : std::optional<std::string>(wire::to_text(rules));
+  work.exec_params0("UPDATE apps SET rules = $2::jsonb WHERE id = $1", app_id, text);
+  wake_scheduler(work, "rules changed", app_id);
+}
+
 void delete_app(pqxx::work& work, const std::string& app_id) {
   work.exec_params0("UPDATE apps SET deleted_at = now() WHERE id = $1", app_id);
   wake_scheduler(work, "application deleted", app_id);

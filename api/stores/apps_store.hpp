@@ -22,6 +22,10 @@ Result<App> create_app(pqxx::work& work, App app, const std::string& domain,
                        const std::string& reserved_host);
 /// Saves what an owner may change.
 void update_app(pqxx::work& work, const App& app);
+/// The rules of an app as the JSON form of wire::Rules; {} when it has none.
+nlohmann::json get_rules(pqxx::work& work, const std::string& app_id);
+/// Saves @p rules, checked ones; {} takes them away.
+void set_rules(pqxx::work& work, const std::string& app_id, const nlohmann::json& rules);
 /// Marks the app as deleted; the scheduler takes it down.
 void delete_app(pqxx::work& work, const std::string& app_id);
 /// Deleted apps of which nothing runs any more.

@@ -38,8 +38,8 @@ void step_routes(Round& round) {
     if (app.deleted) continue;
     const auto backends = backends_of(round, id);
     for (const auto& vhost : app.vhosts)
-      wanted[{vhost.host, vhost.path}] = {vhost.host,          vhost.path,      id,
-                                          app.sticky_sessions, app.force_https, backends};
+      wanted[{vhost.host, vhost.path}] = {
+          vhost.host, vhost.path, id, app.sticky_sessions, app.force_https, backends, app.rules};
   }
   if (wanted != round.world.routes) {
     round.world.routes = std::move(wanted);

@@ -44,6 +44,7 @@ struct App {
   std::string serving_deployment;
   std::string commit;
   std::vector<Vhost> vhosts;
+  wire::SharedRules rules;  ///< that proxies keep for it
   bool operator==(const App&) const = default;
 };
 

@@ -3,6 +3,7 @@
 #include "common/broker/topology.hpp"
 #include "common/db/outbox.hpp"
 #include "common/wire/json.hpp"
+#include "scheduler/shell/rules_by_text.hpp"
 #include "scheduler/shell/stores.hpp"
 
 namespace karreg::scheduler {
@@ -94,10 +95,16 @@ void save_proxy_report(pqxx::work& work, const wire::ProxyReport& report) {
   wire::RouteSnapshot snapshot;
   snapshot.version = current;
   snapshot.for_version = report.version;
+  RulesByText rules;
   for (const auto& row : work.exec("SELECT host, path, app_id, sticky_sessions, force_https, "
-                                   "backends FROM routes WHERE NOT removed")) {
-    wire::Route route{row[0].as<std::string>(), row[1].as<std::string>(), row[2].as<std::string>(),
-                      row[3].as<bool>(),        row[4].as<bool>(),        {}};
+                                   "backends, rules FROM routes WHERE NOT removed")) {
+    wire::Route route{row[0].as<std::string>(),
+                      row[1].as<std::string>(),
+                      row[2].as<std::string>(),
+                      row[3].as<bool>(),
+                      row[4].as<bool>(),
+                      {},
+                      rules.read(row[6].as<std::string>(std::string()))};
     route.backends =
         nlohmann::json::parse(row[5].as<std::string>()).get<std::vector<wire::Backend>>();
     snapshot.routes.push_back(std::move(route));

@@ -7,6 +7,7 @@
 #include "common/wire/logs.hpp"
 #include "common/wire/news.hpp"
 #include "scheduler/shell/names.hpp"
+#include "scheduler/shell/rules_by_text.hpp"
 #include "scheduler/shell/stores.hpp"
 
 namespace karreg::scheduler {
@@ -109,13 +110,14 @@ void save_routes(pqxx::work& work, const World& before, const World& after) {
   for_changed(before.routes, after.routes, [&](const wire::Route& route, const wire::Route*) {
     update.upserts.push_back(route);
     work.exec_params0(
-        "INSERT INTO routes (host, path, app_id, sticky_sessions, force_https, backends, version) "
-        "VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7) ON CONFLICT (host, path) DO UPDATE SET app_id "
+        "INSERT INTO routes (host, path, app_id, sticky_sessions, force_https, backends, version, "
+        "rules) VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7, $8::jsonb) ON CONFLICT (host, path) DO "
+        "UPDATE SET app_id "
         "= $3, "
         "sticky_sessions = $4, force_https = $5, backends = $6::jsonb, version = $7, removed = "
-        "false",
+        "false, rules = $8::jsonb",
         route.host, route.path, route.app_id, route.sticky_sessions, route.force_https,
-        wire::to_text(route.backends), after.route_version);
+        wire::to_text(route.backends), after.route_version, text_of(route.rules));
   });
   for (const auto& [key, route] : before.routes) {
     if (after.routes.contains(key)) continue;

@@ -2,6 +2,7 @@
 
 #include "common/wire/json.hpp"
 #include "scheduler/shell/names.hpp"
+#include "scheduler/shell/rules_by_text.hpp"
 #include "scheduler/shell/stores.hpp"
 
 namespace karreg::scheduler {
@@ -21,10 +22,11 @@ std::string text_of(const pqxx::field& field) {
   return field.as<std::string>(std::string());
 }
 
-void load_apps(pqxx::work& work, World& world) {
+void load_apps(pqxx::work& work, RulesByText& rules, World& world) {
   for (const auto& row : work.exec(
            "SELECT id, state, deleted_at IS NOT NULL, homogeneous, sticky_sessions, force_https, "
-           "cancel_on_push, build_flavor, serving_deployment, commit_id, separate_build FROM apps "
+           "cancel_on_push, build_flavor, serving_deployment, commit_id, separate_build, rules "
+           "FROM apps "
            "WHERE torn_down_at IS NULL")) {
     App app;
     app.id = text_of(row[0]);
@@ -38,6 +40,7 @@ void load_apps(pqxx::work& work, World& world) {
     app.serving_deployment = text_of(row[8]);
     app.commit = text_of(row[9]);
     app.separate_build = row[10].as<bool>();
+    app.rules = rules.read(text_of(row[11]));
     world.apps[app.id] = std::move(app);
   }
   for (const auto& row :
@@ -143,7 +146,7 @@ void load_instances(pqxx::work& work, World& world) {
   }
 }
 
-void load_surroundings(pqxx::work& work, World& world) {
+void load_surroundings(pqxx::work& work, RulesByText& rules, World& world) {
   for (const auto& row :
        work.exec("SELECT id, memory_mb, (extract(epoch FROM last_seen) * 1000)::bigint FROM hosts"))
     world.hosts[text_of(row[0])] = {text_of(row[0]), row[1].as<std::int64_t>(), time_of(row[2])};
@@ -154,9 +157,14 @@ void load_surroundings(pqxx::work& work, World& world) {
     world.proxies[proxy.id] = std::move(proxy);
   }
   for (const auto& row : work.exec("SELECT host, path, app_id, sticky_sessions, force_https, "
-                                   "backends FROM routes WHERE NOT removed")) {
-    wire::Route route{text_of(row[0]),   text_of(row[1]),   text_of(row[2]),
-                      row[3].as<bool>(), row[4].as<bool>(), {}};
+                                   "backends, rules FROM routes WHERE NOT removed")) {
+    wire::Route route{text_of(row[0]),
+                      text_of(row[1]),
+                      text_of(row[2]),
+                      row[3].as<bool>(),
+                      row[4].as<bool>(),
+                      {},
+                      rules.read(text_of(row[6]))};
     route.backends = nlohmann::json::parse(text_of(row[5])).get<std::vector<wire::Backend>>();
     world.routes[{route.host, route.path}] = std::move(route);
   }
@@ -182,10 +190,11 @@ Time database_time(pqxx::work& work) {
 
 World load_world(pqxx::work& work) {
   World world;
-  load_apps(work, world);
+  RulesByText rules;
+  load_apps(work, rules, world);
   load_deployments(work, world);
   load_instances(work, world);
-  load_surroundings(work, world);
+  load_surroundings(work, rules, world);
   return world;
 }
 

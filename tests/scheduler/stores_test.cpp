@@ -451,3 +451,53 @@ TEST_CASE("a proxy that was killed is forgotten in the end, one that speaks is n
   CHECK(platform.load().proxies.size() == 1);
   CHECK(platform.load().proxies.contains("proxy-1"));
 }
+
+TEST_CASE(
+    "rules of an application reach its routes as a new version, and nothing else is touched") {
+  OnSql p;
+  p.serve("app_1");
+  p.serve("app_2");
+  const auto update = [&] {
+    return p.database.value(
+        "SELECT body FROM outbox WHERE routing_key = 'proxy.routes' ORDER BY id DESC LIMIT 1");
+  };
+  const auto before = p.load().route_version;
+  const std::string rules = R"({"redirects":[{"path":"/a","to":"/b","status":301}]})";
+  p.database.query("UPDATE apps SET rules = '" + rules + "' WHERE id = 'app_1'");
+  p.settle();
+  const auto after = p.load();
+  CHECK(after.route_version == before + 1);
+  const auto& route = after.routes.at({"app_1.localhost", "/"});
+  REQUIRE(route.rules);
+  CHECK(route.rules.get()->redirects.at(0).to == "/b");
+  CHECK(route.backends.size() == 2);
+  CHECK_FALSE(after.routes.at({"app_2.localhost", "/"}).rules);
+  const auto sent = wire::from_text<wire::RouteUpdate>(update(), "RouteUpdate");
+  REQUIRE(sent);
+  REQUIRE(sent->upserts.size() == 1);
+  CHECK(sent->upserts.at(0) == route);
+
+  // A proxy that asks for the whole gets them, too.
+  p.report(wire::ProxyReport{"proxy-1", 0, true, {}, false});
+  const auto whole = wire::from_text<wire::RouteSnapshot>(
+      p.database.value("SELECT body FROM outbox WHERE routing_key LIKE 'proxy.proxy-1.%' ORDER BY "
+                       "id DESC LIMIT 1"),
+      "RouteSnapshot");
+  REQUIRE(whole);
+  REQUIRE(whole->routes.size() == 2);
+  CHECK(std::ranges::count_if(whole->routes, [](const auto& r) { return bool(r.rules); }) == 1);
+
+  p.database.query("UPDATE apps SET rules = NULL");
+  p.settle();
+  CHECK_FALSE(p.load().routes.at({"app_1.localhost", "/"}).rules);
+}
+
+TEST_CASE("rules that this scheduler does not know are passed on as they are, never left out") {
+  OnSql p;
+  p.serve("app_1");
+  p.database.query("UPDATE apps SET rules = '{\"of_tomorrow\": {\"deny\": \"all\"}}'");
+  p.settle();
+  CHECK(p.database.value("SELECT rules FROM routes") == R"({"of_tomorrow": {"deny": "all"}})");
+  CHECK_THAT(p.load().routes.begin()->second.rules.unreadable(),
+             Catch::Contains("of_tomorrow is not known"));
+}
