@@ -2,12 +2,20 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "common/http/message.hpp"
 #include "common/text.hpp"
 
 namespace karreg::proxy {
 
 namespace {
+/// The form that @p answer has for who likes @p format: whoever takes any text gets the owner's
+/// page.
+AnswerFormat form_of(const Answer& answer, AnswerFormat format) {
+  return !answer.page.empty() && format == AnswerFormat::text ? AnswerFormat::html : format;
+}
+
 std::string body_of(const Answer& answer, AnswerFormat format, std::string_view request_id) {
   switch (format) {
     case AnswerFormat::json: {
@@ -19,6 +27,7 @@ std::string body_of(const Answer& answer, AnswerFormat format, std::string_view 
       return body;
     }
     case AnswerFormat::html:
+      if (!answer.page.empty()) return std::string(answer.page);
       return fmt::format(
           "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>{0} {1}</title>\n"
           "<body><h1>{1}</h1>\n<p>{2}</p>\n<p><small>{0}, request {3}</small></p></body></html>\n",
@@ -210,6 +219,7 @@ void append_json_string(std::string& out, std::string_view rest) {
 }
 
 AnswerParts parts_of(const Answer& answer, AnswerFormat format, std::string_view request_id) {
+  format = form_of(answer, format);
   AnswerParts parts;
   parts.body = body_of(answer, format, request_id);
   parts.fields = {{"Content-Type", std::string(type_of(format))},
@@ -219,6 +229,11 @@ AnswerParts parts_of(const Answer& answer, AnswerFormat format, std::string_view
     parts.fields.emplace_back("Retry-After", std::to_string(answer.retry_after_s));
   if (!answer.location.empty()) parts.fields.emplace_back("Location", answer.location);
   if (!request_id.empty()) parts.fields.emplace_back("X-Request-Id", std::string(request_id));
+  for (const auto& field : answer.fields) {
+    const bool said = std::ranges::any_of(
+        parts.fields, [&](const auto& ours) { return text::iequals(ours.first, field.name); });
+    if (!said) parts.fields.emplace_back(field.name, std::string(field.value));
+  }
   return parts;
 }
 

@@ -13,10 +13,12 @@ namespace karreg::proxy {
 
 struct Answer {
   int status = 500;
-  std::string title;    ///< a few words
-  std::string message;  ///< what is wrong, and what to do
-  int retry_after_s = 0;
-  std::string location;  ///< of redirects
+  std::string title;                      ///< a few words
+  std::string message;                    ///< what is wrong, and what to do
+  int retry_after_s = 0;                  ///< 0: not told
+  std::string location = {};              ///< of redirects
+  std::string_view page = {};             ///< HTML of the application's owner in place of ours
+  std::vector<http1::Field> fields = {};  ///< that the application's rules add
 };
 
 Answer refused(const http1::Refusal& refusal);

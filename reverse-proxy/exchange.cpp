@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "common/text.hpp"
+#include "reverse-proxy/answer_coding.hpp"
 #include "reverse-proxy/balance.hpp"
 #include "reverse-proxy/http1/chunk_frame.hpp"
 #include "reverse-proxy/worker.hpp"
@@ -251,9 +252,17 @@ Task<void> Exchange::attempt(Connection& up) {
 Task<void> Exchange::upload(Connection& up) {
   const auto& limits = worker_.limits();
   auto ec = co_await up.write(request_text_, now() + limits.answer_time);
+  const auto most = request_->rules ? request_->rules->max_body() : std::nullopt;
+  std::uint64_t passed = 0;
   while (!ec && !upload_ended_ && !visitor_->body_complete()) {
     const auto piece = co_await visitor_->next_piece();
     if (upload_ended_) break;
+    passed += piece.bytes.size();
+    if (most && passed > *most) {
+      fail(answer_begun_ ? Step::cut : Step::body_large, "rule: max_body_bytes");
+      up.reset();
+      break;
+    }
     const bool broken =
         piece.end != BodyReader::End::none && piece.end != BodyReader::End::complete;
     if (broken) {
@@ -395,11 +404,35 @@ Task<void> Exchange::relay_answer(Connection& up) {
   form.request_id = request_->id;
   form.sticky_cookie = sticky_cookie_;
   form.hsts = request_->hsts;
-  visitor_->begin_answer(answer_, framing, form);
+  AnswerCoding coding(worker_);
+  auto to_visitor = framing;
+  if (request_->rules) to_visitor = coding.begin(*request_, answer_, framing, piece);
+  visitor_->begin_answer(answer_, to_visitor, form);
   answer_begun_ = true;
+  using Then = rules::Encoder::Then;
+  bool head_sent = false;
   for (;;) {
     if (piece.end == End::none || piece.end == End::complete) {
-      const bool sent = co_await visitor_->send(piece.bytes, piece.end == End::complete);
+      const bool last = piece.end == End::complete;
+      auto bytes = piece.bytes;
+      if (coding.on()) {
+        // What is there is not held back while the application says nothing more.
+        const bool pauses = !piece.bytes.empty() && !up.has_bytes();
+        const auto made = coding.encode(piece.bytes, last     ? Then::end
+                                                     : pauses ? Then::flush
+                                                              : Then::more);
+        if (!made) {
+          fail(Step::cut, "the answer could not be compressed");
+          visitor_->break_off();
+          up.close();
+          co_return;
+        }
+        bytes = *made;
+      }
+      // The encoder keeps some pieces for a while.
+      bool sent = head_sent && bytes.empty() && !last;
+      if (!sent) sent = co_await visitor_->send(bytes, last);
+      head_sent = true;
       if (!sent) {
         fail(Step::client_gone, visitor_->late() ? "the client took no byte for too long" : "");
         visitor_->break_off();
@@ -492,6 +525,9 @@ Answer Exchange::answer_for(Step step) const {
     case Step::bad_body:
       count.malformed.add();
       return refused({400, why_});
+    case Step::body_large:
+      request_->error = why_;
+      return rules::body_too_large(request_->rules->max_body().value_or(0));
     case Step::client_slow:
       return client_late();
     case Step::late:

@@ -30,8 +30,10 @@ struct Request {
   SteadyTime first_byte{};  ///< of the application's answer
   int status = 0;
   int attempts = 0;
-  bool answered = false;  ///< completely
-  bool hsts = false;      ///< the client is told to come by https only
+  bool answered = false;                         ///< completely
+  bool hsts = false;                             ///< the client is told to come by https only
+  bool https = false;                            ///< the client came by it
+  std::shared_ptr<const rules::AppRules> rules;  ///< nullptr: the application has none
   std::string error;
 };
 
@@ -62,6 +64,7 @@ class Exchange {
     late,         ///< the backend's time was over before the answer
     nonsense,     ///< what came is no answer
     bad_body,     ///< the client's chunks are malformed; nothing was answered yet
+    body_large,   ///< the client's body is longer than the application's rules allow
     client_slow,  ///< the client's body came too slowly; nothing was answered yet
   };
   enum class Picked { backend, no_route, nothing_serves, app_busy, all_failed };

@@ -27,6 +27,8 @@ struct Limits {
                                                ///< instances; 503 beyond, for the others' sake
   std::size_t idle_per_backend = 256;          ///< kept connections per worker; no more than were
                                                ///< in use at once in the last backend_idle_time
+  std::size_t compressing = 128;               ///< answers that a worker compresses at once; others
+                                               ///< go as they are
   int attempts = 4;                            ///< backends called for one request
 
   ms header_time{30'000};     ///< from the first byte of a request to the end of its head; 408

@@ -9,10 +9,11 @@ namespace karreg::proxy {
 
 namespace {
 
-LiveRoute bind(const wire::Route& route, BackendRegistry& registry) {
-  LiveRoute live{route.path, route.app_id, route.sticky_sessions, route.force_https, {}};
+LiveRoute bind(const wire::Route& route, const Bindings& to) {
+  LiveRoute live{route.path, route.app_id, route.sticky_sessions, route.force_https, {}, {}};
+  live.rules = to.rules.get(route.app_id, route.rules);
   for (const auto& wire : route.backends) {
-    auto backend = registry.get(wire);
+    auto backend = to.backends.get(wire);
     if (backend)
       live.backends.push_back(*backend);
     else
@@ -24,9 +25,9 @@ LiveRoute bind(const wire::Route& route, BackendRegistry& registry) {
 
 /// nullptr: the table has no route for it.
 std::shared_ptr<const HostRoutes> bind_host(const RouteTable& table, const std::string& host,
-                                            BackendRegistry& registry) {
+                                            const Bindings& to) {
   HostRoutes routes;
-  for (const auto* route : table.of_host(host)) routes.push_back(bind(*route, registry));
+  for (const auto* route : table.of_host(host)) routes.push_back(bind(*route, to));
   if (routes.empty()) return nullptr;
   std::ranges::sort(
       routes, [](const LiveRoute& a, const LiveRoute& b) { return a.path.size() > b.path.size(); });
@@ -35,7 +36,7 @@ std::shared_ptr<const HostRoutes> bind_host(const RouteTable& table, const std::
 
 }  // namespace
 
-LiveRoutes::LiveRoutes(const RouteTable& table, BackendRegistry& registry)
+LiveRoutes::LiveRoutes(const RouteTable& table, const Bindings& to)
     : version_(table.version()), shards_(shard_count) {
   std::vector<Shard> shards(shard_count);
   const std::string* last = nullptr;
@@ -43,21 +44,21 @@ LiveRoutes::LiveRoutes(const RouteTable& table, BackendRegistry& registry)
   for (const auto& [key, route] : table.routes()) {
     if (last != nullptr && *last == key.host) continue;
     last = &key.host;
-    shards[shard_of(key.host)].emplace(key.host, bind_host(table, key.host, registry));
+    shards[shard_of(key.host)].emplace(key.host, bind_host(table, key.host, to));
   }
   for (std::size_t i = 0; i < shard_count; ++i)
     if (!shards[i].empty()) shards_[i] = std::make_shared<const Shard>(std::move(shards[i]));
 }
 
 LiveRoutes::LiveRoutes(const LiveRoutes& before, const RouteTable& table,
-                       const std::set<std::string>& hosts, BackendRegistry& registry)
+                       const std::set<std::string>& hosts, const Bindings& to)
     : version_(table.version()), shards_(before.shards_) {
   std::map<std::size_t, Shard> changed;
   for (const auto& host : hosts) {
     const auto at = shard_of(host);
     auto [shard, fresh] = changed.try_emplace(at);
     if (fresh && shards_[at]) shard->second = *shards_[at];
-    if (auto routes = bind_host(table, host, registry))
+    if (auto routes = bind_host(table, host, to))
       shard->second.insert_or_assign(host, std::move(routes));
     else
       shard->second.erase(host);

@@ -12,6 +12,7 @@
 
 #include "reverse-proxy/backend.hpp"
 #include "reverse-proxy/route_table.hpp"
+#include "reverse-proxy/rules/registry.hpp"
 
 namespace karreg::proxy {
 
@@ -21,6 +22,13 @@ struct LiveRoute {
   bool sticky_sessions = false;
   bool force_https = false;
   std::vector<std::shared_ptr<Backend>> backends;
+  std::shared_ptr<const rules::AppRules> rules;  ///< nullptr: it has none
+};
+
+/// What routes are bound to, which outlives a table.
+struct Bindings {
+  BackendRegistry& backends;
+  rules::Registry& rules;
 };
 
 /// Of one host, longest path first.
@@ -31,10 +39,10 @@ using HostRoutes = std::vector<LiveRoute>;
 class LiveRoutes {
  public:
   /// Backends with an address that cannot be called are left out, with a line in the log.
-  LiveRoutes(const RouteTable& table, BackendRegistry& registry);
+  LiveRoutes(const RouteTable& table, const Bindings& to);
   /// As @p before, but with the routes of @p hosts as @p table has them.
   LiveRoutes(const LiveRoutes& before, const RouteTable& table, const std::set<std::string>& hosts,
-             BackendRegistry& registry);
+             const Bindings& to);
 
   /// As RouteTable::find().
   const LiveRoute* find(std::string_view host, std::string_view path) const;

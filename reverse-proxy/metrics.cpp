@@ -145,6 +145,9 @@ std::string render_metrics(std::span<const WorkerMetrics* const> workers, std::u
            &M::no_backend);
   text.one("app_refused_total", "counter", "requests over the share of one application",
            &M::app_refused);
+  text.one("by_rules_total", "counter", "requests that a rule of the application has answered",
+           &M::by_rules);
+  text.one("compressed_total", "counter", "answers that the proxy has compressed", &M::compressed);
   text.one("backend_failures_total", "counter", "requests that ended in 502", &M::backend_failures);
   text.one("backend_timeouts_total", "counter", "requests that ended in 504", &M::backend_timeouts);
   text.one("client_left_total", "counter", "requests whose client left early", &M::client_left);

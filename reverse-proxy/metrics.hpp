@@ -49,6 +49,8 @@ struct WorkerMetrics {
   std::array<Counter, 6> answers;  ///< by first digit of the status; 0: none
   Counter unknown_host;
   Counter no_backend;
+  Counter by_rules;          ///< answered by a rule of the application's owner
+  Counter compressed;        ///< answers that the proxy has compressed
   Counter app_refused;       ///< over the share of one application
   Counter backend_failures;  ///< 502
   Counter backend_timeouts;  ///< 504

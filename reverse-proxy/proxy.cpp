@@ -38,7 +38,8 @@ Proxy::Proxy(ProxyOptions options, AccessLog& access_log)
   KARREG_INVARIANT(options_.limits.buffer_bytes >=
                    options_.limits.head.bytes + options_.limits.whole_body_bytes);
   for (int i = 0; i < options_.workers; ++i)
-    workers_.push_back(std::make_unique<Worker>(options_, access_log_, ticket_keys_));
+    workers_.push_back(std::make_unique<Worker>(
+        options_, Worker::Shared{access_log_, ticket_keys_, password_checker_}));
 }
 
 Proxy::~Proxy() {
@@ -84,7 +85,7 @@ void Proxy::use(const std::shared_ptr<const tls::CertificateSet>& certificates) 
 
 Result<void> Proxy::use(const RouteTable& table) {
   const std::lock_guard lock(mutex_);
-  const auto live = std::make_shared<const LiveRoutes>(table, registry_);
+  const auto live = std::make_shared<const LiveRoutes>(table, Bindings{registry_, rules_});
   auto switched = switch_to(live);
   if (!switched) return switched;
   registry_.keep_only(live->backends());
@@ -100,7 +101,8 @@ Result<void> Proxy::use(const RouteTable& table, const wire::RouteUpdate& update
       for (const auto& route : update.upserts) hosts.insert(route.host);
       for (const auto& key : update.removes) hosts.insert(key.host);
       const auto before = live_;
-      const auto live = std::make_shared<const LiveRoutes>(*before, table, hosts, registry_);
+      const auto live =
+          std::make_shared<const LiveRoutes>(*before, table, hosts, Bindings{registry_, rules_});
       auto switched = switch_to(live);
       if (!switched) return switched;
       std::vector<std::shared_ptr<Backend>> came;

@@ -68,9 +68,11 @@ class Proxy {
 
   const ProxyOptions options_;
   AccessLog& access_log_;
-  std::mutex mutex_;  ///< registry_, live_, stopped_, start(), and one use() at a time
+  std::mutex mutex_;  ///< registry_, rules_, live_, stopped_, start(), and one use() at a time
   BackendRegistry registry_;
+  rules::Registry rules_;
   tls::TicketKeys ticket_keys_;
+  rules::PasswordChecker password_checker_;
   std::shared_ptr<const LiveRoutes> live_;
   bool settled_ = false;  ///< the registry counts what live_ has, and no worker uses another one
   bool stopped_ = false;  ///< the workers' threads have ended

@@ -28,6 +28,7 @@ Result<void> check_route(const wire::Route& route) {
     return bad("the host must be a name in lower case without a port");
   if (route.path.empty() || route.path.front() != '/' || route.path.back() != '/')
     return bad("the path must begin and end with /");
+  if (!route.rules.unreadable().empty()) return bad(route.rules.unreadable());
   std::set<std::string_view> ids;
   for (const auto& backend : route.backends) {
     if (backend.instance_id.empty() || !ids.insert(backend.instance_id).second)

@@ -49,7 +49,11 @@ class InHand {
 class Turn::Record {
  public:
   Record(Turn& turn, const Visitor& visitor) : turn_(turn), visitor_(visitor) {}
-  ~Record() { turn_.record(visitor_); }
+  ~Record() {
+    turn_.record(visitor_);
+    turn_.places_.leave();
+    turn_.request.rules.reset();
+  }
   Record(const Record&) = delete;
   Record& operator=(const Record&) = delete;
 
@@ -102,8 +106,41 @@ Task<void> Turn::serve(Visitor& visitor) {
     co_await say(visitor, own->answer, own->error);
     co_return;
   }
+  if (request.rules) {
+    const auto refusal = co_await ask_password();
+    if (refusal) {
+      co_await say(visitor, refusal->answer, refusal->error);
+      co_return;
+    }
+    request.rules->edit_request(head);
+  }
   const auto answer = co_await exchange.run(request, visitor);
   if (answer) co_await say(visitor, *answer, {});
+}
+
+Task<std::optional<Turn::OwnAnswer>> Turn::ask_password() {
+  const auto& rules = *request.rules;
+  auto access = rules.access(head, target);
+  if (std::holds_alternative<std::monostate>(access)) co_return std::nullopt;
+  std::optional<rules::Verdict> verdict;
+  if (auto* check = std::get_if<rules::AppRules::Check>(&access)) {
+    const auto checked =
+        co_await worker_.passwords().check(worker_.password_checker(), request.app,
+                                           std::move(check->credentials), std::move(check->hash));
+    if (checked == rules::Checked::right && check->known) {
+      if (rules.keeps_password())
+        std::erase_if(head.fields, [](const http1::Field& field) {
+          return text::iequals(field.name, "authorization");
+        });
+      co_return std::nullopt;
+    }
+    verdict =
+        checked == rules::Checked::too_many ? rules.too_many_passwords() : rules.wrong_password();
+  } else {
+    verdict = std::move(std::get<rules::Verdict>(access));
+  }
+  worker_.count().by_rules.add();
+  co_return OwnAnswer{std::move(verdict->answer), verdict->rule};
 }
 
 Task<void> Turn::refuse(Visitor& visitor, const Answer& answer, std::string_view error) {
@@ -137,7 +174,26 @@ std::optional<Turn::OwnAnswer> Turn::own_answer() {
       door_->tls || (options.trust_forwarded &&
                      text::iequals(head.find("x-forwarded-proto").value_or(""), "https"));
   request.hsts = route->force_https && came_by_https;
-  if (!route->force_https || worker_.https_port() == 0 || came_by_https) return std::nullopt;
+  request.https = came_by_https;
+  if (!route->rules) return send_to_https(*route);
+  request.rules = route->rules;
+  request.app = route->app_id;
+  const auto& rules = *request.rules;
+  const rules::Asked asked{head, target, request.framing,
+                           rules::visitor_address(head, client_address_, options.trust_forwarded),
+                           worker_.loop().now()};
+  auto verdict = rules.turn_away(asked, places_);
+  if (!verdict) {
+    if (auto https = send_to_https(*route)) return https;
+    verdict = rules.answer(asked);
+  }
+  if (!verdict) return std::nullopt;
+  worker_.count().by_rules.add();
+  return OwnAnswer{std::move(verdict->answer), verdict->rule};
+}
+
+std::optional<Turn::OwnAnswer> Turn::send_to_https(const LiveRoute& route) const {
+  if (!route.force_https || worker_.https_port() == 0 || request.https) return std::nullopt;
   const bool safe = head.method == "GET" || head.method == "HEAD";
   const auto port =
       worker_.https_port() == 443 ? std::string() : fmt::format(":{}", worker_.https_port());
@@ -148,9 +204,11 @@ std::optional<Turn::OwnAnswer> Turn::own_answer() {
 Task<void> Turn::say(Visitor& visitor, const Answer& answer, std::string_view error) {
   request.status = answer.status;
   if (request.error.empty()) request.error = error;
+  auto dressed = answer;
+  if (request.rules) request.rules->dress(dressed, request.https);
   const auto format =
       request.head == nullptr ? AnswerFormat::text : format_for(head.find("accept").value_or(""));
-  request.answered = co_await visitor.say(answer, format, request.id);
+  request.answered = co_await visitor.say(dressed, format, request.id);
 }
 
 void Turn::record(const Visitor& visitor) {

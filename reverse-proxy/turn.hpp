@@ -43,12 +43,17 @@ class Turn {
   std::optional<http1::Refusal> examine();
   /// What is to be said by the table of this moment; nothing: the request is forwarded.
   std::optional<OwnAnswer> own_answer();
+  /// Where the visitor must come from to be served by https; nothing: he does, or need not.
+  std::optional<OwnAnswer> send_to_https(const LiveRoute& route) const;
+  /// Whether the visitor knows the password, where one is needed; else what he is told.
+  Task<std::optional<OwnAnswer>> ask_password();
   Task<void> say(Visitor& visitor, const Answer& answer, std::string_view error);
   void record(const Visitor& visitor);
 
   Worker& worker_;
   const Door* door_ = nullptr;
   std::string_view client_address_;
+  rules::Places places_;
 };
 
 }  // namespace karreg::proxy

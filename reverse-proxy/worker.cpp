@@ -63,10 +63,11 @@ error_code last_error() {
 }
 }  // namespace
 
-Worker::Worker(const ProxyOptions& options, AccessLog& access_log, tls::TicketKeys& ticket_keys)
+Worker::Worker(const ProxyOptions& options, const Shared& shared)
     : options_(options),
-      access_log_(access_log),
-      tls_(ticket_keys),
+      access_log_(shared.access_log),
+      password_checker_(shared.password_checker),
+      tls_(shared.ticket_keys),
       buffers_(options.limits.buffer_bytes),
       pool_(options.limits.idle_per_backend, options.limits.backend_idle_time) {
   loop_.every(sweep_every, [this] { sweep(); });

@@ -16,6 +16,7 @@
 #include "reverse-proxy/listeners.hpp"
 #include "reverse-proxy/live_routes.hpp"
 #include "reverse-proxy/metrics.hpp"
+#include "reverse-proxy/rules/password_checker.hpp"
 #include "reverse-proxy/tls/stream.hpp"
 #include "reverse-proxy/traffic.hpp"
 #include "reverse-proxy/upstream_pool.hpp"
@@ -52,7 +53,13 @@ struct Accepted {
 
 class Worker {
  public:
-  Worker(const ProxyOptions& options, AccessLog& access_log, tls::TicketKeys& ticket_keys);
+  /// What all workers share; it stays alive as long as this.
+  struct Shared {
+    AccessLog& access_log;
+    tls::TicketKeys& ticket_keys;
+    rules::PasswordChecker& password_checker;
+  };
+  Worker(const ProxyOptions& options, const Shared& shared);
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -101,6 +108,8 @@ class Worker {
   AccessLog& access_log() { return access_log_; }
   UpstreamPool& pool() { return pool_; }
   BufferPool& buffers() { return buffers_; }
+  rules::Passwords& passwords() { return passwords_; }
+  rules::PasswordChecker& password_checker() { return password_checker_; }
   ConnectionList& swept() { return swept_; }
   std::unique_ptr<Turn> lend_turn();
   void take_back(std::unique_ptr<Turn> turn);
@@ -112,6 +121,7 @@ class Worker {
     return std::max<std::size_t>(share, 1);
   }
   std::size_t& in_hand() { return in_hand_; }
+  std::size_t& compressing() { return compressing_; }
   /// Reads on until the client closes, at most until @p by, after an answer that ends the
   /// connection: closing with unread bytes would reset it, and the answer with it.
   Task<void> linger(Connection& client, Buffer& unwanted, SteadyTime by);
@@ -143,7 +153,9 @@ class Worker {
 
   const ProxyOptions& options_;
   AccessLog& access_log_;
+  rules::PasswordChecker& password_checker_;
   Loop loop_;
+  rules::Passwords passwords_{loop_};
   std::deque<Entrance> entrances_;  ///< a deque: sessions know their doors
   std::uint16_t tls_port_ = 0;
   tls::Context tls_;
@@ -164,6 +176,7 @@ class Worker {
   bool cutting_ = false;
   std::size_t refusing_ = 0;
   std::size_t in_hand_ = 0;
+  std::size_t compressing_ = 0;
   int sweeps_ = 0;
   SteadyTime cut_at_ = SteadyTime::max();  ///< the time to drain is over
   std::promise<void>* stopped_ = nullptr;  ///< who waits for the last task

@@ -154,6 +154,14 @@ void append_request(std::string& out, const RequestHead& head, const Target& tar
   out += "\r\n";
 }
 
+void drop_connection_fields(Head& head) {
+  if (head.known.connection_names)
+    std::erase_if(head.fields, [named = head](const Field& field) {
+      return named_by_connection(named, field.name);
+    });
+  std::erase_if(head.fields, [](const Field& field) { return is_hop_by_hop(field.name); });
+}
+
 bool goes_to_client(const ResponseHead& head, const Field& field) {
   return !is_framing(field.name) && !is_hop_by_hop(field.name) &&
          !named_by_connection(head, field.name);

@@ -42,6 +42,10 @@ struct AnswerForm {
 /// are chunked for HTTP/1.1 and end with the connection for HTTP/1.0.
 Framing framing_to_client(const Framing& from, int client_minor_version);
 
+/// Removes the fields about one connection and those that Connection names. What is known of them
+/// (Head::known) stays.
+void drop_connection_fields(Head& head);
+
 /// Whether @p field of an application's answer is for the client, and not about one connection or
 /// about the framing on it.
 bool goes_to_client(const ResponseHead& head, const Field& field);

@@ -415,6 +415,8 @@ TEST_CASE("the admin pages tell health, figures and routes") {
   const auto health = ask("/healthz");
   CHECK(status_of(health) == "200");
   CHECK(json::parse(body_of(health))["status"] == "ok");
+  // A request is counted when it is over, a moment after its answer.
+  REQUIRE(eventually([&] { return loop.metric("request_seconds_count") == "1"; }));
   CHECK_THAT(body_of(ask("/metrics")),
              Catch::Contains("karreg_proxy_answers_total{class=\"2xx\"} 1\n") &&
                  Catch::Contains("karreg_proxy_request_seconds_count 1\n"));

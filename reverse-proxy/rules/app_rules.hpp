@@ -1,0 +1,107 @@
+#pragma once
+/// The rules of an application as the workers use them: taken apart once, immutable, shared by all
+/// its routes and all workers. What becomes of a request follows from it and the rules: pure.
+///
+/// Order: addresses, rate, requests in hand, https (not a rule of these, but it stands here),
+/// maintenance, redirects, the length of the body, the password; then the request's header fields,
+/// the application, and on the way back the answer's header fields and the security fields.
+
+#include <memory>
+#include <optional>
+#include <variant>
+
+#include "reverse-proxy/answers.hpp"
+#include "reverse-proxy/http1/body.hpp"
+#include "reverse-proxy/http1/target.hpp"
+#include "reverse-proxy/rules/address_set.hpp"
+#include "reverse-proxy/rules/basic_auth.hpp"
+#include "reverse-proxy/rules/compression.hpp"
+#include "reverse-proxy/rules/header_edits.hpp"
+#include "reverse-proxy/rules/in_hand.hpp"
+#include "reverse-proxy/rules/pace.hpp"
+
+namespace karreg::proxy::rules {
+
+/// What a rule says in place of the application.
+struct Verdict {
+  Answer answer;
+  std::string_view rule;  ///< for the access log: "rule: addresses"
+};
+
+/// What rules look at.
+struct Asked {
+  const http1::RequestHead& head;
+  const http1::Target& target;
+  http1::Framing framing;
+  std::optional<IpAddress> address;  ///< of the visitor
+  SteadyClock::time_point now;
+};
+
+/// What was counted of an application's visitors: it goes on when the rules change.
+struct Counts {
+  std::shared_ptr<AppPace> app_pace;
+  std::shared_ptr<VisitorPaces> visitor_paces;
+  std::shared_ptr<AppInHand> app_in_hand;
+  std::shared_ptr<VisitorsInHand> visitors_in_hand;
+};
+
+class AppRules {
+ public:
+  /// @p before: the rules of the same application that these stand in for; nullptr: none.
+  AppRules(const wire::SharedRules& rules, const AppRules* before);
+  AppRules(const AppRules&) = delete;
+  AppRules& operator=(const AppRules&) = delete;
+
+  const wire::SharedRules& source() const { return source_; }
+
+  /// Whether the visitor is let in at all; before he is sent to https. What it takes of @p places
+  /// is the request's until it is over.
+  std::optional<Verdict> turn_away(const Asked& asked, Places& places) const;
+  /// What is said in place of the application; after turn_away().
+  std::optional<Verdict> answer(const Asked& asked) const;
+  /// A password that is to be checked, of a user who is known or not.
+  struct Check {
+    Credentials credentials;
+    std::string hash;
+    bool known = false;  ///< else the answer is no, after as long a time
+  };
+  /// Nothing: the application needs no password here.
+  using Access = std::variant<std::monostate, Verdict, Check>;
+  Access access(const http1::RequestHead& head, const http1::Target& target) const;
+  Verdict wrong_password() const;
+  Verdict too_many_passwords() const;
+  /// The Authorization field was for the proxy, and is not for the application.
+  bool keeps_password() const { return rules().basic_auth && !rules().basic_auth->forward; }
+
+  /// Longest body of a request; nothing: it does not matter.
+  std::optional<std::uint64_t> max_body() const;
+  /// The head as the application gets it.
+  void edit_request(http1::RequestHead& head) const { request_.apply(head); }
+  const CompressionRule& compression() const { return compression_; }
+  /// The head of the application's answer as the visitor gets it.
+  void edit_answer(http1::ResponseHead& head, bool https) const;
+  /// What the proxy says itself, with the application's page and fields. They live as long as this.
+  void dress(Answer& answer, bool https) const;
+
+ private:
+  const wire::Rules& rules() const { return *source_.get(); }
+  std::optional<Verdict> maintenance(const Asked& asked) const;
+  std::optional<Verdict> by_address(const Asked& asked) const;
+  std::optional<Verdict> over_the_rate(const Asked& asked) const;
+  std::optional<Verdict> too_many_in_hand(const Asked& asked, Places& places) const;
+
+  const wire::SharedRules source_;
+  Counts counts_;
+  std::string challenge_;  ///< value of WWW-Authenticate
+  const AddressSet addresses_;
+  const AddressSet under_maintenance_;
+  const HeaderEdits request_;
+  const HeaderEdits response_;
+  const SecurityFields security_;
+  const CompressionRule compression_;
+};
+
+/// What a body that is longer than @p most is answered with.
+Answer body_too_large(std::uint64_t most);
+
+}  // namespace karreg::proxy::rules
