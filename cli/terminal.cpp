@@ -1,5 +1,8 @@
 #include "cli/terminal.hpp"
 
+#include <termios.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <iostream>
 
@@ -69,6 +72,19 @@ std::string Terminal::ask(std::string_view question) {
   streams_.err << question << ' ' << std::flush;
   std::string answer;
   std::getline(std::cin, answer);
+  return answer;
+}
+
+std::string Terminal::ask_secret(std::string_view question) {
+  termios shown{};
+  const bool hide = ::tcgetattr(STDIN_FILENO, &shown) == 0;
+  auto hidden = shown;
+  hidden.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+  if (hide) ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
+  auto answer = ask(question);
+  if (!hide) return answer;
+  ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+  note("");
   return answer;
 }
 

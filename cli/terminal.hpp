@@ -40,6 +40,8 @@ class Terminal {
   bool interactive() const { return streams_.interactive; }
   /// Asks for one line; empty at the end of input.
   std::string ask(std::string_view question);
+  /// The same for what nobody who looks on should see: a terminal does not show it.
+  std::string ask_secret(std::string_view question);
 
  private:
   Streams streams_;

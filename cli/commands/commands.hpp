@@ -27,6 +27,7 @@ void add_access_logs(CLI::App& app, Session& session);
 void add_open(CLI::App& app, Session& session);
 void add_reference(CLI::App& app, Session& session);
 void add_restart(CLI::App& app, Session& session);
+void add_rules(CLI::App& app, Session& session);
 void add_scale(CLI::App& app, Session& session);
 void add_status(CLI::App& app, Session& session);
 void add_stop(CLI::App& app, Session& session);

@@ -318,3 +318,41 @@ TEST_CASE("the token reaches git over no command line and no file") {
   CHECK_FALSE(std::filesystem::exists(platform.scratch() / ".git-credentials"));
   CHECK_FALSE(has(must_run("cat " + (platform.work() / ".git/config").string()), token));
 }
+
+TEST_CASE("the rules of an app are set from a file, changed field by field, and taken away") {
+  CliPlatform platform;
+  platform.login();
+  platform.good("create shop");
+  CHECK(platform.good("rules show").err == "shop has no rules.\n");
+  write_file(platform.work() / "rules.toml",
+             "max_body_bytes = 10\n[[redirects]]\npath = \"/a\"\nto = \"/b\"\n");
+  CHECK(has(platform.good("rules set rules.toml").err, "no restart is needed"));
+  const auto shown = [&] { return platform.good("rules show --format json").json(); };
+  CHECK(shown() ==
+        Json::parse(R"({"max_body_bytes":10,"redirects":[{"path":"/a","to":"/b","status":302}]})"));
+  CHECK(Json::parse(platform.good("rules show").out) == shown());
+
+  platform.good("rules edit maintenance.on=true max_body_bytes= 'maintenance.html=<h1>soon</h1>'");
+  CHECK(shown()["maintenance"]["on"] == true);
+  CHECK(shown()["maintenance"]["html"] == "<h1>soon</h1>");
+  CHECK_FALSE(shown().contains("max_body_bytes"));
+  const Json before = shown();
+  const Ended wrong = platform.karreg("rules edit redirects=5");
+  CHECK(wrong.code == 2);
+  CHECK(wrong.err == "karreg: rules: redirects is 5, but must be a list\n");
+  CHECK(shown() == before);
+
+  write_file(platform.work() / "password", "correct horse\n");
+  platform.good("rules password ann < password");
+  CHECK(shown()["basic_auth"]["users"]["ann"].get<std::string>().starts_with("$2b$10$"));
+  CHECK(platform.good("rules password < password").out.starts_with("$2b$10$"));
+
+  write_file(platform.work() / "wrong.json", R"({"rate":{"client":{"requests":0}}})");
+  const Ended checked = platform.karreg("rules check wrong.json");
+  CHECK(checked.code == 2);
+  CHECK(has(checked.err, "rate.client.requests is 0, but must be a whole number from 1 to 100000"));
+  platform.good("rules check rules.toml");
+
+  platform.good("rules clear");
+  CHECK(shown() == Json::object());
+}
