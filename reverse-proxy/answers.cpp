@@ -161,6 +161,10 @@ Answer use_https(std::string location, bool safe_method) {
   return {safe_method ? 301 : 308, "Use https", std::move(message), 0, std::move(location)};
 }
 
+Answer proof_of_name(std::string key_authorization) {
+  return {200, "OK", {}, 0, {}, std::move(key_authorization)};
+}
+
 AnswerFormat format_for(std::string_view accept) {
   auto has = [&](std::string_view type) { return accept.find(type) != std::string_view::npos; };
   if (has("text/html")) return AnswerFormat::html;
@@ -221,10 +225,12 @@ void append_json_string(std::string& out, std::string_view rest) {
 AnswerParts parts_of(const Answer& answer, AnswerFormat format, std::string_view request_id) {
   format = form_of(answer, format);
   AnswerParts parts;
-  parts.body = body_of(answer, format, request_id);
-  parts.fields = {{"Content-Type", std::string(type_of(format))},
-                  {"Content-Length", std::to_string(parts.body.size())},
-                  {"Cache-Control", "no-store"}};
+  const bool as_it_is = !answer.verbatim.empty();
+  parts.body = as_it_is ? answer.verbatim : body_of(answer, format, request_id);
+  parts.fields = {
+      {"Content-Type", as_it_is ? "application/octet-stream" : std::string(type_of(format))},
+      {"Content-Length", std::to_string(parts.body.size())},
+      {"Cache-Control", "no-store"}};
   if (answer.retry_after_s > 0)
     parts.fields.emplace_back("Retry-After", std::to_string(answer.retry_after_s));
   if (!answer.location.empty()) parts.fields.emplace_back("Location", answer.location);

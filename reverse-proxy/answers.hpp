@@ -19,6 +19,7 @@ struct Answer {
   std::string location = {};              ///< of redirects
   std::string_view page = {};             ///< HTML of the application's owner in place of ours
   std::vector<http1::Field> fields = {};  ///< that the application's rules add
+  std::string verbatim = {};  ///< the body as it is, in place of a page with title and message
 };
 
 Answer refused(const http1::Refusal& refusal);
@@ -34,6 +35,8 @@ Answer app_busy(std::string_view host);
 /// To HTTP without TLS where TLS is spoken.
 Answer speaks_https();
 Answer use_https(std::string location, bool safe_method);
+/// What proves to a certificate authority that a name is ours (RFC 8555 §8.3).
+Answer proof_of_name(std::string key_authorization);
 
 enum class AnswerFormat { text, html, json };
 /// What @p accept (the field's value) likes best; text when it does not care.

@@ -12,7 +12,10 @@ constexpr std::chrono::seconds look_every{2};
 Certificates::Certificates(const std::filesystem::path& folder, Proxy& proxy)
     : proxy_(proxy), folder_(folder) {
   if (folder.empty()) return;
-  bring();
+  {
+    const std::lock_guard lock(mutex_);
+    bring();
+  }
   watcher_ = std::thread([this] { watch(); });
 }
 
@@ -30,8 +33,21 @@ void Certificates::bring() {
   for (const auto& problem : look.problems)
     log::error("certificate not used", {log::field("why", problem)});
   if (!look.certificates) return;
-  proxy_.use(look.certificates);
-  log::info("certificates in use", {log::field("names", look.certificates->size())});
+  operators_ = look.certificates;
+  give();
+}
+
+void Certificates::give() {
+  const auto merged = std::make_shared<const tls::CertificateSet>(*operators_, platforms_);
+  proxy_.use(merged);
+  log::info("certificates in use", {log::field("names", merged->size())});
+}
+
+void Certificates::use_platform(std::vector<tls::CertificateSet::Shared> all) {
+  const std::lock_guard lock(mutex_);
+  if (all == platforms_) return;
+  platforms_ = std::move(all);
+  give();
 }
 
 void Certificates::watch() {

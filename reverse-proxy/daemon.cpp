@@ -8,6 +8,7 @@
 #include "common/open_files.hpp"
 #include "reverse-proxy/access_streams.hpp"
 #include "reverse-proxy/admin.hpp"
+#include "reverse-proxy/certificate_control.hpp"
 #include "reverse-proxy/certificates.hpp"
 #include "reverse-proxy/control.hpp"
 #include "reverse-proxy/ctl/server.hpp"
@@ -33,14 +34,25 @@ ProxyOptions within_open_files(ProxyOptions options) {
   return options;
 }
 
+/// Nothing: no key is given.
+Result<std::optional<crypto::Vault>> open_vault(const std::string& key_file) {
+  if (key_file.empty()) return std::nullopt;
+  auto vault = crypto::Vault::open_existing(key_file);
+  if (!vault) return vault.error();
+  return std::optional<crypto::Vault>(std::move(*vault));
+}
+
 class Daemon {
  public:
-  Daemon(const Settings& settings, const Inheritance& inheritance, AccessLog& access_log)
+  Daemon(const Settings& settings, const Inheritance& inheritance, AccessLog& access_log,
+         std::optional<crypto::Vault> vault)
       : settings_(settings),
         number_(inheritance.number),
         proxy_(within_open_files(settings.options), access_log),
         control_(settings.id, settings.saved_routes, settings.broker, proxy_),
         certificates_(settings.certificates, proxy_),
+        certificate_control_(settings.id, settings.saved_certificates, settings.broker,
+                             std::move(vault), proxy_, certificates_),
         admin_(io_.get_executor(), proxy_, control_),
         ctl_(io_, inheritance.number, proxy_, control_),
         orders_(io_.get_executor(), inheritance.line),
@@ -63,7 +75,8 @@ class Daemon {
   const int number_;
   Proxy proxy_;
   Control control_;
-  const Certificates certificates_;
+  Certificates certificates_;
+  CertificateControl certificate_control_;
   asio::io_context io_;
   Admin admin_;
   CtlServer ctl_;
@@ -87,8 +100,10 @@ awaitable<void> Daemon::serve() {
   auto start_serving = [this] {
     // Here and not before: until now the file was another process's, which may have changed it.
     control_.restore();
+    certificate_control_.restore();
     proxy_.start(std::move(listeners_));
     control_.start();
+    certificate_control_.start();
   };
   co_await offload(pool_, start_serving);
   outcome_ = admin_.start(std::move(admin_listener_));
@@ -108,7 +123,12 @@ awaitable<void> Daemon::serve() {
 
 awaitable<void> Daemon::step_aside() {
   const auto name = fmt::format("{}-leaving-{}", settings_.id, ::getpid());
-  const auto aside = co_await offload(pool_, [this, &name] { return control_.step_aside(name); });
+  const auto aside = co_await offload(pool_, [this, &name] {
+    auto done = control_.step_aside(name);
+    // Who takes over speaks for this proxy; no new handshake comes here.
+    if (done) certificate_control_.stop();
+    return done;
+  });
   if (aside)
     orders_.say(line::aside);
   else
@@ -143,6 +163,7 @@ awaitable<void> Daemon::drain() {
       log::info("drained");
     else
       log::warn(fmt::format("drained, {} requests cut", cut));
+    certificate_control_.stop();
     control_.say_goodbye();
     control_.stop();
   };
@@ -160,7 +181,10 @@ awaitable<void> Daemon::obey() {
     else if (word == line::step_aside)
       co_await step_aside();
     else if (word == line::come_back)
-      co_await offload(pool_, [this] { control_.come_back(); });
+      co_await offload(pool_, [this] {
+        control_.come_back();
+        certificate_control_.start();
+      });
     else if (word == line::leave)
       co_await leave();
     else
@@ -183,6 +207,9 @@ Result<void> Daemon::run() {
 Result<void> run_daemon(const Settings& settings, const Inheritance& inheritance) {
   auto access_log = AccessLog::open(settings.access_log, settings.access_log_format);
   if (!access_log) return access_log.error();
+  // Its file is not for the user that the process becomes.
+  auto vault = open_vault(settings.key_file);
+  if (!vault) return vault.error();
   Result<void> confined;
   if (!settings.user.empty())
     confined = become_user(settings.user, settings.saved_routes.parent_path());
@@ -193,7 +220,7 @@ Result<void> run_daemon(const Settings& settings, const Inheritance& inheritance
     streams = std::make_unique<AccessStreams>(settings.broker);
     (*access_log)->also_tell(streams.get());
   }
-  return Daemon(settings, inheritance, **access_log).run();
+  return Daemon(settings, inheritance, **access_log, std::move(*vault)).run();
 }
 
 }  // namespace karreg::proxy

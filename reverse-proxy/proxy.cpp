@@ -83,6 +83,16 @@ void Proxy::use(const std::shared_ptr<const tls::CertificateSet>& certificates) 
   for (auto& worker : workers_) worker->use(certificates);
 }
 
+Result<void> Proxy::use(const std::shared_ptr<const tls::Challenges>& challenges) {
+  const std::lock_guard lock(mutex_);
+  if (stopped_) return Error(ErrorKind::unavailable, "the proxy has stopped");
+  auto countdown = std::make_shared<Countdown>(workers_.size());
+  for (auto& worker : workers_) worker->use(challenges, [countdown] { countdown->one_less(); });
+  if (!countdown->wait())
+    return Error(ErrorKind::timeout, "a worker did not take over the new challenges");
+  return ok();
+}
+
 Result<void> Proxy::use(const RouteTable& table) {
   const std::lock_guard lock(mutex_);
   const auto live = std::make_shared<const LiveRoutes>(table, Bindings{registry_, rules_});

@@ -34,6 +34,8 @@ class Proxy {
   Result<void> use(const RouteTable& table, const wire::RouteUpdate& update);
   /// Certificates for handshakes from now on; what stands, stays.
   void use(const std::shared_ptr<const tls::CertificateSet>& certificates);
+  /// Answers for certificate authorities. Returns when every worker gives them; errors as above.
+  Result<void> use(const std::shared_ptr<const tls::Challenges>& challenges);
   struct InUse {
     std::uint64_t version = 0;            ///< of the table that all workers use; 0: none yet
     std::map<std::string, int> draining;  ///< requests in flight, by instance that is not in it

@@ -3,22 +3,18 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <fstream>
 #include <iterator>
 
 #include "common/ids.hpp"
 #include "common/log.hpp"
 #include "common/wire/json.hpp"
+#include "reverse-proxy/durable_file.hpp"
 
 namespace karreg::proxy {
 
 namespace {
-Error file_error(const std::filesystem::path& file, const char* doing) {
-  return Error(ErrorKind::unavailable,
-               std::string("cannot ") + doing + " " + file.string() + ": " + std::strerror(errno));
-}
+constexpr mode_t saved_mode = 0640;
 
 /// The file of the whole.
 struct Whole {
@@ -27,37 +23,6 @@ struct Whole {
   std::string journal;  ///< name of its journal; empty: it has none
   NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Whole, version, routes, journal)
 };
-
-bool write_all(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const auto n = ::write(fd, text.data(), text.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    text.remove_prefix(static_cast<std::size_t>(n));
-  }
-  return true;
-}
-
-/// Puts a file with @p text in the place of @p file, whole or not at all.
-Result<void> replace(const std::filesystem::path& file, std::string_view text) {
-  auto fresh = file;
-  fresh += ".new";
-  const int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-  if (fd < 0) return file_error(fresh, "open");
-  const bool written = write_all(fd, text) && ::fsync(fd) == 0;
-  const auto failure = written ? std::optional<Error>() : file_error(fresh, "write");
-  ::close(fd);
-  if (failure) return *failure;
-  if (::rename(fresh.c_str(), file.c_str()) != 0) return file_error(file, "replace");
-  // The new name, too, must outlive a machine that loses its power.
-  const auto folder = file.parent_path();
-  const int dir = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  const bool kept = dir >= 0 && ::fsync(dir) == 0;
-  const auto not_kept = kept ? std::optional<Error>() : file_error(folder, "sync");
-  if (dir >= 0) ::close(dir);
-  if (not_kept) return *not_kept;
-  return ok();
-}
 
 /// First line of a journal; the whole that it belongs to has the same name.
 std::string first_line(std::string_view name) {
@@ -117,10 +82,10 @@ Result<void> SavedRoutes::save(const RouteTable& table) {
   // A name that no journal had before: in between, too, the two files are one table.
   const auto name = ids::random_token(9);
   const auto whole = wire::to_text(Whole{table.version(), table.snapshot().routes, name});
-  auto replaced = replace(file_, whole);
+  auto replaced = replace_file(file_, whole, saved_mode);
   if (!replaced) return replaced;
   const auto head = first_line(name);
-  replaced = replace(journal_file_, head);
+  replaced = replace_file(journal_file_, head, saved_mode);
   if (!replaced) return replaced;
   journal_ = ::open(journal_file_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
   if (journal_ < 0) return file_error(journal_file_, "open");

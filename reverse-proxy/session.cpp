@@ -118,7 +118,10 @@ Task<bool> Session::begin_tls() {
       co_await client_.secure(worker_.tls(), client_.now() + worker_.limits().header_time);
   if (status == Status::done) {
     worker_.count().handshakes.add();
-    co_return true;
+    if (client_.protocol() != tls::acme_protocol) co_return true;
+    // RFC 8737 §3: a certificate authority wanted to see the certificate, and says nothing more.
+    co_await close_gently();
+    co_return false;
   }
   worker_.count().handshake_failures.add();
   if (status == Status::plain_http) {

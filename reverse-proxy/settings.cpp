@@ -68,6 +68,11 @@ std::vector<Setting> declared_settings() {
        "port at which visitors reach https, for applications that force https, where that is not "
        "the port of proxy.tls_listen; 0: that one, and without it they are served by http",
        "0", false},
+      {"secrets.key_file",
+       "file with the key that seals secrets; the proxy opens the keys of certificates with it "
+       "that "
+       "the platform got, and without it uses only those of proxy.certificates",
+       "", false},
       {"log.level", "debug, info, warn or error", "info", false},
   };
   for (auto& s : broker::settings()) all.push_back(std::move(s));
@@ -116,6 +121,9 @@ Result<Settings> read_settings(const Config& config) {
     return Error(ErrorKind::invalid, "setting proxy.id = \"" + s.id +
                                          "\" must be lower-case letters, digits and dashes");
   s.saved_routes = std::filesystem::path(config.text("data.dir")) / "proxy" / (s.id + ".json");
+  s.saved_certificates =
+      std::filesystem::path(config.text("data.dir")) / "proxy" / (s.id + ".certificates");
+  s.key_file = config.text("secrets.key_file");
   s.access_log = config.text("proxy.access_log");
   const auto& format = config.text("proxy.access_log_format");
   if (format != "json" && format != "clf")
@@ -129,10 +137,11 @@ Result<Settings> read_settings(const Config& config) {
   s.certificates = config.text("proxy.certificates");
   if (!config.text("proxy.tls_listen").empty()) {
     read.endpoint("proxy.tls_listen", s.options.tls_listen.emplace());
-    if (s.certificates.empty())
+    if (s.certificates.empty() && s.key_file.empty())
       return Error(ErrorKind::invalid,
                    "setting proxy.tls_listen needs certificates: give setting proxy.certificates "
-                   "a folder with them");
+                   "a folder with them, or setting secrets.key_file the platform's key, with which "
+                   "those are opened that the platform gets");
   }
   read.take(config.number("proxy.workers", 0, 256), [&](std::int64_t n) {
     const auto cores = std::max(1U, std::thread::hardware_concurrency());

@@ -22,8 +22,10 @@ struct Settings {
   bool sandbox = true;
   std::filesystem::path certificates;  ///< folder; empty: there is none
   std::chrono::milliseconds drain_time{};
-  std::chrono::milliseconds leave_time{};  ///< after another process took over
-  std::filesystem::path saved_routes;      ///< <data>/proxy/<id>.json
+  std::chrono::milliseconds leave_time{};    ///< after another process took over
+  std::filesystem::path saved_routes;        ///< <data>/proxy/<id>.json
+  std::filesystem::path saved_certificates;  ///< <data>/proxy/<id>.certificates
+  std::string key_file;                      ///< empty: the platform's certificates are not used
   broker::Address broker;
 };
 

@@ -154,6 +154,11 @@ std::optional<Turn::OwnAnswer> Turn::own_answer() {
   const auto& routes = worker_.routes();
   if (worker_.in_hand() > worker_.most_connections())
     return OwnAnswer{too_many_connections(), "the proxy has too many requests in hand"};
+  // Before all else: a certificate authority comes by http, and maybe before the first route.
+  if (const auto* challenges = worker_.challenges()) {
+    if (const auto* proof = challenges->http_answer(target.host, target.path))
+      return OwnAnswer{proof_of_name(*proof)};
+  }
   if (!routes) return OwnAnswer{no_routes_yet(), "no table of routes yet"};
   const auto* route = routes->find(target.host, target.path);
   if (route == nullptr) {

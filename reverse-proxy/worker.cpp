@@ -113,6 +113,14 @@ void Worker::tell_traffic(std::shared_ptr<AllTraffic> all, std::function<void()>
   });
 }
 
+void Worker::use(std::shared_ptr<const tls::Challenges> challenges, std::function<void()> done) {
+  on_loop([this, challenges = std::move(challenges), done = std::move(done)] {
+    challenges_ = challenges->empty() ? nullptr : challenges;
+    tls_.use(challenges);
+    done();
+  });
+}
+
 void Worker::on_loop(std::function<void()> work) {
   if (thread_.joinable())
     loop_.post(std::move(work));

@@ -72,6 +72,9 @@ class Worker {
   void use(std::shared_ptr<const LiveRoutes> routes, std::function<void()> done);
   /// Any thread: handshakes take their certificates from @p certificates from now on.
   void use(std::shared_ptr<const tls::CertificateSet> certificates);
+  /// Any thread: certificate authorities get their answers from @p challenges; @p done runs on the
+  /// worker.
+  void use(std::shared_ptr<const tls::Challenges> challenges, std::function<void()> done);
   /// Any thread: takes what waits to be accepted, closes the listener and idle connections, and
   /// lets each request in hand end its connection.
   void drain();
@@ -98,6 +101,8 @@ class Worker {
   const Limits& limits() const { return options_.limits; }
   const std::shared_ptr<const LiveRoutes>& routes() const { return routes_; }
   const tls::Context& tls() const { return tls_; }
+  /// nullptr: there are none now.
+  const tls::Challenges* challenges() const { return challenges_.get(); }
   /// Where a client is sent that must come by https; 0: there is no https.
   std::uint16_t https_port() const {
     return options_.https_port != 0 ? options_.https_port : tls_port_;
@@ -160,6 +165,7 @@ class Worker {
   std::uint16_t tls_port_ = 0;
   tls::Context tls_;
   std::shared_ptr<const LiveRoutes> routes_;
+  std::shared_ptr<const tls::Challenges> challenges_;
   WorkerMetrics metrics_;
   TrafficTable apps_;
   TrafficTable instances_;

@@ -13,6 +13,9 @@ std::string host_desired(const std::string& host_id) {
 std::string proxy_snapshot(const std::string& proxy_id) {
   return "proxy." + proxy_id + ".snapshot";
 }
+std::string proxy_certificate_snapshot(const std::string& proxy_id) {
+  return "proxy." + proxy_id + ".certificates";
+}
 }  // namespace key
 
 QueueSpec scheduler_queue() {
@@ -34,6 +37,15 @@ QueueSpec proxy_queue(const std::string& proxy_id, const std::string& unique) {
           false,
           10'000,
           {key::proxy_routes, key::proxy_snapshot(proxy_id)}};
+}
+
+QueueSpec proxy_certificates_queue(const std::string& proxy_id, const std::string& unique) {
+  return {"proxy-certificates." + proxy_id + "." + unique,
+          false,
+          true,
+          false,
+          1'000,
+          {key::proxy_certificates, key::proxy_certificate_snapshot(proxy_id)}};
 }
 
 QueueSpec api_queue(const std::string& unique) {

@@ -27,11 +27,14 @@ namespace key {
 inline constexpr const char* scheduler_wake = "scheduler.wake";
 inline constexpr const char* scheduler_host = "scheduler.host";
 inline constexpr const char* scheduler_proxy = "scheduler.proxy";
+inline constexpr const char* scheduler_certificates = "scheduler.certificates";
 inline constexpr const char* builder_wake = "builder.wake";
 inline constexpr const char* api_event = "api.event";
 inline constexpr const char* proxy_routes = "proxy.routes";
+inline constexpr const char* proxy_certificates = "proxy.certificates";
 std::string host_desired(const std::string& host_id);
 std::string proxy_snapshot(const std::string& proxy_id);
+std::string proxy_certificate_snapshot(const std::string& proxy_id);
 }  // namespace key
 
 /// Keeps the newest news only: while no scheduler runs, hosts and proxies go on reporting their
@@ -41,6 +44,7 @@ QueueSpec builder_queue();
 /// Keeps only the newest desired state.
 QueueSpec host_queue(const std::string& host_id);
 QueueSpec proxy_queue(const std::string& proxy_id, const std::string& unique);
+QueueSpec proxy_certificates_queue(const std::string& proxy_id, const std::string& unique);
 QueueSpec api_queue(const std::string& unique);
 /// Name of the stream that holds an application's log.
 std::string log_stream(const std::string& app_id);

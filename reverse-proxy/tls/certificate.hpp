@@ -4,7 +4,6 @@
 #include <openssl/ssl.h>
 
 #include <chrono>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,6 +25,12 @@ class Certificate {
   /// certificate, no key, a key of another certificate, or no name.
   static Result<std::shared_ptr<const Certificate>> from_pem(std::string_view pem,
                                                              std::string ocsp = {});
+
+  /// One that proves to a certificate authority that @p host is ours (RFC 8737 §3): it signs
+  /// itself, and holds @p digest, the raw SHA-256 of the key authorization. Error `invalid`: @p
+  /// host is no name.
+  static Result<std::shared_ptr<const Certificate>> for_challenge(const std::string& host,
+                                                                  const std::string& digest);
 
   /// DNS names of its subjectAltName, in lower case: "a.example.com", "*.example.com".
   const std::vector<std::string>& names() const { return names_; }
@@ -54,6 +59,8 @@ class CertificateSet {
   /// Of several for one name the one that lasts longest wins. @p fallback is for clients that name
   /// no host, or one that nobody here has; it may be nullptr.
   CertificateSet(const std::vector<Shared>& all, Shared fallback);
+  /// @p first, and @p more for the names that it does not have, also not by "*.".
+  CertificateSet(const CertificateSet& first, const std::vector<Shared>& more);
 
   /// For the name itself, else for all of its domain ("*." covers one label), else the fallback;
   /// nullptr when there is none. @p name in any case, may be empty.
@@ -65,6 +72,10 @@ class CertificateSet {
   struct Hash : std::hash<std::string_view> {
     using is_transparent = void;
   };
+  void add(const std::vector<Shared>& all);
+  bool has(const std::string& name) const { return look_up(name) != nullptr; }
+  const Shared* look_up(const std::string& lower) const;
+
   std::unordered_map<std::string, Shared, Hash, std::equal_to<>> by_name_;
   Shared fallback_;
 };

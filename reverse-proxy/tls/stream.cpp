@@ -24,8 +24,39 @@ constexpr const char* tls12_ciphers =
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 constexpr std::string_view session_context = "karreg-proxy";
 
-int alpn(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in,
+/// The certificate that answers the challenge which this handshake asks for; nullptr: it is a
+/// visitor's.
+const Certificate* challenge_of(const SSL* ssl) {
+  return static_cast<const Certificate*>(SSL_get_app_data(ssl));
+}
+
+std::string_view hello_extension(SSL* ssl, unsigned int type) {
+  const unsigned char* bytes = nullptr;
+  std::size_t size = 0;
+  if (SSL_client_hello_get0_ext(ssl, type, &bytes, &size) != 1) return {};
+  return {reinterpret_cast<const char*>(bytes), size};
+}
+
+/// The one host of a server_name extension (RFC 6066 §3); empty: it has another form.
+std::string_view host_in(std::string_view extension) {
+  const auto number = [&](std::size_t at) {
+    return static_cast<unsigned char>(extension[at]) * 256U +
+           static_cast<unsigned char>(extension[at + 1]);
+  };
+  constexpr std::size_t before = 5;
+  if (extension.size() <= before || number(0) + 2 != extension.size() || extension[2] != 0 ||
+      number(3) + before != extension.size())
+    return {};
+  return extension.substr(before);
+}
+
+int alpn(SSL* ssl, const unsigned char** out, unsigned char* out_size, const unsigned char* in,
          unsigned int in_size, void*) {
+  if (challenge_of(ssl) != nullptr) {
+    *out = reinterpret_cast<const unsigned char*>(acme_protocol.data());
+    *out_size = static_cast<unsigned char>(acme_protocol.size());
+    return SSL_TLSEXT_ERR_OK;
+  }
   static constexpr std::string_view ours = "\x02h2\x08http/1.1";
   auto* chosen = const_cast<unsigned char*>(*out);
   const int found =
@@ -61,13 +92,33 @@ Context::Context(TicketKeys& keys) : keys_(keys), context_(SSL_CTX_new(TLS_serve
                    SSL_CTX_set_tlsext_ticket_key_evp_cb(context, seal_ticket) == 1;
   if (!set) throw std::runtime_error("OpenSSL does not take our TLS settings");
   SSL_CTX_set_app_data(context, this);
+  SSL_CTX_set_client_hello_cb(context, look_at_hello, this);
   SSL_CTX_set_cert_cb(context, choose_certificate, this);
   SSL_CTX_set_alpn_select_cb(context, alpn, nullptr);
   SSL_CTX_set_tlsext_status_cb(context, staple);
   SSL_CTX_set_tlsext_status_arg(context, this);
 }
 
+int Context::look_at_hello(SSL* ssl, int*, void* self) {
+  const auto& challenges = *static_cast<Context*>(self)->challenges_;
+  SSL_set_app_data(ssl, nullptr);
+  if (!challenges.has_tls()) return SSL_CLIENT_HELLO_SUCCESS;
+  // RFC 8737 §3: the list has this one protocol.
+  static constexpr std::string_view only_acme{
+      "\x00\x0b\x0a"
+      "acme-tls/1",
+      13};
+  if (hello_extension(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation) != only_acme)
+    return SSL_CLIENT_HELLO_SUCCESS;
+  const auto* answer =
+      challenges.tls_answer(host_in(hello_extension(ssl, TLSEXT_TYPE_server_name)));
+  SSL_set_app_data(ssl, const_cast<Certificate*>(answer));
+  return SSL_CLIENT_HELLO_SUCCESS;
+}
+
 int Context::choose_certificate(SSL* ssl, void* self) {
+  // Within the same step of OpenSSL's as look_at_hello(): the challenges are still the same.
+  if (const auto* proof = challenge_of(ssl)) return proof->use_for(ssl) ? 1 : 0;
   const auto& certificates = *static_cast<Context*>(self)->certificates_;
   const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
   const auto certificate = certificates.find(name == nullptr ? std::string_view() : name);

@@ -10,6 +10,7 @@
 #include "common/handle.hpp"
 #include "reverse-proxy/loop/socket.hpp"
 #include "reverse-proxy/tls/certificate.hpp"
+#include "reverse-proxy/tls/challenges.hpp"
 #include "reverse-proxy/tls/ticket_keys.hpp"
 
 namespace karreg::proxy::tls {
@@ -26,9 +27,12 @@ class Context {
   void use(std::shared_ptr<const CertificateSet> certificates) {
     certificates_ = std::move(certificates);
   }
+  /// Certificate authorities that ask by TLS are answered from @p challenges.
+  void use(std::shared_ptr<const Challenges> challenges) { challenges_ = std::move(challenges); }
   SSL_CTX* get() const { return context_.get(); }
 
  private:
+  static int look_at_hello(SSL* ssl, int* alert, void* self);
   static int choose_certificate(SSL* ssl, void* self);
   static int seal_ticket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
                          EVP_MAC_CTX* mac, int encrypt);
@@ -37,6 +41,7 @@ class Context {
   TicketKeys& keys_;
   Handle<SSL_CTX, SSL_CTX_free> context_;
   std::shared_ptr<const CertificateSet> certificates_ = std::make_shared<CertificateSet>();
+  std::shared_ptr<const Challenges> challenges_ = std::make_shared<Challenges>();
 };
 
 /// One connection, the server's side. Never waits: what the socket refuses is `waits`, and the
@@ -64,7 +69,7 @@ class Stream {
   int peek();
   /// Tells the peer that nothing more comes, so that it can tell the end from a cut.
   void say_end();
-  /// The protocol chosen by ALPN (RFC 7301): "h2", "http/1.1", or empty.
+  /// The protocol chosen by ALPN (RFC 7301): "h2", "http/1.1", "acme-tls/1", or empty.
   std::string_view protocol() const;
 
  private:

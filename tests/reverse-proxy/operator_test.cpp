@@ -47,7 +47,8 @@ TEST_CASE("a wrong setting is named") {
         "setting proxy.tls_listen: \"443\" must be an address and a port, such as 127.0.0.1:8080");
   CHECK(settings_error({{"KARREG_PROXY_TLS_LISTEN", "127.0.0.1:443"}}) ==
         "setting proxy.tls_listen needs certificates: give setting proxy.certificates a folder "
-        "with them");
+        "with them, or setting secrets.key_file the platform's key, with which those are opened "
+        "that the platform gets");
 }
 
 TEST_CASE("settings reach the proxy") {

@@ -139,6 +139,16 @@ class TlsPeer {
                               sizeof text);
     return text;
   }
+  /// The certificate that was shown; PEM, empty: none.
+  std::string certificate() const {
+    const Handle<X509, X509_free> shown(SSL_get1_peer_certificate(ssl_.get()));
+    if (!shown) return "";
+    const Handle<BIO, BIO_free_all> out(BIO_new(BIO_s_mem()));
+    PEM_write_bio_X509(out.get(), shown.get());
+    char* text = nullptr;
+    const auto size = BIO_get_mem_data(out.get(), &text);
+    return {text, static_cast<std::size_t>(size)};
+  }
   std::string stapled() const {
     const unsigned char* bytes = nullptr;
     // NOLINTNEXTLINE(bugprone-multi-level-implicit-pointer-conversion): in OpenSSL's macro

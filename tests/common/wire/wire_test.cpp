@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 
+#include "common/wire/certificates.hpp"
 #include "common/wire/host.hpp"
 #include "common/wire/json.hpp"
 #include "common/wire/logs.hpp"
@@ -25,6 +26,11 @@ TEST_CASE("every message survives its JSON form") {
   round_trip(update);
   round_trip(RouteSnapshot{7, update.upserts});
   round_trip(ProxyReport{"p", 2, false, {{"i", 3}}, false});
+  const ServedCertificate served{"cert_1", "-----BEGIN CERTIFICATE-----\n", "sealed"};
+  const AcmeChallenge challenge{"http-01", "a.example.com", "token", "token.thumbprint"};
+  round_trip(CertificateSnapshot{7, {served}, {challenge}, 6});
+  round_trip(CertificateUpdate{7, 8, {served}, {"cert_2"}, {challenge}});
+  round_trip(CertificateReport{"p", 8, true, true});
   VmSpec vm;
   vm.instance_id = "i";
   vm.env = {{"A", "1"}};
