@@ -33,7 +33,8 @@ Scheduler::Scheduler(Settings settings, crypto::Vault vault)
       vault_(std::move(vault)),
       database_(settings_.database_url, 3),
       leader_(settings_.database_url, leader_key),
-      publisher_(settings_.broker) {}
+      publisher_(settings_.broker),
+      certificates_(settings_.certificates, settings_.database_url, vault_) {}
 
 Result<void> Scheduler::start() {
   auto images = read_catalogue();
@@ -43,6 +44,7 @@ Result<void> Scheduler::start() {
   consumer_ = std::make_unique<broker::Consumer>(
       settings_.broker, broker::scheduler_queue(),
       [this](const broker::Delivery& delivery) { return take(delivery); }, [this] { wake(); });
+  certificates_.start();
   thread_ = std::thread([this] { run(); });
   return ok();
 }
@@ -51,6 +53,7 @@ void Scheduler::stop() {
   stopping_ = true;
   wake();
   if (thread_.joinable()) thread_.join();
+  certificates_.stop();
   consumer_.reset();
   relay_.reset();
   publisher_.stop(2000ms);
@@ -72,6 +75,7 @@ void Scheduler::run() {
     }
     if (stopping_) break;
     auto leads = leader_.hold();
+    certificates_.lead(leads && *leads);
     if (!leads) {
       log::warn("cannot lead", {log::field("why", leads.error().message())});
       continue;
@@ -193,6 +197,10 @@ broker::Disposition Scheduler::take(const broker::Delivery& delivery) {
     });
     if (!saved) disposition = broker::disposition_after(saved.error());
   }
+  if (delivery.routing_key == broker::key::scheduler_certificates)
+    return certificates_.take_report(delivery.body);
+  // What an owner has uploaded or taken away.
+  if (delivery.routing_key == broker::key::scheduler_wake) certificates_.wake();
   wake();
   return disposition;
 }

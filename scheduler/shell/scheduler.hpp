@@ -13,6 +13,7 @@
 #include "common/db/leader_lock.hpp"
 #include "common/db/outbox.hpp"
 #include "common/wire/catalogue.hpp"
+#include "scheduler/certificates/keeper.hpp"
 #include "scheduler/core/advance.hpp"
 #include "scheduler/core/hearing.hpp"
 #include "scheduler/shell/settings.hpp"
@@ -51,6 +52,7 @@ class Scheduler {
   std::string catalogue_trouble_;
   std::optional<std::chrono::steady_clock::time_point> forgotten_at_;
   broker::Publisher publisher_;
+  certificates::Keeper certificates_;
   std::mutex mutex_;
   std::condition_variable wake_;
   bool news_ = true;

@@ -15,6 +15,7 @@ std::vector<Setting> declared_settings() {
       {"secrets.key_file", "file with the key that seals secrets", "", true},
       {"log.level", "debug, info, warn or error", "info", false},
   };
+  for (auto& s : certificates::declared_settings()) all.push_back(std::move(s));
   for (auto& s : db::settings()) all.push_back(std::move(s));
   for (auto& s : broker::settings()) all.push_back(std::move(s));
   return all;
@@ -40,6 +41,9 @@ Result<Settings> read_settings(const Config& config) {
     auto read = duration(name, *into);
     if (!read) return read.error();
   }
+  auto about_certificates = certificates::read_settings(config);
+  if (!about_certificates) return about_certificates.error();
+  s.certificates = std::move(*about_certificates);
   // Two tries, and what comes before and after them.
   s.policy.starting_timeout =
       2 * s.start_timeout + s.policy.capacity_timeout + milliseconds(120'000);

@@ -5,6 +5,7 @@
 
 #include "common/broker/settings.hpp"
 #include "common/config.hpp"
+#include "scheduler/certificates/settings.hpp"
 #include "scheduler/core/world.hpp"
 
 namespace karreg::scheduler {
@@ -16,6 +17,7 @@ struct Settings {
   std::string key_file;
   milliseconds start_timeout{};
   Policy policy;
+  certificates::Settings certificates;
 };
 
 std::vector<Setting> declared_settings();

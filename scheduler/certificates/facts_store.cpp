@@ -1,0 +1,69 @@
+#include <sstream>
+
+#include "scheduler/certificates/stores.hpp"
+
+namespace karreg::scheduler::certificates {
+
+namespace {
+
+std::vector<std::string> words(const std::string& text) {
+  std::istringstream in(text);
+  std::vector<std::string> all;
+  for (std::string word; in >> word;) all.push_back(word);
+  return all;
+}
+
+Origin origin_of(const std::string& word) {
+  if (word == "acme") return Origin::acme;
+  return word == "local" ? Origin::local : Origin::uploaded;
+}
+
+std::optional<Time> time_of(const pqxx::field& field) {
+  if (field.is_null()) return std::nullopt;
+  return Time(std::chrono::milliseconds(field.as<std::int64_t>()));
+}
+
+}  // namespace
+
+void alone(pqxx::work& work) {
+  work.exec1("SELECT version FROM certificate_version FOR UPDATE");
+}
+
+Time database_time(pqxx::work& work) {
+  const auto row = work.exec1("SELECT (extract(epoch FROM now()) * 1000)::bigint");
+  return Time(std::chrono::milliseconds(row[0].as<std::int64_t>()));
+}
+
+Facts load_facts(pqxx::work& work) {
+  Facts facts;
+  for (const auto& row : work.exec("SELECT DISTINCT v.host FROM vhosts v JOIN apps a ON a.id = "
+                                   "v.app_id WHERE a.deleted_at IS NULL ORDER BY 1"))
+    facts.hosts.push_back(row[0].as<std::string>());
+  for (const auto& row : work.exec(
+           "SELECT c.id, c.origin, c.name, array_to_string(c.names, ' '), "
+           "(extract(epoch FROM c.not_before) * 1000)::bigint, "
+           "(extract(epoch FROM c.not_after) * 1000)::bigint, c.failures, "
+           "(extract(epoch FROM c.next_try) * 1000)::bigint, coalesce(c.order_until > now(), "
+           "false), c.origin = 'uploaded' AND NOT EXISTS (SELECT FROM apps a WHERE a.id = c.app_id "
+           "AND a.deleted_at IS NULL) FROM certificates c WHERE NOT c.removed ORDER BY c.name, "
+           "c.id")) {
+    Held held;
+    held.id = row[0].as<std::string>();
+    held.origin = origin_of(row[1].as<std::string>());
+    held.name = row[2].as<std::string>();
+    held.names = words(row[3].as<std::string>());
+    held.not_before = time_of(row[4]);
+    held.not_after = time_of(row[5]);
+    held.failures = row[6].as<int>();
+    held.next_try = time_of(row[7]);
+    held.ordering = row[8].as<bool>();
+    held.without_owner = row[9].as<bool>();
+    facts.held.push_back(std::move(held));
+  }
+  facts.ordered_last_hour =
+      work.exec1("SELECT count(*) FROM acme_orders WHERE ordered_at > now() - interval '1 hour'")[0]
+          .as<std::size_t>();
+  return facts;
+}
+
+}  // namespace karreg::scheduler::certificates
