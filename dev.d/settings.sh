@@ -87,6 +87,7 @@ hook_socket = "$data/run/api-hook.sock"
 
 [scheduler]
 images_dir = "$images"
+local_ca = "${KARREG_PROXY_TLS_LISTEN:+$data/local-ca}"
 
 [builder]
 build_disk_bytes = $(build_disk_bytes "$data")

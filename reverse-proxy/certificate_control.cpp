@@ -133,7 +133,7 @@ void CertificateControl::open_certificates() {
       now.certificate = before->second.certificate;
     } else {
       const auto key = vault_->open(from.sealed_key, id);
-      const auto read = key ? tls::Certificate::from_pem(from.chain + "\n" + *key)
+      const auto read = key ? tls::Certificate::from_pem(from.chain + "\n" + *key, {}, from.hosts)
                             : Result<tls::CertificateSet::Shared>(key.error());
       if (read)
         now.certificate = *read;

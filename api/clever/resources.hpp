@@ -14,6 +14,7 @@ void add_applications(Routes& routes);  ///< applications.cpp
 void add_environment(Routes& routes);   ///< environment.cpp
 void add_vhosts(Routes& routes);        ///< vhosts.cpp
 void add_rules(Routes& routes);         ///< rules.cpp: what the proxy keeps for an application
+void add_certificates(Routes& routes);  ///< certificates.cpp
 void add_deployments(
     Routes& routes);  ///< deployments.cpp: deployments, instances, restart, stop, cancel
 void add_logs(Routes& routes, const Services& services);                   ///< logs.cpp

@@ -10,7 +10,9 @@ Result<bool> holds_sealed_values(pqxx::work& work) {
           "SELECT EXISTS (SELECT FROM oauth_consumers)"
           " OR EXISTS (SELECT FROM tokens WHERE sealed_secret IS NOT NULL)"
           " OR EXISTS (SELECT FROM app_env)"
-          " OR EXISTS (SELECT FROM deployments WHERE sealed_env <> '')")[0]
+          " OR EXISTS (SELECT FROM deployments WHERE sealed_env <> '')"
+          " OR EXISTS (SELECT FROM certificates WHERE sealed_key <> '')"
+          " OR EXISTS (SELECT FROM acme_accounts) OR EXISTS (SELECT FROM local_authority)")[0]
       .as<bool>();
 }
 }  // namespace

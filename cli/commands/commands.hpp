@@ -13,6 +13,7 @@ void add_activity(CLI::App& app, Session& session);
 void add_cancel_deploy(CLI::App& app, Session& session);
 void add_completion(CLI::App& app, Session& session);
 void add_create(CLI::App& app, Session& session);
+void add_certificate(CLI::App& app, Session& session);
 void add_delete(CLI::App& app, Session& session);
 void add_deploy(CLI::App& app, Session& session);
 void add_doctor(CLI::App& app, Session& session);

@@ -40,6 +40,7 @@ void add_commands(CLI::App& app, Session& session) {
   add_env(app, session);
   add_domain(app, session);
   add_rules(app, session);
+  add_certificate(app, session);
   add_scale(app, session);
   add_restart(app, session);
   add_stop(app, session);

@@ -9,12 +9,15 @@
 
 namespace karreg::wire {
 
-/// A chain that every proxy shows to visitors of the names in it.
+/// A chain that every proxy shows to visitors.
 struct ServedCertificate {
   std::string id;          ///< "cert_<uuid>"; another chain of the same name may come under it
   std::string chain;       ///< PEM: the certificate, then those between it and the root
   std::string sealed_key;  ///< private key (PEM), sealed by crypto::Vault with context = id
-  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(ServedCertificate, id, chain, sealed_key)
+  /// That it is shown for; empty: all names in it. An owner may bring one that names hosts of
+  /// others.
+  std::vector<std::string> hosts;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(ServedCertificate, id, chain, sealed_key, hosts)
   bool operator==(const ServedCertificate&) const = default;
 };
 

@@ -26,7 +26,8 @@ int no_pass_phrase(char*, int, int, void*) {
 }  // namespace
 
 Result<std::shared_ptr<const Certificate>> Certificate::from_pem(std::string_view pem,
-                                                                 std::string ocsp) {
+                                                                 std::string ocsp,
+                                                                 std::vector<std::string> hosts) {
   ERR_clear_error();
   std::shared_ptr<Certificate> made(new Certificate());
   auto in = memory(pem);
@@ -56,6 +57,7 @@ Result<std::shared_ptr<const Certificate>> Certificate::from_pem(std::string_vie
   }
   made->names_ = crypto::dns_names(*made->leaf_);
   if (made->names_.empty()) return bad("the certificate names no host (subjectAltName)");
+  if (!hosts.empty()) made->names_ = std::move(hosts);
   made->not_after_ = crypto::not_after(*made->leaf_);
   made->ocsp_ = std::move(ocsp);
   return std::shared_ptr<const Certificate>(std::move(made));

@@ -21,10 +21,12 @@ class Certificate {
  public:
   /// @p pem: the certificate, those between it and the root, and its key, in any order (as certbot,
   /// HAProxy and others keep them); the first certificate is the one whose key it is. @p ocsp: its
-  /// OCSP response (DER, RFC 6960) to be stapled, or empty. Error `invalid` says what is wrong: no
+  /// OCSP response (DER, RFC 6960) to be stapled, or empty. @p hosts: that it is shown for, if not
+  /// for all names in it. Error `invalid` says what is wrong: no
   /// certificate, no key, a key of another certificate, or no name.
   static Result<std::shared_ptr<const Certificate>> from_pem(std::string_view pem,
-                                                             std::string ocsp = {});
+                                                             std::string ocsp = {},
+                                                             std::vector<std::string> hosts = {});
 
   /// One that proves to a certificate authority that @p host is ours (RFC 8737 §3): it signs
   /// itself, and holds @p digest, the raw SHA-256 of the key authorization. Error `invalid`: @p
@@ -32,7 +34,8 @@ class Certificate {
   static Result<std::shared_ptr<const Certificate>> for_challenge(const std::string& host,
                                                                   const std::string& digest);
 
-  /// DNS names of its subjectAltName, in lower case: "a.example.com", "*.example.com".
+  /// That it is shown for: DNS names of its subjectAltName, in lower case: "a.example.com",
+  /// "*.example.com"; or hosts that were given.
   const std::vector<std::string>& names() const { return names_; }
   std::chrono::system_clock::time_point not_after() const { return not_after_; }
   const std::string& ocsp() const { return ocsp_; }

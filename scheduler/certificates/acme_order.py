@@ -15,10 +15,24 @@ from cryptography.hazmat.primitives import serialization
 
 # The server is asked again within these for as long as it checks the challenges and makes the certificate.
 REQUEST_SECONDS = 30
+NONCES = 5
 
 
 class Refused(Exception):
     """A sentence for the owner of the name."""
+
+
+class Network(client.ClientNetwork):
+    """Takes a fresh nonce as often as the server wants one (RFC 8555 §6.5); the library does so once."""
+
+    def post(self, *args, **kwargs):
+        for _ in range(NONCES - 1):
+            try:
+                return self._post_once(*args, **kwargs)
+            except messages.Error as error:
+                if error.code != "badNonce":
+                    raise
+        return self._post_once(*args, **kwargs)
 
 
 def say(**message):
@@ -59,7 +73,7 @@ def pending_challenges(made, kind):
 def obtain(order):
     private = serialization.load_pem_private_key(order["account_key"].encode(), None)
     key = josepy.JWKEC(key=private)
-    net = client.ClientNetwork(key, alg=josepy.ES256, verify_ssl=order["ca_file"] or True, user_agent="karreg", timeout=REQUEST_SECONDS)
+    net = Network(key, alg=josepy.ES256, verify_ssl=order["ca_file"] or True, user_agent="karreg", timeout=REQUEST_SECONDS)
     acme = client.ClientV2(client.ClientV2.get_directory(order["directory"], net), net)
     join_account(acme, key, order)
     made = acme.new_order(order["csr"].encode())
@@ -79,8 +93,8 @@ def obtain(order):
 
 def in_words(problem):
     """A problem document (RFC 7807) in one line."""
-    told = f"{problem.detail or problem.description or problem.typ}"
-    parts = [f"{part.identifier.value if part.identifier else ''}: {part.detail}" for part in problem.subproblems or ()] if hasattr(problem, "subproblems") else []
+    told = str(problem.detail or problem.description or problem.typ)
+    parts = [f"{part.identifier.value}: {part.detail}" for part in problem.subproblems or () if part.identifier]
     return "; ".join([told, *parts])
 
 

@@ -34,13 +34,24 @@ Time database_time(pqxx::work& work) {
   return Time(std::chrono::milliseconds(row[0].as<std::int64_t>()));
 }
 
+void confine_uploaded(pqxx::work& work) {
+  work.exec0(
+      "UPDATE certificates c SET hosts = now.hosts, version = 0 FROM (SELECT u.id, "
+      "coalesce(array_agg(DISTINCT v.host) FILTER (WHERE v.host = ANY (u.names) OR '*' || "
+      "substr(v.host, strpos(v.host, '.')) = ANY (u.names)), '{}') AS hosts FROM certificates u "
+      "LEFT JOIN vhosts v ON v.app_id = u.app_id WHERE u.origin = 'uploaded' GROUP BY u.id) now "
+      "WHERE now.id = c.id AND NOT c.removed AND NOT (c.hosts @> now.hosts AND c.hosts <@ "
+      "now.hosts)");
+}
+
 Facts load_facts(pqxx::work& work) {
   Facts facts;
   for (const auto& row : work.exec("SELECT DISTINCT v.host FROM vhosts v JOIN apps a ON a.id = "
                                    "v.app_id WHERE a.deleted_at IS NULL ORDER BY 1"))
     facts.hosts.push_back(row[0].as<std::string>());
   for (const auto& row : work.exec(
-           "SELECT c.id, c.origin, c.name, array_to_string(c.names, ' '), "
+           "SELECT c.id, c.origin, c.name, array_to_string(CASE WHEN c.origin = 'uploaded' THEN "
+           "c.hosts ELSE c.names END, ' '), "
            "(extract(epoch FROM c.not_before) * 1000)::bigint, "
            "(extract(epoch FROM c.not_after) * 1000)::bigint, c.failures, "
            "(extract(epoch FROM c.next_try) * 1000)::bigint, coalesce(c.order_until > now(), "

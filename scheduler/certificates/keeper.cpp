@@ -14,8 +14,12 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Without news the certificates are looked at this often.
+/// Without news the certificates are looked at so often, but for no more than a twentieth of the
+/// time: among very many it takes a while.
 constexpr auto idle_time = 1s;
+constexpr int most_idle_share = 20;
+/// How often what is long over is cleared away.
+constexpr auto forget_time = 1h;
 /// How long proxies may take to answer a challenge.
 constexpr auto proxies_time = 20s;
 constexpr auto look_every = 50ms;
@@ -87,18 +91,24 @@ void Keeper::run() {
   while (!stopping_) {
     {
       std::unique_lock lock(mutex_);
-      wake_.wait_for(lock, idle_time, [this] { return news_ || stopping_; });
+      wake_.wait_for(lock, pause_, [this] { return news_ || stopping_; });
       news_ = false;
     }
     reap();
     if (stopping_) break;
     if (!leads_) {
       led = false;
+      pause_ = idle_time;
       continue;
     }
+    const auto began = std::chrono::steady_clock::now();
     auto done = led ? ok() : begin_to_lead();
     led = led || done;
     if (done) done = round();
+    if (done) done = forget();
+    pause_ = std::max<std::chrono::milliseconds>(
+        idle_time, std::chrono::ceil<std::chrono::milliseconds>(
+                       most_idle_share * (std::chrono::steady_clock::now() - began)));
     const auto trouble = done ? std::string() : done.error().message();
     if (!trouble.empty() && trouble != trouble_)
       log::error("certificates are not looked after", {log::field("why", trouble)});
@@ -118,7 +128,6 @@ Result<void> Keeper::begin_to_lead() {
     alone(work);
     // Those of this process, if it led before, end by themselves.
     if (jobs_.empty()) forget_orders_under_way(work);
-    forget_old_orders(work);
     if (!settings_.rules.local) return ok();
     auto sealed = local_authority(work, domains);
     if (!sealed) {
@@ -133,7 +142,10 @@ Result<void> Keeper::begin_to_lead() {
     auto key = vault_.open(sealed->key, authority_context);
     if (!key) return key.error().within("the key of the local certificate authority");
     authority_ = LocalAuthority{sealed->root, *key};
-    return show_root(*authority_, settings_.local_folder);
+    // Certificates are made without it all the same.
+    const auto shown = show_root(*authority_, settings_.local_folder);
+    if (!shown) log::error("the root is not shown", {log::field("why", shown.error().message())});
+    return ok();
   });
 }
 
@@ -143,6 +155,7 @@ Result<void> Keeper::round() {
     begun.clear();
     alone(work);
     const Time now = database_time(work);
+    confine_uploaded(work);
     const auto decided = plan(load_facts(work), settings_.rules, now);
     for (const auto& id : decided.drops) drop(work, id);
     for (auto order : decided.orders) {
@@ -169,6 +182,16 @@ Result<void> Keeper::round() {
     started.thread = std::thread([this, &started] { work_on(started); });
   }
   return ok();
+}
+
+Result<void> Keeper::forget() {
+  const auto time = std::chrono::steady_clock::now();
+  if (forgotten_at_ != decltype(forgotten_at_){} && time - forgotten_at_ < forget_time) return ok();
+  forgotten_at_ = time;
+  return database_.transact([](pqxx::work& work) -> Result<void> {
+    forget_old(work);
+    return ok();
+  });
 }
 
 Result<void> Keeper::make_locally(pqxx::work& work, const Order& order, Time now) {

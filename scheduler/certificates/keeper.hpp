@@ -51,6 +51,7 @@ class Keeper {
   void run();
   Result<void> begin_to_lead();
   Result<void> round();
+  Result<void> forget();
   Result<void> make_locally(pqxx::work& work, const Order& order, Time now);
   void reap();
   void work_on(Job& job);
@@ -73,6 +74,8 @@ class Keeper {
   std::atomic<bool> leads_{false};
   std::atomic<bool> stopping_{false};
   std::string trouble_;  ///< of the last round, told once
+  std::chrono::steady_clock::time_point forgotten_at_{};
+  std::chrono::milliseconds pause_{};  ///< until the next round, if there are no news
   std::thread thread_;
 };
 

@@ -79,8 +79,9 @@ void drop(pqxx::work& work, const std::string& id) {
   work.exec_params0("UPDATE certificates SET removed = true, version = 0 WHERE id = $1", id);
 }
 
-void forget_old_orders(pqxx::work& work) {
+void forget_old(pqxx::work& work) {
   work.exec0("DELETE FROM acme_orders WHERE ordered_at < now() - interval '1 day'");
+  work.exec0("DELETE FROM certificate_proxies WHERE last_seen < now() - interval '15 minutes'");
 }
 
 void tell_owners(pqxx::work& work, const std::string& name, const std::string& text, Time now) {

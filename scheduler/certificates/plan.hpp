@@ -42,7 +42,7 @@ struct Held {
   std::string id;
   Origin origin = Origin::acme;
   std::string name;                ///< acme, local: what it is ordered for
-  std::vector<std::string> names;  ///< that it is good for, once it is there
+  std::vector<std::string> names;  ///< that it is shown for, once it is there
   std::optional<Time> not_before;  ///< nothing: it is not there yet
   std::optional<Time> not_after;
   int failures = 0;              ///< in a row

@@ -1,3 +1,5 @@
+#include <sstream>
+
 #include "common/broker/topology.hpp"
 #include "common/db/outbox.hpp"
 #include "common/wire/json.hpp"
@@ -17,8 +19,15 @@ std::vector<wire::AcmeChallenge> load_challenges(pqxx::work& work) {
   return all;
 }
 
+/// @p row: id, chain, sealed_key, and its hosts separated by blanks.
 wire::ServedCertificate served(const pqxx::row& row) {
-  return {row[0].as<std::string>(), row[1].as<std::string>(), row[2].as<std::string>()};
+  wire::ServedCertificate certificate;
+  certificate.id = row[0].as<std::string>();
+  certificate.chain = row[1].as<std::string>();
+  certificate.sealed_key = row[2].as<std::string>();
+  std::istringstream hosts(row[3].as<std::string>());
+  for (std::string host; hosts >> host;) certificate.hosts.push_back(host);
+  return certificate;
 }
 
 }  // namespace
@@ -47,14 +56,16 @@ std::uint64_t tell_proxies(pqxx::work& work, bool challenges) {
   const auto before =
       work.exec1("SELECT version FROM certificate_version FOR UPDATE")[0].as<std::uint64_t>();
   const auto untold = work.exec(
-      "SELECT id, chain, sealed_key, removed FROM certificates WHERE version = 0 AND (chain <> '' "
-      "OR removed) ORDER BY id");
+      // One whose application has no host of its any more is shown for nothing.
+      "SELECT id, chain, sealed_key, array_to_string(hosts, ' '), removed OR (origin = 'uploaded' "
+      "AND hosts = '{}') FROM certificates WHERE version = 0 AND (chain <> '' OR removed) ORDER BY "
+      "id");
   if (untold.empty() && !challenges) return before;
   wire::CertificateUpdate update;
   update.base = before;
   update.version = before + 1;
   for (const auto& row : untold) {
-    if (row[3].as<bool>())
+    if (row[4].as<bool>())
       update.removes.push_back(row[0].as<std::string>());
     else
       update.upserts.push_back(served(row));
@@ -90,7 +101,8 @@ void save_report(pqxx::work& work, const wire::CertificateReport& report) {
   snapshot.version = current;
   snapshot.for_version = report.version;
   for (const auto& row : work.exec(
-           "SELECT id, chain, sealed_key FROM certificates WHERE chain <> '' AND NOT removed"))
+           "SELECT id, chain, sealed_key, array_to_string(hosts, ' ') FROM certificates WHERE "
+           "chain <> '' AND NOT removed AND (origin <> 'uploaded' OR hosts <> '{}')"))
     snapshot.certificates.push_back(served(row));
   snapshot.challenges = load_challenges(work);
   db::outbox_add(work, broker::key::proxy_certificate_snapshot(report.proxy_id),
@@ -106,7 +118,6 @@ Acknowledged acknowledged(pqxx::work& work, std::uint64_t version) {
     ++result.live;
     if (!row[1].as<bool>()) result.behind.push_back(row[0].as<std::string>());
   }
-  work.exec0("DELETE FROM certificate_proxies WHERE last_seen < now() - interval '15 minutes'");
   return result;
 }
 

@@ -19,6 +19,9 @@ namespace karreg::scheduler::certificates {
 void alone(pqxx::work& work);
 /// facts_store.cpp: when the transaction began, by the database's clock.
 Time database_time(pqxx::work& work);
+/// facts_store.cpp: uploaded certificates are shown for hosts of their applications only, which
+/// may have changed.
+void confine_uploaded(pqxx::work& work);
 /// facts_store.cpp: everything that plan() needs.
 Facts load_facts(pqxx::work& work);
 
@@ -43,8 +46,8 @@ void save_failure(pqxx::work& work, const std::string& id, const std::string& wh
 void forget_orders_under_way(pqxx::work& work);
 /// orders_store.cpp: nobody wants it any more.
 void drop(pqxx::work& work, const std::string& id);
-/// orders_store.cpp: what is long over.
-void forget_old_orders(pqxx::work& work);
+/// orders_store.cpp: orders and proxies that nobody asks for any more.
+void forget_old(pqxx::work& work);
 /// orders_store.cpp: line @p text in the logs of the applications at @p name.
 void tell_owners(pqxx::work& work, const std::string& name, const std::string& text, Time now);
 

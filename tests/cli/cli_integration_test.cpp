@@ -1,5 +1,6 @@
 // karreg as a process against a real karreg-api.
 #include "a_platform.hpp"
+#include "support/a_certificate.hpp"
 #include "support/programs.hpp"
 
 using namespace karreg;
@@ -148,6 +149,19 @@ TEST_CASE("an app is made, linked, configured, scaled and deleted") {
   const Ended unknown_domain = platform.karreg("domain rm ww.example.org");
   CHECK(unknown_domain.code == 5);
   CHECK(has(unknown_domain.err, "Did you mean `www.example.org`?"));
+  const ACertificate own({"www.example.org"});
+  write_file(platform.work() / "chain.pem", own.chain);
+  write_file(platform.work() / "key.pem", own.key);
+  const Ended swapped = platform.karreg("certificate upload key.pem chain.pem");
+  CHECK(swapped.code == 2);
+  CHECK(has(swapped.err, "there is no certificate in it"));
+  const std::string certificate =
+      platform.good("certificate upload chain.pem key.pem --format json").json()["id"];
+  const std::string certificates = platform.good("certificate list").out;
+  CHECK(has(certificates, "www.example.org  issued"));
+  CHECK(has(certificates, certificate));
+  platform.good("certificate rm " + certificate);
+  CHECK(platform.karreg("certificate rm " + certificate).code == 5);
   platform.good("domain rm www.example.org");
 
   CHECK(platform.good("scale --instances 2 --flavor pico --format json").json()["max_instances"] ==

@@ -7,7 +7,7 @@ using namespace karreg::proxy;
 
 namespace {
 wire::ServedCertificate a_certificate(std::string id, std::string chain = "chain") {
-  return {std::move(id), std::move(chain), "sealed"};
+  return {std::move(id), std::move(chain), "sealed", {}};
 }
 const wire::AcmeChallenge challenge{"http-01", "a.test", "token", "token.print"};
 }  // namespace

@@ -6,6 +6,7 @@ CREATE TABLE certificates (
   name        text NOT NULL DEFAULT '',           -- acme, local: the one name that it is ordered for, maybe "*.domain"
   app_id      text,                               -- uploaded: whose it is
   names       text[] NOT NULL DEFAULT '{}',       -- that the chain is good for
+  hosts       text[] NOT NULL DEFAULT '{}',       -- uploaded: of its application, which alone it is shown for
   chain       text NOT NULL DEFAULT '',           -- PEM; '': there is none yet
   sealed_key  text NOT NULL DEFAULT '',           -- crypto::Vault, context = id
   not_before  timestamptz,

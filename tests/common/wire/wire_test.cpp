@@ -26,7 +26,7 @@ TEST_CASE("every message survives its JSON form") {
   round_trip(update);
   round_trip(RouteSnapshot{7, update.upserts});
   round_trip(ProxyReport{"p", 2, false, {{"i", 3}}, false});
-  const ServedCertificate served{"cert_1", "-----BEGIN CERTIFICATE-----\n", "sealed"};
+  const ServedCertificate served{"cert_1", "-----BEGIN CERTIFICATE-----\n", "sealed", {"a.test"}};
   const AcmeChallenge challenge{"http-01", "a.example.com", "token", "token.thumbprint"};
   round_trip(CertificateSnapshot{7, {served}, {challenge}, 6});
   round_trip(CertificateUpdate{7, 8, {served}, {"cert_2"}, {challenge}});

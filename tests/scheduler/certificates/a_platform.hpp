@@ -4,6 +4,8 @@
 // with it.
 
 #include <algorithm>
+#include <exception>
+#include <iostream>
 
 #include "common/broker/publisher.hpp"
 #include "common/crypto/certificate.hpp"
@@ -122,14 +124,28 @@ class Pebble {
 
 class CertifiedPlatform {
  public:
-  CertifiedPlatform() : scheduler_(program("karreg-scheduler"), scratch_ / "scheduler.log") {
-    REQUIRE(crypto::Vault::open_or_create((scratch_ / "secret.key").string()));
+  CertifiedPlatform() : CertifiedPlatform(nullptr) {
+    REQUIRE(crypto::Vault::open_or_create(key_file_));
+    database_.query("INSERT INTO organisations (id, name) VALUES ('orga_1', 'One')");
+  }
+  /// Around @p api, whose database it uses.
+  explicit CertifiedPlatform(AnApi* api)
+      : own_database_(api == nullptr ? std::make_unique<TestDatabase>("certificates") : nullptr),
+        database_(api == nullptr ? *own_database_ : api->database()),
+        key_file_(((api == nullptr ? scratch_ : api->scratch()) / "secret.key").string()),
+        scheduler_(program("karreg-scheduler"), scratch_ / "scheduler.log") {
     write_file(scratch_ / "images/catalogue.json", wire::to_text(wire::Catalogue{}));
     // What proxies of earlier tests have reported.
     broker::Publisher publisher(test_broker());
     REQUIRE(publisher.delete_queue("scheduler-news"));
     publisher.stop(std::chrono::seconds(10));
-    database_.query("INSERT INTO organisations (id, name) VALUES ('orga_1', 'One')");
+  }
+  /// What a failed test leaves to be read.
+  ~CertifiedPlatform() {
+    if (std::uncaught_exceptions() == 0) return;
+    std::cerr << scheduler_.log();
+    for (const auto& [id, proxy] : proxies_) std::cerr << id << ":\n" << proxy->daemon.log();
+    if (pebble_) std::cerr << pebble_->log();
   }
   CertifiedPlatform(const CertifiedPlatform&) = delete;
   CertifiedPlatform& operator=(const CertifiedPlatform&) = delete;
@@ -232,7 +248,7 @@ class CertifiedPlatform {
     auto settings = broker_settings(test_broker());
     settings["PATH"] = std::getenv("PATH");
     settings["KARREG_DATA_DIR"] = (scratch_ / "data").string();
-    settings["KARREG_SECRETS_KEY_FILE"] = (scratch_ / "secret.key").string();
+    settings["KARREG_SECRETS_KEY_FILE"] = key_file_;
     return settings;
   }
   static std::string whole_lines(const Daemon& daemon) {
@@ -247,7 +263,9 @@ class CertifiedPlatform {
   }
 
   ScratchFolder scratch_;
-  TestDatabase database_{"certificates"};
+  std::unique_ptr<TestDatabase> own_database_;
+  TestDatabase& database_;
+  std::string key_file_;
   std::unique_ptr<Pebble> pebble_;
   std::map<std::string, std::unique_ptr<AProxy>> proxies_;
   Daemon scheduler_;

@@ -1,5 +1,6 @@
 // Certificates from order to handshake, with real programs and a real ACME server.
 #include "scheduler/certificates/a_platform.hpp"
+#include "support/a_certificate.hpp"
 
 using namespace karreg;
 using namespace karreg::test;
@@ -190,4 +191,38 @@ TEST_CASE("local names are served by the platform's own authority, which is made
              [&] { return !CertifiedPlatform::serial(proxy, "second.localhost", root).empty(); });
   CHECK(read_file(root) == made);
   CHECK(CertifiedPlatform::serial(proxy, "app.localhost", root) == serial);
+}
+
+TEST_CASE("what an owner uploads is shown for his own hosts only, and until he takes it away") {
+  AnApi api("uploads");
+  const User ann = api.make_user("ann@example.org");
+  const User bob = api.make_user("bob@example.org");
+  const auto add_host = [&](const User& user, const std::string& host) {
+    auto path = "/v2/self/applications/" + api.make_app(user, host);
+    api.good(user, "PUT", path + "/vhosts/" + host);
+    return path;
+  };
+  const auto path = add_host(ann, shop);
+  add_host(bob, "victim.example.test");
+  CertifiedPlatform platform(&api);
+  auto& proxy = platform.start_proxy("p1");
+  platform.start_scheduler();
+  const ACertificate own({shop, "later.example.test", "victim.example.test"});
+  const auto made = api.good(ann, "POST", path + "/certificates",
+                             Json({{"chain", own.chain}, {"key", own.key}}).dump());
+  write_file(platform.scratch() / "own.pem", own.chain);
+  const auto trusted = (platform.scratch() / "own.pem").string();
+  const auto is_shown = [&](const std::string& host) {
+    return !CertifiedPlatform::serial(proxy, host, trusted).empty();
+  };
+  eventually("it is shown", [&] { return is_shown(shop); });
+  CHECK_FALSE(is_shown("victim.example.test"));
+  CHECK_FALSE(is_shown("later.example.test"));
+  api.good(ann, "PUT", path + "/vhosts/later.example.test");
+  eventually("also for a host that came later", [&] { return is_shown("later.example.test"); });
+  CHECK(is_shown(shop));
+  CHECK_FALSE(is_shown("victim.example.test"));
+  CHECK(platform.readable_keys() == std::vector<std::string>());
+  api.good(ann, "DELETE", path + "/certificates/" + made["id"].get<std::string>());
+  eventually("it is not shown any more", [&] { return !is_shown(shop); });
 }
