@@ -58,6 +58,18 @@ TEST_CASE(
     platform.start_proxy("p1", false);
     CHECK(CertifiedPlatform::serial(proxy, shop, root) == last);
   }
+  SECTION(
+      "a process of the proxy that takes over from another serves it, and follows from then on") {
+    kill(proxy.daemon.pid(), SIGHUP);
+    eventually("the next process serves",
+               [&] { return count(proxy.daemon.log(), "proxy is up") == 2; });
+    const auto taken_over = CertifiedPlatform::serial(proxy, shop, root);
+    CHECK_FALSE(taken_over.empty());
+    eventually("the next renewal reaches it", [&] {
+      const auto serial = CertifiedPlatform::serial(proxy, shop, root);
+      return !serial.empty() && serial != taken_over;
+    });
+  }
   SECTION("an application that is gone takes its certificate with it") {
     platform.database().query("UPDATE apps SET deleted_at = now()");
     eventually("it is not served any more",
