@@ -70,7 +70,8 @@ def libpqxx_only_in_stores(file):
 
 
 def no_giant_files(file):
-    if file.path.endswith(("package-lock.json", ".svg", ".config")):
+    # The reference of the command line is made by the program (karreg reference).
+    if file.path.endswith(("package-lock.json", ".svg", ".config")) or file.path == "docs/cli.md":
         return []
     count = file.text.count("\n")
     return [f"{file.path}: {count} lines"] if count > 600 else []
