@@ -8,6 +8,7 @@
 #include "reverse-proxy/answer_coding.hpp"
 #include "reverse-proxy/balance.hpp"
 #include "reverse-proxy/http1/chunk_frame.hpp"
+#include "reverse-proxy/tunnel.hpp"
 #include "reverse-proxy/worker.hpp"
 
 namespace karreg::proxy {
@@ -61,7 +62,7 @@ void Exchange::begin(Request& request, Visitor& visitor) {
   visitor_ = &visitor;
   tried_.clear();
   sticky_cookie_.clear();
-  websocket_ = visitor.wire() && http1::wants_websocket(*request.head, request.framing);
+  websocket_ = http1::wants_websocket(*request.head, request.framing);
   whole_body_ = false;
   step_.reset();
 }
@@ -325,11 +326,10 @@ Task<bool> Exchange::read_final_head(Connection& up) {
     }
     if (request_->first_byte == SteadyTime{})
       request_->first_byte = std::chrono::steady_clock::now();
-    if (answer_.status >= 200) co_return true;
-    if (answer_.status == 101) {
-      if (websocket_ && text::iequals(answer_.known.upgrade, "websocket")) co_return true;
-      fail(Step::nonsense, "it switches to a protocol that was not asked for");
-      co_return false;
+    if (answer_.status >= 200 || answer_.status == 101) {
+      const auto why = objection();
+      if (!why.empty()) fail(Step::nonsense, why);
+      co_return why.empty();
     }
     if (informational == max_informational) {
       fail(Step::nonsense, "it sends informational answers without end");
@@ -342,6 +342,12 @@ Task<bool> Exchange::read_final_head(Connection& up) {
     }
     up_in_.erase(0, answer_head_bytes_);
   }
+}
+
+std::string_view Exchange::objection() const {
+  if (answer_.status == 101 && !(websocket_ && text::iequals(answer_.known.upgrade, "websocket")))
+    return "it switches to a protocol that was not asked for";
+  return websocket_ ? visitor_->objection(answer_) : std::string_view();
 }
 
 Task<bool> Exchange::read_head(Connection& up) {
@@ -471,7 +477,7 @@ Task<void> Exchange::tunnel(Connection& up) {
   form.request_id = request_->id;
   form.sticky_cookie = sticky_cookie_;
   visitor_->begin_answer(answer_, {}, form);
-  const bool sent = co_await visitor_->send({}, true);
+  const bool sent = co_await visitor_->send({}, false);
   if (!sent) {
     fail(Step::client_gone);
     co_return;
@@ -487,35 +493,10 @@ Task<void> Exchange::tunnel(Connection& up) {
     WorkerMetrics& metrics;
   };
   const Open open(worker_.count());
-  tunnel_half_ = false;
-  const auto wire = visitor_->wire();
-  co_await Both(pump(wire->connection, wire->buffer, wire->offset, up),
-                pump(up, up_in_, answer_head_bytes_, wire->connection));
+  up_in_.erase(0, answer_head_bytes_);
+  Tunnel through(worker_, *visitor_, up, up_in_);
+  co_await through.run();
   fail(worker_.cutting() ? Step::cut : Step::answered);
-}
-
-Task<void> Exchange::pump(Connection& from, Buffer& buffer, std::size_t offset, Connection& to) {
-  const auto& limits = worker_.limits();
-  for (;;) {
-    const auto bytes = buffer.bytes(offset);
-    if (!bytes.empty()) {
-      const auto ec = co_await to.write({bytes.data(), bytes.size()}, now() + limits.client_time);
-      if (ec) break;
-      buffer.erase(offset, bytes.size());
-    }
-    const auto by = now() + (tunnel_half_ ? limits.linger_time : limits.tunnel_time);
-    to.extend_read(by);
-    const auto read = co_await from.read_some(buffer, by);
-    if (read.ok()) continue;
-    if (!read.end()) break;
-    // One side has said all: the other may still answer, but not for long.
-    tunnel_half_ = true;
-    to.shutdown_send();
-    to.extend_read(now() + limits.linger_time);
-    co_return;
-  }
-  from.close();
-  to.close();
 }
 
 Answer Exchange::answer_for(Step step) const {

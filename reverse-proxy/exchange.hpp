@@ -83,9 +83,10 @@ class Exchange {
   Task<void> receive(Connection& up);
   Task<bool> read_final_head(Connection& up);
   Task<bool> read_head(Connection& up);
+  /// Why the head that was read cannot be passed on; empty: it can.
+  std::string_view objection() const;
   Task<void> relay_answer(Connection& up);
   Task<void> tunnel(Connection& up);
-  Task<void> pump(Connection& from, Buffer& buffer, std::size_t offset, Connection& to);
   void end_upload(Connection& up);
   /// The attempt ends as @p step, unless the other direction has said why before.
   void fail(Step step, std::string_view why = {});
@@ -109,9 +110,8 @@ class Exchange {
   bool answer_begun_ = false;  ///< its head went, or goes, to the client
   bool reused_ = false;
   bool connection_reusable_ = false;
-  bool up_broken_ = false;    ///< the request did not get through as a whole
-  bool own_fault_ = false;    ///< it is not the instance's that it could not be connected to
-  bool tunnel_half_ = false;  ///< one side of the tunnel has said all
+  bool up_broken_ = false;  ///< the request did not get through as a whole
+  bool own_fault_ = false;  ///< it is not the instance's that it could not be connected to
   std::size_t answer_head_bytes_ = 0;
   std::optional<Step> step_;
   std::string_view why_;

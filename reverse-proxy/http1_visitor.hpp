@@ -36,7 +36,10 @@ class Http1Visitor final : public Visitor {
   std::string_view protocol() const override;
   std::uint64_t bytes_in() const override { return client_.read_bytes() - read_before_; }
   std::uint64_t bytes_out() const override { return client_.written_bytes() - written_before_; }
+  std::string_view objection(const http1::ResponseHead&) const override { return {}; }
   std::optional<Wire> wire() override;
+  void allow_until(SteadyTime) override {}
+  void hang_up() override {}
 
  private:
   SteadyTime patience() const;

@@ -67,14 +67,23 @@ class Visitor {
   virtual std::uint64_t bytes_in() const = 0;
   virtual std::uint64_t bytes_out() const = 0;
 
-  /// For a protocol that can be left for another one (HTTP/1.1's Upgrade): what a tunnel is made
-  /// of. Bytes of @c buffer from @c offset are already the tunnel's.
+  // A tunnel, in place of both bodies, when he has asked for it (http1::wants_websocket()).
+
+  /// Why @p head, 101 or a final answer, must not reach him, in English; empty: it may.
+  virtual std::string_view objection(const http1::ResponseHead& head) const = 0;
+  /// For a protocol that is left for the tunnel's (HTTP/1.1's Upgrade): what that is made of. Bytes
+  /// of @c buffer from @c offset are already the tunnel's. Nothing: what is said in the tunnel
+  /// comes by next_piece() and goes by send(), and ends as bodies do.
   struct Wire {
     Connection& connection;
     Buffer& buffer;
     std::size_t offset;
   };
-  virtual std::optional<Wire> wire() { return std::nullopt; }
+  virtual std::optional<Wire> wire() = 0;
+  /// Without a wire: the piece that is waited for, or the next one, may come until @p by.
+  virtual void allow_until(SteadyTime by) = 0;
+  /// Without a wire: nothing more is said in either direction.
+  virtual void hang_up() = 0;
 };
 
 }  // namespace karreg::proxy

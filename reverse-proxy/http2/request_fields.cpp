@@ -1,5 +1,7 @@
 #include "reverse-proxy/http2/request_fields.hpp"
 
+#include "common/text.hpp"
+
 namespace karreg::proxy::http2 {
 
 void RequestFields::clear() {
@@ -45,6 +47,13 @@ std::optional<http1::Refusal> RequestFields::finish(bool has_body, http1::Reques
   into.known = {};
   into.method = pseudo(":method");
   into.target = pseudo(":path");
+  const auto protocol = pseudo(":protocol");
+  const bool tunnel = into.method == "CONNECT" && !protocol.empty();
+  if (!protocol.empty() && !tunnel) return Refusal{400, ":protocol is for CONNECT only"};
+  if (tunnel && !text::iequals(protocol, "websocket"))
+    return Refusal{501, "CONNECT is offered for the protocol websocket only"};
+  // How HTTP/1.1 says the same (RFC 8441 §5).
+  if (tunnel) into.method = "GET";
   if (!http1::is_token(into.method)) return Refusal{400, "the method is not a token"};
   if (!http1::is_target(into.target))
     return Refusal{400, "the request target is empty or has a space or control character"};
@@ -69,6 +78,8 @@ std::optional<http1::Refusal> RequestFields::finish(bool has_body, http1::Reques
       return Refusal{400, "a header field's value has a control character"};
     if (name == "connection" || name == "transfer-encoding" || name == "upgrade")
       return Refusal{400, "HTTP/2 has no fields about the connection"};
+    // Ours: HTTP/2 has no need of them (RFC 8441 §5).
+    if (tunnel && (name == "sec-websocket-key" || name == "sec-websocket-accept")) continue;
     if (name == "cookie") {
       // Sent in crumbs, so that they compress (RFC 9113 §8.2.3).
       if (!cookies_.empty()) cookies_ += "; ";
@@ -78,6 +89,12 @@ std::optional<http1::Refusal> RequestFields::finish(bool has_body, http1::Reques
     take(name, value);
   }
   if (!cookies_.empty()) take("cookie", cookies_);
+  if (tunnel) {
+    if (into.known.content_lengths > 0) return Refusal{400, "a tunnel has no Content-Length"};
+    into.known.connection_upgrade = true;
+    into.known.upgrade = "websocket";
+    return std::nullopt;
+  }
   if (!has_body && into.known.content_lengths > 0 && into.known.content_length != "0")
     return Refusal{400, "Content-Length promises a body that does not come"};
   // Of unknown length: the application gets it in chunks.

@@ -17,7 +17,9 @@ class RequestFields {
   /// counted, not kept.
   void add(std::string_view name, std::string_view value, const http1::HeadLimits& limits);
   /// Fills @p into with views that are valid until the next clear(). Refused: what HTTP/1.1, which
-  /// the application speaks, could not say unmistakably. @p has_body: more than the head comes.
+  /// the application speaks, could not say unmistakably, and CONNECT for another protocol than
+  /// WebSocket (501); that becomes HTTP/1.1's request for an upgrade, but for its key. @p has_body:
+  /// more than the head comes.
   std::optional<http1::Refusal> finish(bool has_body, http1::RequestHead& into);
 
  private:

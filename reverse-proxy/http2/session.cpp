@@ -93,7 +93,13 @@ class Session::Callbacks {
     const bool ends = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     if (ends && (frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS))
       stream->body_ended();
-    if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
+    if (frame->hd.type != NGHTTP2_HEADERS) return 0;
+    if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
+      // RFC 9113 §8.5.
+      if (stream->is_tunnel())
+        nghttp2_submit_rst_stream(frames, NGHTTP2_FLAG_NONE, stream->id(), NGHTTP2_PROTOCOL_ERROR);
+      return 0;
+    }
     stream->head_ended(!ends);
     auto& session = *static_cast<Session*>(self);
     session.streams_.push_back(*stream);
@@ -166,13 +172,15 @@ Session::Session(Worker& worker, Connection& client, Buffer& in, const Door& doo
   if (nghttp2_session_server_new2(Out(frames_), Callbacks::table(), this, options.get()) != 0)
     throw std::bad_alloc();
   const auto& head = worker.limits().head;
-  const std::array<nghttp2_settings_entry, 4> settings{{
+  const std::array<nghttp2_settings_entry, 5> settings{{
       {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, max_streams},
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, stream_window},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE,
        static_cast<std::uint32_t>(head.bytes + 32 * head.fields)},
       // A page must not starve beside a long download that its browser ranks higher.
       {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+      // For WebSockets (RFC 8441 §3).
+      {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
   }};
   nghttp2_submit_settings(frames_.get(), NGHTTP2_FLAG_NONE, settings.data(), settings.size());
   nghttp2_session_set_local_window_size(frames_.get(), NGHTTP2_FLAG_NONE, 0, connection_window);

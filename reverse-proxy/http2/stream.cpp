@@ -102,6 +102,7 @@ Task<void> Stream::serve() {
     session_.worker_.count().malformed.add();
     co_await turn_->refuse(*this, refused(*refusal), refusal->why);
   } else {
+    ask_for_upgrade();
     co_await turn_->serve(*this);
   }
   if (closed_) co_return;
@@ -113,6 +114,14 @@ Task<void> Stream::serve() {
   else if (!body_ended_)
     nghttp2_submit_rst_stream(session_.frames_.get(), NGHTTP2_FLAG_NONE, id_, NGHTTP2_NO_ERROR);
   session_.wake_writer();
+}
+
+void Stream::ask_for_upgrade() {
+  if (!turn_->head.known.connection_upgrade) return;
+  auto& worker = session_.worker_;
+  const auto chance = worker.chance();
+  handshake_ = std::make_unique<Handshake>(chance, worker.chance());
+  turn_->head.fields.push_back(handshake_->field());
 }
 
 void Stream::begin_body(const http1::Framing& framing) {
@@ -128,7 +137,7 @@ void Stream::open_window(std::size_t bytes) {
 
 Task<void> Stream::wait_for_body() {
   body_late_ = false;
-  body_by_ = session_.patience();
+  body_by_ = tunnel_ ? tunnel_by_ : session_.patience();
   co_await body_news_;
   body_by_ = SteadyTime::max();
 }
@@ -195,9 +204,13 @@ Task<bool> Stream::inform(const http1::ResponseHead& head) {
 
 void Stream::begin_answer(const http1::ResponseHead& head, const http1::Framing& framing,
                           http1::AnswerForm form) {
-  begin_fields(head.status);
+  tunnel_ = form.upgrade;
+  // What 101 says by HTTP/1.1 (RFC 8441 §5).
+  begin_fields(tunnel_ ? 200 : head.status);
   for (const auto& field : head.fields)
-    if (http1::goes_to_client(head, field)) add_answer_field(field.name, field.value);
+    if (http1::goes_to_client(head, field) &&
+        !(tunnel_ && text::iequals(field.name, "sec-websocket-accept")))
+      add_answer_field(field.name, field.value);
   const bool bodiless = form.head_request || head.status == 304;
   if (framing.kind == BodyKind::length)
     add_answer_field("content-length", digits(length_, framing.length));
@@ -278,6 +291,21 @@ Task<bool> Stream::send(std::span<const char> bytes, bool last) {
 void Stream::break_off() {
   if (closed_) return;
   nghttp2_submit_rst_stream(session_.frames_.get(), NGHTTP2_FLAG_NONE, id_, NGHTTP2_INTERNAL_ERROR);
+  answer_ended_ = true;
+  session_.wake_writer();
+}
+
+void Stream::allow_until(SteadyTime by) {
+  tunnel_by_ = by;
+  if (body_by_ != SteadyTime::max()) body_by_ = by;
+}
+
+void Stream::hang_up() {
+  stop_body();
+  // After its orderly end serve() says the rest.
+  if (closed_ || answer_ended_) return;
+  // As a connection that is reset (RFC 8441 §5).
+  nghttp2_submit_rst_stream(session_.frames_.get(), NGHTTP2_FLAG_NONE, id_, NGHTTP2_CANCEL);
   answer_ended_ = true;
   session_.wake_writer();
 }

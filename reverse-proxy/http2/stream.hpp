@@ -4,6 +4,7 @@
 
 #include <boost/intrusive/list.hpp>
 
+#include "reverse-proxy/http2/handshake.hpp"
 #include "reverse-proxy/loop/signal.hpp"
 #include "reverse-proxy/turn.hpp"
 #include "reverse-proxy/visitor.hpp"
@@ -43,6 +44,8 @@ class Stream final : public Visitor, public StreamHook {
   void sweep(SteadyTime now);
 
   std::int32_t id() const { return id_; }
+  /// It is no request and answer any more, but a tunnel: only DATA comes (RFC 9113 §8.5).
+  bool is_tunnel() const { return tunnel_; }
   /// Serves the request, and ends the stream.
   Task<void> serve();
 
@@ -66,8 +69,16 @@ class Stream final : public Visitor, public StreamHook {
   std::string_view protocol() const override { return "HTTP/2.0"; }
   std::uint64_t bytes_in() const override { return bytes_in_; }
   std::uint64_t bytes_out() const override { return bytes_out_; }
+  std::string_view objection(const http1::ResponseHead& head) const override {
+    return handshake_ ? handshake_->objection(head) : std::string_view();
+  }
+  std::optional<Wire> wire() override { return std::nullopt; }
+  void allow_until(SteadyTime by) override;
+  void hang_up() override;
 
  private:
+  /// Has the application asked for what the client wants to switch to.
+  void ask_for_upgrade();
   void begin_fields(int status);
   void add_answer_field(std::string_view name, std::string_view value) {
     turn_->answer_fields.push_back({name, value});
@@ -101,6 +112,9 @@ class Stream final : public Visitor, public StreamHook {
   bool body_late_ = false;
   bool answer_late_ = false;
   Connection* watched_ = nullptr;
+  std::unique_ptr<Handshake> handshake_;      ///< of a WebSocket, if it is to be one
+  SteadyTime tunnel_by_ = SteadyTime::max();  ///< until when the next piece in a tunnel may come
+  bool tunnel_ = false;                       ///< it is one
   SteadyTime body_by_ = SteadyTime::max();
   SteadyTime answer_by_ = SteadyTime::max();
   Signal body_news_;

@@ -10,28 +10,6 @@ using namespace karreg::proxy::testing;
 
 namespace {
 
-ProxyOptions with_tls() {
-  ProxyOptions options;
-  options.tls_listen = Endpoint{"127.0.0.1", 0};
-  return options;
-}
-
-/// A proxy that speaks HTTP/2, with a certificate for a.test.
-struct Modern : Loopback {
-  explicit Modern(const ProxyOptions& options = with_tls()) : Loopback(options) {
-    const auto certificate = tls::Certificate::from_pem(bundle({"a.test"}));
-    if (!certificate) throw std::runtime_error(certificate.error().message());
-    proxy.use(std::make_shared<tls::CertificateSet>(
-        std::vector<tls::CertificateSet::Shared>{*certificate}, nullptr));
-  }
-};
-
-std::string letters(std::size_t size) {
-  std::string text(size, '\0');
-  for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>('a' + i % 23);
-  return text;
-}
-
 /// Refusal of a head, or "none".
 std::string refusal_of(const Http2Peer::Fields& fields, bool has_body = false) {
   http2::RequestFields request;

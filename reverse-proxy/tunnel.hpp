@@ -1,0 +1,35 @@
+#pragma once
+/// What an exchange becomes when the application has switched to WebSocket (RFC 6455, RFC 8441):
+/// bytes both ways until one side ends.
+
+#include "reverse-proxy/connection.hpp"
+#include "reverse-proxy/visitor.hpp"
+
+namespace karreg::proxy {
+
+class Worker;
+
+class Tunnel {
+ public:
+  /// @p up_in has what the application said already. All that is referred to outlives run().
+  Tunnel(Worker& worker, Visitor& visitor, Connection& up, Buffer& up_in)
+      : worker_(worker), visitor_(visitor), up_(up), up_in_(up_in) {}
+
+  /// Until one side breaks off, nobody has said a byte for Limits::tunnel_time, or one side has
+  /// said all and the other one its last within Limits::linger_time. Each piece is taken before the
+  /// next one is read.
+  Task<void> run();
+
+ private:
+  /// Passes on what @p from says, until its end.
+  template <class From, class To>
+  Task<void> pump(From from, To to);
+
+  Worker& worker_;
+  Visitor& visitor_;
+  Connection& up_;
+  Buffer& up_in_;
+  bool half_ = false;  ///< one side has said all
+};
+
+}  // namespace karreg::proxy
