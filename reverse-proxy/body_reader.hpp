@@ -32,6 +32,8 @@ class BodyReader {
   /// Removes the last piece; what follows the body stands at the offset then.
   void finish();
   std::string_view malformed() const { return why_; }
+  /// Fields that followed the body, when it is complete; nullptr: none that is passed on.
+  const http1::Trailers* trailers() const { return chunks_.trailers(); }
 
  private:
   Piece hand_out();

@@ -277,8 +277,9 @@ Task<void> Exchange::upload(Connection& up) {
       up.reset();
       break;
     }
-    const http1::ChunkFrame frame(piece.bytes, piece.end == BodyReader::End::complete,
-                                  request_->framing.kind);
+    const bool last = piece.end == BodyReader::End::complete;
+    const http1::ChunkFrame frame(piece.bytes, last, request_->framing.kind,
+                                  last ? visitor_->trailers() : nullptr);
     // The backend's time for its answer begins anew with each piece of the question.
     const auto by = now() + limits.answer_time;
     up.extend_read(by);
@@ -435,6 +436,9 @@ Task<void> Exchange::relay_answer(Connection& up) {
         }
         bytes = *made;
       }
+      // What they say of the content (a digest) would not hold of what was made of it.
+      const auto* trailers = last && !coding.on() ? body.trailers() : nullptr;
+      if (trailers != nullptr) visitor_->trail(*trailers);
       // The encoder keeps some pieces for a while.
       bool sent = head_sent && bytes.empty() && !last;
       if (!sent) sent = co_await visitor_->send(bytes, last);

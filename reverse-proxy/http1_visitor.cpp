@@ -82,8 +82,13 @@ void Http1Visitor::begin_answer(const http1::ResponseHead& head, const http1::Fr
   http1::append_response(turn_.answer_text, head, to_client, form);
 }
 
+void Http1Visitor::trail(const http1::Trailers& trailers) {
+  // Others may drop them, and must not be surprised (RFC 9110 §6.5.1).
+  if (turn_.head.known.te_trailers) trailers_ = &trailers;
+}
+
 Task<bool> Http1Visitor::send(std::span<const char> bytes, bool last) {
-  const http1::ChunkFrame frame(bytes, last, answer_kind_);
+  const http1::ChunkFrame frame(bytes, last, answer_kind_, trailers_);
   const auto ec = co_await client_.write(
       Pieces{turn_.answer_text, frame.before(), {bytes.data(), bytes.size()}, frame.after()},
       patience());

@@ -22,11 +22,13 @@ class Http1Visitor final : public Visitor {
   std::string_view taken_in() const override;
   Task<BodyReader::Piece> next_piece() override;
   bool body_complete() const override { return taken_in_ || (body_ && body_->complete()); }
+  const http1::Trailers* trailers() const override { return body_ ? body_->trailers() : nullptr; }
   std::string_view malformed() const override { return body_->malformed(); }
   void stop_body() override;
   Task<bool> inform(const http1::ResponseHead& head) override;
   void begin_answer(const http1::ResponseHead& head, const http1::Framing& framing,
                     http1::AnswerForm form) override;
+  void trail(const http1::Trailers& trailers) override;
   Task<bool> send(std::span<const char> bytes, bool last) override;
   void break_off() override;
   Task<bool> say(const Answer& answer, AnswerFormat format, std::string_view request_id) override;
@@ -57,6 +59,7 @@ class Http1Visitor final : public Visitor {
   bool taken_in_ = false;
   bool keep_ = false;
   bool answered_ = false;                                ///< completely
+  const http1::Trailers* trailers_ = nullptr;            ///< to follow the answer
   http1::BodyKind answer_kind_ = http1::BodyKind::none;  ///< as it goes to the client
 };
 

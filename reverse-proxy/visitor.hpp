@@ -32,6 +32,8 @@ class Visitor {
   virtual Task<BodyReader::Piece> next_piece() = 0;
   /// All of it was taken in or handed out.
   virtual bool body_complete() const = 0;
+  /// Fields that followed the body, when it is complete; nullptr: none that is passed on.
+  virtual const http1::Trailers* trailers() const = 0;
   /// Why a piece was malformed.
   virtual std::string_view malformed() const = 0;
   /// The rest is not wanted: a next_piece() that waits ends.
@@ -45,6 +47,9 @@ class Visitor {
   /// refer to stays until that has been sent.
   virtual void begin_answer(const http1::ResponseHead& head, const http1::Framing& framing,
                             http1::AnswerForm form) = 0;
+  /// Fields that are to follow its last piece, before that is sent; they stay until it was. Left
+  /// out where they cannot be said, or were not asked for.
+  virtual void trail(const http1::Trailers& trailers) = 0;
   /// A piece of its body; waits until it was taken, at most Limits::client_time for any progress.
   /// False: he is gone, or late().
   virtual Task<bool> send(std::span<const char> bytes, bool last) = 0;

@@ -76,6 +76,17 @@ FramingOr response_framing(const ResponseHead& head, bool head_request) {
   return framing;
 }
 
+std::optional<std::string_view> ChunkDecoder::take_trailer() {
+  if (!trailing_ || trailing_->line.empty()) {
+    state_ = State::done;
+    return std::nullopt;
+  }
+  state_ = State::trailer;
+  const auto why = trailing_->fields.add_line(trailing_->line, HeadLimits{});
+  trailing_->line.clear();
+  return why;
+}
+
 std::optional<std::string_view> ChunkDecoder::take(char c) {
   auto count = [&]() -> std::optional<std::string_view> {
     if (++overhead_ > max_overhead) return "chunk extensions or trailers are too long";
@@ -109,7 +120,6 @@ std::optional<std::string_view> ChunkDecoder::take(char c) {
     case State::size_lf:
       if (c != '\n') return "a chunk's size does not end in CR LF";
       digits_ = 0;
-      line_ = 0;
       state_ = size_ == 0 ? State::trailer : State::data;
       return std::nullopt;
     case State::data_cr:
@@ -127,13 +137,12 @@ std::optional<std::string_view> ChunkDecoder::take(char c) {
       }
       if (static_cast<unsigned char>(c) < 0x20 && c != '\t')
         return "a trailer has a control character";
-      ++line_;
+      if (!trailing_) trailing_ = std::make_unique<Trailing>();
+      trailing_->line += c;
       return count();
     case State::trailer_lf:
       if (c != '\n') return "a trailer does not end in CR LF";
-      state_ = line_ == 0 ? State::done : State::trailer;
-      line_ = 0;
-      return std::nullopt;
+      return take_trailer();
     case State::data:
     case State::done:
       break;

@@ -3,10 +3,11 @@
 /// the decoder of chunks.
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <variant>
 
-#include "reverse-proxy/http1/head.hpp"
+#include "reverse-proxy/http1/trailers.hpp"
 
 namespace karreg::proxy::http1 {
 
@@ -33,7 +34,7 @@ FramingOr request_framing(const RequestHead& head);
 FramingOr response_framing(const ResponseHead& head, bool head_request);
 
 /// Takes chunked bytes as they come, keeps the state between calls, and moves the payload together
-/// at the front of what it was given. Extensions and trailers are read over and dropped. Strict:
+/// at the front of what it was given. Extensions are read over and dropped. Strict:
 /// CR LF only, sizes of hexadecimal digits below 2^60.
 class ChunkDecoder {
  public:
@@ -44,17 +45,28 @@ class ChunkDecoder {
     std::optional<Refusal> refusal;
   };
   Step decode(std::span<char> bytes);
+  /// The fields after the last chunk that are passed on; nullptr: none.
+  const Trailers* trailers() const {
+    return trailing_ && !trailing_->fields.empty() ? &trailing_->fields : nullptr;
+  }
 
  private:
   enum class State { size, extension, size_lf, data, data_cr, data_lf, trailer, trailer_lf, done };
   /// Takes one byte outside of payload; returns what is wrong with it.
   std::optional<std::string_view> take(char c);
+  /// Takes the line that has ended.
+  std::optional<std::string_view> take_trailer();
 
   State state_ = State::size;
   std::uint64_t size_ = 0;
   int digits_ = 0;
   std::size_t overhead_ = 0;  ///< bytes of extensions and trailers so far
-  std::size_t line_ = 0;      ///< bytes of the trailer line so far
+  /// Few bodies have any.
+  struct Trailing {
+    std::string line;  ///< of which the end has not come
+    Trailers fields;
+  };
+  std::unique_ptr<Trailing> trailing_;
 };
 
 }  // namespace karreg::proxy::http1

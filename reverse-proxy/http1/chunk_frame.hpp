@@ -9,9 +9,11 @@
 namespace karreg::proxy::http1 {
 
 /// What stands around one piece of a body that is chunked (RFC 9112 §7.1); nothing around others.
+/// The last one is followed by @c trailers, which stay meanwhile; nullptr: none.
 class ChunkFrame {
  public:
-  ChunkFrame(std::span<const char> bytes, bool last, BodyKind kind) {
+  ChunkFrame(std::span<const char> bytes, bool last, BodyKind kind,
+             const Trailers* trailers = nullptr) {
     if (kind != BodyKind::chunked) return;
     if (!bytes.empty()) {
       auto [stop, error] = std::to_chars(size_.data(), size_.data() + 18, bytes.size(), 16);
@@ -22,6 +24,7 @@ class ChunkFrame {
     } else if (last) {
       after_ = "0\r\n\r\n";
     }
+    if (last && trailers != nullptr) after_ = trailers->last_chunk(!bytes.empty());
   }
   /// Valid as long as this is.
   std::string_view before() const { return {size_.data(), size_length_}; }

@@ -22,8 +22,8 @@ struct ForwardedBy {
 
 /// Appends the head for the backend to @p out. The client's framing, hop-by-hop fields, those named
 /// by Connection, and claims about where it came from are left out; framing, Host, X-Forwarded-For,
-/// -Proto, -Host, -Port, Forwarded and X-Request-Id are ours. @p upgrade: ask for the client's
-/// protocol.
+/// -Proto, -Host, -Port, Forwarded and X-Request-Id are ours. Of TE goes on that the client takes
+/// trailers. @p upgrade: ask for the client's protocol.
 void append_request(std::string& out, const RequestHead& head, const Target& target,
                     const Framing& framing, const ForwardedBy& by, bool upgrade);
 

@@ -89,6 +89,12 @@ bool is_token(std::string_view text) {
 
 void learn(const Field& field, Known& known) {
   switch (field.name.size()) {
+    case 2:
+      if (text::iequals(field.name, "te"))
+        for_each_member(field.value, [&](std::string_view coding) {
+          known.te_trailers |= text::iequals(coding, "trailers");
+        });
+      break;
     case 4:
       if (text::iequals(field.name, "host")) {
         known.host = field.value;

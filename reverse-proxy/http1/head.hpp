@@ -35,6 +35,7 @@ struct Known {
   bool connection_names = false;  ///< Connection has other words: fields about this connection only
   std::string_view upgrade;
   bool expect_continue = false;
+  bool te_trailers = false;  ///< TE: trailers, the sender takes fields after a body
 };
 
 /// Views into the bytes that were parsed: valid as long as those stay where they are.

@@ -48,6 +48,7 @@ class Session::Callbacks {
       nghttp2_session_callbacks_set_on_frame_recv_callback(t, received);
       nghttp2_session_callbacks_set_on_data_chunk_recv_callback(t, data);
       nghttp2_session_callbacks_set_send_data_callback(t, send_data);
+      nghttp2_session_callbacks_set_on_frame_send_callback(t, sent);
       nghttp2_session_callbacks_set_on_stream_close_callback(t, close);
       nghttp2_session_callbacks_set_on_invalid_header_callback(t, invalid_header);
       nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(t, invalid_frame);
@@ -80,10 +81,13 @@ class Session::Callbacks {
   static int header(nghttp2_session* frames, const nghttp2_frame* frame, const std::uint8_t* name,
                     std::size_t name_size, const std::uint8_t* value, std::size_t value_size,
                     std::uint8_t, void*) {
-    // Of trailers nothing is passed on.
-    if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
-    if (auto* stream = stream_of(frames, frame->hd.stream_id))
+    if (frame->hd.type != NGHTTP2_HEADERS) return 0;
+    auto* stream = stream_of(frames, frame->hd.stream_id);
+    if (stream == nullptr) return 0;
+    if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
       stream->add_field(text(name, name_size), text(value, value_size));
+    else
+      stream->add_trailer(text(name, name_size), text(value, value_size));
     return 0;
   }
 
@@ -124,6 +128,13 @@ class Session::Callbacks {
     KARREG_INVARIANT(stream != nullptr);
     session.put_data(head, stream->take_answer(size));
     return session.out_.free().size() < least_room ? NGHTTP2_ERR_PAUSE : 0;
+  }
+
+  static int sent(nghttp2_session* frames, const nghttp2_frame* frame, void*) {
+    if (frame->hd.type != NGHTTP2_HEADERS || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0)
+      return 0;
+    if (auto* stream = stream_of(frames, frame->hd.stream_id)) stream->answer_sent();
+    return 0;
   }
 
   static int invalid_header(nghttp2_session*, const nghttp2_frame*, const std::uint8_t*,

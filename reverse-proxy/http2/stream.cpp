@@ -49,6 +49,14 @@ void Stream::add_field(std::string_view name, std::string_view value) {
   turn_->fields.add(name, value, session_.worker_.limits().head);
 }
 
+void Stream::add_trailer(std::string_view name, std::string_view value) {
+  bytes_in_ += name.size() + value.size();
+  if (!wrong_trailer_.empty()) return;
+  if (!trailers_) trailers_ = std::make_unique<http1::Trailers>();
+  const auto why = trailers_->add({name, value}, session_.worker_.limits().head);
+  if (why) wrong_trailer_ = *why;
+}
+
 void Stream::add_body(std::string_view bytes) {
   bytes_in_ += bytes.size();
   unopened_ += bytes.size();
@@ -156,6 +164,7 @@ Task<BodyReader::Piece> Stream::next_piece() {
   open_window(handed_.size());
   handed_.clear();
   for (;;) {
+    if (!wrong_trailer_.empty() && !unwanted_) co_return BodyReader::Piece{{}, End::malformed};
     if (!unwanted_ && (!body_.empty() || body_ended_)) {
       handed_.swap(body_);
       complete_ = body_ended_;
@@ -234,10 +243,26 @@ std::span<const char> Stream::take_answer(std::size_t size) {
   bytes_out_ += size;
   if (size > 0) answer_by_ = session_.patience();
   if (piece_.empty()) {
-    answer_ended_ = answer_ended_ || last_;
+    // Trailers come after it.
+    if (answer_trailers_ == nullptr) answer_ended_ = answer_ended_ || last_;
     answer_news_.tell();
   }
   return taken;
+}
+
+void Stream::answer_sent() {
+  answer_ended_ = true;
+  answer_news_.tell();
+}
+
+bool Stream::submit_trailers() {
+  FieldList list;
+  answer_trailers_->for_each([&](const http1::Field& field) {
+    bytes_out_ += field.name.size() + field.value.size();
+    list.push_back({bytes_of(field.name), bytes_of(field.value), field.name.size(),
+                    field.value.size(), NGHTTP2_NV_FLAG_NONE});
+  });
+  return nghttp2_submit_trailer(session_.frames_.get(), id_, list.data(), list.size()) == 0;
 }
 
 bool Stream::submit_answer(bool with_body) {
@@ -247,13 +272,17 @@ bool Stream::submit_answer(bool with_body) {
   // Names the bytes only: the session takes them from where they are.
   body.read_callback = [](nghttp2_session* frames, std::int32_t id, std::uint8_t*, std::size_t most,
                           std::uint32_t* flags, nghttp2_data_source*, void*) -> ssize_t {
-    const auto* stream = static_cast<Stream*>(nghttp2_session_get_stream_user_data(frames, id));
+    auto* stream = static_cast<Stream*>(nghttp2_session_get_stream_user_data(frames, id));
     if (stream == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     bool last = false;
     const auto size = stream->next_of_answer(std::min(most, stream->session_.data_room()), last);
     if (!size) return NGHTTP2_ERR_DEFERRED;
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     if (last) *flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (last && stream->answer_trailers_ != nullptr) {
+      *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+      if (!stream->submit_trailers()) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
     return static_cast<ssize_t>(*size);
   };
   const auto list = answer_list();
@@ -270,7 +299,8 @@ Task<bool> Stream::send(std::span<const char> bytes, bool last) {
   if (!submitted_) {
     // Without a body the end is an empty frame that is waited for, while the request is not
     // through: a reset (serve()) would take the head with it that still waits to be sent.
-    if (!submit_answer(!bytes.empty() || !last || !body_ended_)) co_return false;
+    const bool with_body = !bytes.empty() || !last || !body_ended_ || answer_trailers_ != nullptr;
+    if (!submit_answer(with_body)) co_return false;
   } else {
     nghttp2_session_resume_data(session_.frames_.get(), id_);
   }
@@ -284,6 +314,7 @@ Task<bool> Stream::send(std::span<const char> bytes, bool last) {
   if (!taken) {
     piece_ = {};
     last_ = false;
+    answer_trailers_ = nullptr;
   }
   co_return taken;
 }

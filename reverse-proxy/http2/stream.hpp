@@ -31,6 +31,7 @@ class Stream final : public Visitor, public StreamHook {
 
   // From the session, as frames come and go.
   void add_field(std::string_view name, std::string_view value);
+  void add_trailer(std::string_view name, std::string_view value);
   void head_ended(bool body_comes) { body_comes_ = body_comes; }
   void add_body(std::string_view bytes);
   void body_ended();
@@ -41,6 +42,8 @@ class Stream final : public Visitor, public StreamHook {
   std::optional<std::size_t> next_of_answer(std::size_t most, bool& last) const;
   /// Takes them.
   std::span<const char> take_answer(std::size_t size);
+  /// All of the answer is on its way.
+  void answer_sent();
   void sweep(SteadyTime now);
 
   std::int32_t id() const { return id_; }
@@ -55,11 +58,15 @@ class Stream final : public Visitor, public StreamHook {
   std::string_view taken_in() const override { return handed_; }
   Task<BodyReader::Piece> next_piece() override;
   bool body_complete() const override { return complete_; }
-  std::string_view malformed() const override { return {}; }
+  const http1::Trailers* trailers() const override {
+    return trailers_ && !trailers_->empty() ? trailers_.get() : nullptr;
+  }
+  std::string_view malformed() const override { return wrong_trailer_; }
   void stop_body() override;
   Task<bool> inform(const http1::ResponseHead& head) override;
   void begin_answer(const http1::ResponseHead& head, const http1::Framing& framing,
                     http1::AnswerForm form) override;
+  void trail(const http1::Trailers& trailers) override { answer_trailers_ = &trailers; }
   Task<bool> send(std::span<const char> bytes, bool last) override;
   void break_off() override;
   Task<bool> say(const Answer& answer, AnswerFormat format, std::string_view request_id) override;
@@ -87,6 +94,7 @@ class Stream final : public Visitor, public StreamHook {
   using FieldList = boost::container::small_vector<nghttp2_nv, 24>;
   FieldList answer_list() const;
   bool submit_answer(bool with_body);
+  bool submit_trailers();
   /// Waits for what body_news_ tells.
   Task<void> wait_for_body();
   /// The client may send as many bytes more.
@@ -100,13 +108,16 @@ class Stream final : public Visitor, public StreamHook {
   std::size_t unopened_ = 0;  ///< bytes of the body that came, for which the window was not opened
   bool body_comes_ = false;
   bool body_ended_ = false;
-  bool complete_ = false;          ///< all of the body was handed out
-  bool unwanted_ = false;          ///< the rest of the body
-  std::array<char, 4> status_{};   ///< of the answer, in digits
-  std::array<char, 20> length_{};  ///< of its body
+  bool complete_ = false;                      ///< all of the body was handed out
+  bool unwanted_ = false;                      ///< the rest of the body
+  std::unique_ptr<http1::Trailers> trailers_;  ///< of the request, if it has any
+  std::string_view wrong_trailer_;             ///< why they cannot be taken
+  std::array<char, 4> status_{};               ///< of the answer, in digits
+  std::array<char, 20> length_{};              ///< of its body
   bool submitted_ = false;
   std::span<const char> piece_;  ///< of the answer, to be taken
   bool last_ = false;            ///< it is the last one
+  const http1::Trailers* answer_trailers_ = nullptr;
   bool answer_ended_ = false;
   bool closed_ = false;
   bool body_late_ = false;

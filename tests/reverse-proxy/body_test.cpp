@@ -138,6 +138,9 @@ TEST_CASE("a chunk that two decoders could read in two ways is refused") {
            Case{"1000000000000000\r\n", "a chunk is too large"},
            Case{"0\r\nA: b\n\r\n", "a trailer has a control character"},
            Case{"0\r\nA: b\r\r\n", "a trailer does not end in CR LF"},
+           Case{"0\r\nA: b\r\n c\r\n", "a trailer is folded over two lines"},
+           Case{"0\r\nA\r\n", "a trailer has no colon"},
+           Case{"0\r\nA: " + std::string(17'000, 'x'), "chunk extensions or trailers are too long"},
            Case{"5;" + std::string(17'000, 'x'), "chunk extensions or trailers are too long"},
        }) {
     INFO(c.text.substr(0, 40));

@@ -53,7 +53,11 @@ TEST_CASE("a request is passed on with our fields and without those of its conne
            "Connection: keep-alive, X-Private\r\nKeep-Alive: 5\r\nX-Private: 1\r\nTE: trailers\r\n"
            "Proxy-Connection: x\r\nProxy-Authorization: x\r\nTrailer: x\r\nUpgrade: h2c\r\n"
            "HTTP2-Settings: x\r\nB: c\r\n\r\n",
-       line + host + "B: c\r\n" + ours},
+       line + host + "B: c\r\nTE: trailers\r\nConnection: TE\r\n" + ours},
+      {"codings that are not ours", line + host + "TE: gzip, trailers;q=1, x-trailers\r\n\r\n",
+       line + host + ours},
+      {"an old client has no trailers", "GET /p?q HTTP/1.0\r\nHost: a.org\r\nTE: trailers\r\n\r\n",
+       line + host + ours},
       {"claims about the origin",
        line + host +
            "X-Forwarded-For: 1.1.1.1\r\nx_forwarded_for: 1.1.1.1\r\nX-Forwarded-Proto: https\r\n"

@@ -190,7 +190,7 @@ TEST_CASE("answers without a body and bodies without a length keep their meaning
       {"chunks for an old client", old,
        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
        "\r\n\r\nhello"},
-      {"trailers and extensions are dropped", get,
+      {"trailers that nobody asked for and extensions are dropped", get,
        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nhe\r\n3\r\nllo\r\n0\r\nT: "
        "x\r\n\r\n",
        "\r\n\r\n5\r\nhello\r\n0\r\n\r\n"},

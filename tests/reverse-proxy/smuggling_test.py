@@ -139,6 +139,9 @@ BROKEN_CHUNKS = {
     "an extension with LF": b"5;x\ny\r\nhello\r\n0\r\n\r\n", "an extension with CR": b"5;x\ry\r\nhello\r\n0\r\n\r\n",
     "an extension with a NUL": b"5;x\0\r\nhello\r\n0\r\n\r\n", "a trailer with LF": b"5\r\nhello\r\n0\r\nX: y\nZ: z\r\n\r\n",
     "a trailer with a NUL": b"5\r\nhello\r\n0\r\nX: \0\r\n\r\n", "an end of LF": b"5\r\nhello\r\n0\n\n",
+    "a folded trailer": b"5\r\nhello\r\n0\r\nX: y\r\n z\r\n\r\n", "a trailer without a colon": b"5\r\nhello\r\n0\r\n" + HIDDEN,
+    "a trailer with a space before its colon": b"5\r\nhello\r\n0\r\nContent-Length : 5\r\n\r\n",
+    "101 trailers": b"5\r\nhello\r\n0\r\n" + b"X: y\r\n" * 101 + b"\r\n",
     "extensions of 20 KiB": b"5;" + b"x" * 20_000 + b"\r\nhello\r\n0\r\n\r\n", "trailers of 20 KiB": b"5\r\nhello\r\n0\r\nX: "
         + b"x" * 20_000 + b"\r\n\r\n",
 }
@@ -149,8 +152,11 @@ PASSED = {
         [b"\r\nContent-Length: 5\r\n"], [b"Content-Length: 0"]),
     "a coding in other case, after a tab": (POST + b"transfer-ENCODING:\tChUnKeD\r\n\r\n" + CHUNKS,
         [b"\r\nTransfer-Encoding: chunked\r\n"], []),
-    "chunks with extensions and trailers": (POST + CHUNKED + b"\r\n5;a=b\r\nhello\r\n0\r\nX-Trailer: 1\r\n\r\n", [b"hello"],
-        [b"a=b", b"X-Trailer"]),
+    "chunks with extensions and trailers": (POST + CHUNKED + b"\r\n5;a=b\r\nhello\r\n0\r\nX-Trailer: 1\r\n\r\n", [b"hello", b"X-Trailer: 1"],
+        [b"a=b"]),
+    "trailers, but those that must not be there": (POST + CHUNKED + b"\r\n5\r\nhello\r\n0\r\nA: 1\r\nContent-Length: 5\r\n"
+        b"Transfer-Encoding: gzip\r\nHost: b.test\r\nX_Forwarded_For: 1.2.3.4\r\nCookie: a=b\r\nZ: 2\r\n\r\n",
+        [b"\r\n0\r\nA: 1\r\nZ: 2\r\n\r\n"], [b"Content-Length", b"gzip", b"b.test", b"1.2.3.4", b"a=b"]),
     "the absolute form, whose host counts": (b"GET http://a.test/x HTTP/1.1\r\nHost: b.test\r\n\r\n",
         [b"GET /x HTTP/1.1\r\nHost: a.test\r\n"],
                                              [b"b.test"]),
@@ -158,8 +164,8 @@ PASSED = {
         b"GET / HTTP/1.1\r\n" + HOST
             + b"Connection: close, x-mine, content-length, host, x-forwarded-for\r\nX-Mine: 1\r\nKeep-Alive: 9\r\n"
         b"Proxy-Connection: x\r\nTE: trailers\r\nTrailer: x\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n",
-        [b"\r\nHost: a.test\r\n", b"\r\nX-Forwarded-For: 127.0.0.1\r\n"],
-        [b"X-Mine", b"Keep-Alive", b"Proxy-Connection", b"\r\nTE:", b"Trailer", b"h2c", b"HTTP2-Settings"]),
+        [b"\r\nHost: a.test\r\n", b"\r\nX-Forwarded-For: 127.0.0.1\r\n", b"\r\nTE: trailers\r\nConnection: TE\r\n"],
+        [b"X-Mine", b"Keep-Alive", b"Proxy-Connection", b"Trailer:", b"h2c", b"HTTP2-Settings"]),
     "claims about where a request came from": (
         b"GET / HTTP/1.1\r\n" + HOST
             + b"X-Forwarded-For: 1.2.3.4\r\nX_Forwarded_For: 1.2.3.4\r\nForwarded: for=1.2.3.4\r\nX-Real-IP: 1.2.3.4\r\n"
@@ -323,7 +329,9 @@ def check_http2(proxy, app):
             b"0")]))
         client.send(headers(1, request(b"POST"), END_HEADERS) + frame(DATA, 0, 1, b"0\r\n\r\n" + HIDDEN) + trailers)
         client.until(lambda: client.is_done(1) or client.goaway() is not None)
-    app.everything()
+    reached = app.everything()
+    if client.status(1) == 200 or whole_message(reached):
+        wrong.append(f"trailers about the framing: answered {client.status(1)}, the application got {reached!r}")
     if not is_served(proxy, b"after"):
         wrong.append("afterwards nobody is served")
     app.everything()

@@ -34,6 +34,21 @@ def eventually(holds, patience=PATIENCE):
         time.sleep(0.02)
 
 
+def end_of_chunks(data, at):
+    """Where the chunks that begin at @p at end, with their trailers; None while they do not."""
+    while (line := data.find(b"\r\n", at)) >= 0:
+        size = re.fullmatch(rb"([0-9a-fA-F]+)(;.*)?", data[at:line], re.DOTALL)
+        if not size:
+            return None
+        if int(size[1], 16) == 0:
+            end = data.find(b"\r\n\r\n", line)
+            return None if end < 0 else end + 4
+        at = line + 2 + int(size[1], 16) + 2
+        if data[at - 2:at] != b"\r\n":
+            return None
+    return None
+
+
 def whole_message(data):
     """Length of the first message in @p data, by Content-Length or chunks; None while it is not whole."""
     end = data.find(b"\r\n\r\n")
@@ -44,8 +59,7 @@ def whole_message(data):
     if re.match(rb"http/1\.1 (1\d\d|204|304) ", head):
         return end + 4
     if b"\r\ntransfer-encoding: chunked\r\n" in head:
-        last = data.find(b"0\r\n\r\n", end + 4) if data[end + 4:end + 9] == b"0\r\n\r\n" else data.find(b"\r\n0\r\n\r\n", end + 2)
-        return None if last < 0 else data.index(b"\r\n\r\n", last + 1) + 4
+        return end_of_chunks(data, end + 4)
     length = re.search(rb"\r\ncontent-length: (\d+)\r\n", head)
     size = end + 4 + (int(length[1]) if length else 0)
     return size if len(data) >= size else None
