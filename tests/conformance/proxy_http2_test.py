@@ -235,6 +235,11 @@ def trailers(fields, flags=WHOLE):
     return open_stream() + frame(DATA, 0, 1, b"test") + headers(1, fields, flags)
 
 
+def connect(without=None, protocol=b"websocket"):
+    fields = [(b":method", b"CONNECT"), (b":protocol", protocol), (b":scheme", b"https"), (b":authority", b"a.test"), (b":path", b"/")]
+    return headers(1, [field for field in fields if field[0] != without], END_HEADERS)
+
+
 # Section 8: requests.
 REQUESTS = [
     ("8.1 trailers are taken", trailers([(b"x-sum", b"1")]), Fine()),
@@ -271,6 +276,16 @@ REQUESTS = [
     ("8.3.1 :path stands once", headers(1, request(more=[(b":path", b"/")])), MALFORMED),
     ("8.5 CONNECT is not offered", headers(1, [(b":method", b"CONNECT"), (b":authority", b"a.test:443")]),
      Is(lambda c: c.until(lambda: c.is_done(1)) and c.status(1) in (0, 400, 405))),
+    ("RFC 8441 3: the server's settings offer CONNECT with :protocol", headers(1),
+     Is(lambda c: c.until(lambda: c.is_done(1)) and any(f.kind == SETTINGS and b"\0\x08\0\0\0\x01" in f.payload for f in c.frames))),
+    ("RFC 8441 4: :protocol without CONNECT is refused", headers(1, request(more=[(b":protocol", b"websocket")])), MALFORMED),
+    ("RFC 8441 4: CONNECT with :protocol needs :scheme", connect(b":scheme"), MALFORMED),
+    ("RFC 8441 4: CONNECT with :protocol needs :path", connect(b":path"), MALFORMED),
+    ("RFC 8441 4: CONNECT with :protocol needs :authority", connect(b":authority"), MALFORMED),
+    ("RFC 9220 3: CONNECT for a protocol that is not known is answered by 501", connect(protocol=b"webtransport"),
+     Is(lambda c: c.until(lambda: c.is_done(1)) and c.status(1) == 501)),
+    ("RFC 8441 5: an application that does not speak WebSocket does not open a tunnel", connect(),
+     Is(lambda c: c.until(lambda: c.is_done(1)) and c.status(1) == 502)),
     ("a GET, a HEAD, a POST", headers(1) + headers(3, request(b"HEAD")) + open_stream(5) + frame(DATA, END_STREAM, 5, b"x"),
      Fine(5)),
 ]

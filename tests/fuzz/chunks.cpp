@@ -1,5 +1,5 @@
-// The decoder of chunks: the same payload, end and refusal however the bytes come. The first byte
-// says where they are cut.
+// The decoder of chunks: the same payload, trailers, end and refusal however the bytes come, and
+// trailers that are passed on are read as they are. The first byte says where they are cut.
 #include <string>
 
 #include "fuzz/forwarded.hpp"
@@ -9,6 +9,7 @@ using namespace karreg::proxy;
 namespace {
 struct Decoded {
   std::string payload;
+  std::string trailers;
   std::size_t consumed = 0;
   bool done = false;
   bool refused = false;
@@ -29,6 +30,8 @@ Decoded decode(std::string bytes, std::size_t step) {
     fuzz::must(got.done || got.refusal || got.consumed == size);
     at += got.consumed;
   }
+  if (decoded.done && decoder.trailers() != nullptr)
+    decoded.trailers = decoder.trailers()->last_chunk(false);
   return decoded;
 }
 }  // namespace
@@ -39,5 +42,9 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   const auto whole = decode(bytes, bytes.size());
   fuzz::must(decode(bytes, 1) == whole);
   fuzz::must(decode(bytes, 1 + data[0] % 16) == whole);
+  if (whole.trailers.empty()) return 0;
+  const auto again = decode(whole.trailers, whole.trailers.size());
+  fuzz::must(again.done && again.payload.empty() && again.consumed == whole.trailers.size());
+  fuzz::must(again.trailers == whole.trailers);
   return 0;
 }
