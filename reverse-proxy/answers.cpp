@@ -162,7 +162,7 @@ Answer use_https(std::string location, bool safe_method) {
 }
 
 Answer proof_of_name(std::string key_authorization) {
-  return {200, "OK", {}, 0, {}, std::move(key_authorization)};
+  return {.status = 200, .title = "OK", .message = {}, .verbatim = std::move(key_authorization)};
 }
 
 AnswerFormat format_for(std::string_view accept) {
