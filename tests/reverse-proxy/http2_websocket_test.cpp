@@ -1,9 +1,11 @@
 #include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
 
 #include "reverse-proxy/http1/forward.hpp"
 #include "reverse-proxy/http2/handshake.hpp"
 #include "reverse-proxy/http2/request_fields.hpp"
 #include "reverse-proxy/http2_peer.hpp"
+#include "support/scratch.hpp"
 
 using namespace karreg;
 using namespace karreg::proxy;
@@ -411,4 +413,39 @@ TEST_CASE("a proxy that drains lets the tunnels of HTTP/2 go on, and then cuts t
   SECTION("it does not") {
     CHECK(loop.proxy.stop(300ms) == 1);
   }
+}
+
+TEST_CASE("a WebSocket by HTTP/2 has its line in the access log as others have") {
+  const test::ScratchFolder folder;
+  const auto file = folder / "access.log";
+  App app(echo);
+  {
+    auto log = AccessLog::open(file.string());
+    REQUIRE(log);
+    Proxy proxy(with_tls(), **log);
+    REQUIRE(proxy.start());
+    const auto certificate = tls::Certificate::from_pem(bundle({"a.test"}));
+    REQUIRE(certificate);
+    proxy.use(std::make_shared<tls::CertificateSet>(
+        std::vector<tls::CertificateSet::Shared>{*certificate}, nullptr));
+    const auto table = RouteTable::from({1, {Loopback::a_route("a.test", {&app})}, 0});
+    REQUIRE(table);
+    REQUIRE(proxy.use(*table));
+    Http2Peer client(proxy.tls_port());
+    const auto id = open(client);
+    client.add(id, "four", true);
+    CHECK(client.until([&] { return client.answer(id).body == "four"; }));
+    client.add(id, "", false);
+    CHECK(client.wait(id).closed);
+    proxy.stop(5s);
+  }
+  const auto line = nlohmann::json::parse(test::read_file(file));
+  CHECK(line["method"] == "GET");
+  CHECK(line["target"] == "/chat");
+  CHECK(line["scheme"] == "https");
+  CHECK(line["status"] == 101);
+  CHECK(line["instance"] == "vm-" + app.address());
+  CHECK_FALSE(line.contains("error"));
+  CHECK(line["bytes_in"].get<int>() > 4);
+  CHECK(line["bytes_out"].get<int>() > 4);
 }
