@@ -425,6 +425,31 @@ TEST_CASE("a pusher who does not wait is answered at once, with the branch moved
   CHECK(platform.branch() == v1);
 }
 
+namespace {
+/// The beginning of a pack (gitformat-pack(5)) with one blob, stored without compression, of four
+/// blocks of 65535 bytes of @p noise.
+std::string pack_of_blob(const std::string& noise) {
+  constexpr std::size_t block = 65'535;
+  constexpr std::size_t blocks = 4;
+  std::string pack = "PACK" + std::string("\0\0\0\2\0\0\0\1", 8);
+  auto byte = [&](std::size_t value) { pack += static_cast<char>(value & 0xff); };
+  auto size = blocks * block;
+  byte(0x80 | (3 << 4) | (size & 0xf));
+  for (size >>= 4; size >= 0x80; size >>= 7) byte(0x80 | (size & 0x7f));
+  byte(size);
+  pack += "\x78\x01";
+  for (std::size_t i = 0; i < blocks; ++i) {
+    byte(i + 1 == blocks ? 1 : 0);
+    for (const std::size_t word : {block, ~block}) {
+      byte(word);
+      byte(word >> 8);
+    }
+    pack += noise.substr(i * block, block);
+  }
+  return pack;
+}
+}  // namespace
+
 TEST_CASE("a push over the size limit is told what to do, and leaves nothing behind") {
   Pushes platform({{"KARREG_API_MAX_PUSH_BYTES", "65536"}});
   const std::string sentence =
@@ -447,9 +472,10 @@ TEST_CASE("a push over the size limit is told what to do, and leaves nothing beh
   }
   // A client without a side band reads the reasons of refs only.
   const std::string command = zero_id + " " + v1 + " refs/heads/master";
+  // As git would send it, so that git has nothing to complain of before the limit.
   write_file(platform.scratch() / "body",
-             packet(command + std::string(1, '\0') + " report-status") + "0000PACK" +
-                 read_file(platform.scratch() / "noise"));
+             packet(command + std::string(1, '\0') + " report-status") + "0000" +
+                 pack_of_blob(read_file(platform.scratch() / "noise")));
   const Ran plain =
       run("curl -sS --max-time 20 -H 'Content-Type: "
           "application/x-git-receive-pack-request' --data-binary @" +

@@ -400,18 +400,18 @@ class Case:
     full: bool = False  # it fills the proxy, which then says so to everybody
 
 
-# A connection at work has a buffer of 32 KiB each way at most, and its frames; with TLS and HTTP/2 those of the libraries, too.
+# A connection at work has a buffer of 64 KiB each way at most, and its frames; with TLS and HTTP/2 those of the libraries, too.
 CASES = [
-    Case("slow heads", slow_heads, 500 * 48 + 4_000, "500 x 48 KiB: a buffer and a request each"),
+    Case("slow heads", slow_heads, 500 * 80 + 4_000, "500 x 80 KiB: a buffer and a request each"),
     Case("slow TLS handshakes", slow_handshakes, 300 * 64 + 4_000, "300 x 64 KiB: a handshake each"),
-    Case("slow bodies", slow_bodies, 300 * 96 + 4_000, "300 x 96 KiB: two buffers and a request each"),
-    Case("slow readers", slow_readers, 100 * 96 + 4_000, "100 x 96 KiB: two buffers and a request each"),
+    Case("slow bodies", slow_bodies, 300 * 160 + 4_000, "300 x 160 KiB: two buffers and a request each"),
+    Case("slow readers", slow_readers, 100 * 160 + 4_000, "100 x 160 KiB: two buffers and a request each"),
     Case("a flood of connections", connections, 1_000 * 4 + 4_000, "1000 x 4 KiB: idle ones hold no buffer", full=True),
-    Case("connections that reset", resets_of_connections, 1_000 * 48 + 4_000, "1000 x 48 KiB: what may be in hand at once",
+    Case("connections that reset", resets_of_connections, 1_000 * 80 + 4_000, "1000 x 80 KiB: what may be in hand at once",
          full=True),
-    Case("heads without end", endless_heads, 200 * 48 + 4_000, "200 x 48 KiB: refused at 16 KiB of head"),
-    Case("lines without end", heads_of_one_line, 200 * 48 + 4_000, "200 x 48 KiB: refused at 16 KiB of head"),
-    Case("chunk extensions without end", endless_chunks, 100 * 96 + 4_000, "100 x 96 KiB: refused at 16 KiB of extensions"),
+    Case("heads without end", endless_heads, 200 * 80 + 4_000, "200 x 80 KiB: refused at 16 KiB of head"),
+    Case("lines without end", heads_of_one_line, 200 * 80 + 4_000, "200 x 80 KiB: refused at 16 KiB of head"),
+    Case("chunk extensions without end", endless_chunks, 100 * 160 + 4_000, "100 x 160 KiB: refused at 16 KiB of extensions"),
     Case("HTTP/2 rapid reset", rapid_reset, 6_000, "4 connections of 128 streams, ended at 1000 resets"),
     Case("HTTP/2 resets by error", resets_by_error, 4_000, "a connection of 128 streams, ended at 1000 resets"),
     Case("HTTP/2 CONTINUATION", continuations, 3_000, "a head of 16 KiB each"),
@@ -426,10 +426,10 @@ CASES = [
     Case("HTTP/2 empty DATA", empty_data, 3_000, "nothing is kept of them"),
     Case("HTTP/2 padding", padded_data, 3_000, "nothing is kept of it"),
     Case("HTTP/2 WINDOW_UPDATE", window_updates, 3_000, "nothing is kept of them"),
-    Case("HTTP/2 closed windows", closed_windows, 10 * 50 * 48 + 8_000, "500 x 48 KiB: a buffer and a request each"),
-    Case("HTTP/2 windows of one byte", windows_of_one_byte, 10 * 10 * 64 + 8_000, "100 x 64 KiB: a buffer and a request each"),
+    Case("HTTP/2 closed windows", closed_windows, 10 * 50 * 80 + 8_000, "500 x 80 KiB: a buffer and a request each"),
+    Case("HTTP/2 windows of one byte", windows_of_one_byte, 10 * 10 * 96 + 8_000, "100 x 96 KiB: a buffer and a request each"),
     Case("HTTP/2 HPACK bombs", hpack_bombs, 6_000, "16 KiB of head each, 431"),
-    Case("HTTP/2 answers unread", streams_unread, 10 * 20 * 64 + 8_000, "200 x 64 KiB: a buffer and a request each"),
+    Case("HTTP/2 answers unread", streams_unread, 10 * 20 * 96 + 8_000, "200 x 96 KiB: a buffer and a request each"),
     Case("HTTP/2 bodies that no application reads", uploads_unread, 10 * 1_024 + 500 * 20 + 4_000,
          "10 x 1 MiB, the window of a connection, 500 x 20 KiB: a request"),
     Case("gzip bombs", gzip_bombs, 3_000, "nothing is unpacked"),
