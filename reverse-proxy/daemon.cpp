@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <csignal>
+
 #include "common/async/offload.hpp"
 #include "common/async/run.hpp"
 #include "common/log.hpp"
@@ -175,7 +177,12 @@ awaitable<void> Daemon::drain() {
 awaitable<void> Daemon::obey() {
   for (;;) {
     const auto word = co_await orders_.next();
-    if (word.empty()) break;
+    if (word.empty()) {
+      // The kernel ends us with the master (child.cpp); where it does not, nobody else would.
+      log::error("the master is gone");
+      std::raise(SIGTERM);
+      co_return;
+    }
     if (word == line::serve)
       co_await serve();
     else if (word == line::step_aside)

@@ -26,9 +26,4 @@ void Orders::say(std::string_view word, std::string_view sentence) {
     log::error("the master does not hear", {log::field("told", word)});
 }
 
-void Orders::close() {
-  error_code ignored;
-  line_.close(ignored);
-}
-
 }  // namespace karreg::proxy

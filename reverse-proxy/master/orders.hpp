@@ -14,10 +14,9 @@ class Orders {
   /// Takes @p fd over.
   Orders(asio::any_io_executor executor, int fd);
 
-  /// The next word of the master (line.hpp); empty: the master is gone, or close() was called.
+  /// The next word of the master (line.hpp); empty: the master is gone.
   awaitable<std::string> next();
   void say(std::string_view word, std::string_view sentence = "");
-  void close();
 
  private:
   asio::posix::stream_descriptor line_;
