@@ -54,6 +54,8 @@ class AccessSink {
   AccessSink& operator=(const AccessSink&) = delete;
   virtual ~AccessSink() = default;
   virtual void write(const AccessRecord& record) = 0;
+  /// Records that it had to drop since the start.
+  virtual std::uint64_t dropped() const = 0;
 };
 
 /// Collects lines from all workers and writes them in batches on its own thread. What comes faster
@@ -78,6 +80,8 @@ class AccessLog {
   void write(const AccessRecord& record);
   /// Lines that were dropped since the start. Any thread.
   std::uint64_t dropped() const { return all_dropped_.load(std::memory_order_relaxed); }
+  /// The same of who else is told.
+  std::uint64_t dropped_by_sink() const { return sink_ == nullptr ? 0 : sink_->dropped(); }
 
  private:
   void run();

@@ -62,7 +62,7 @@ void AccessStreams::write(const AccessRecord& record) {
   const bool fits = bytes_.load(std::memory_order_relaxed) + bytes <= most_bytes;
   const auto time = std::chrono::nanoseconds(record.begun.time_since_epoch()).count();
   const std::lock_guard lock(mutex_);
-  auto& waiting = waiting_[std::string(record.app)];
+  auto& waiting = open_batch(record.app);
   if (!fits) {
     ++waiting.batch.dropped;
     dropped_.fetch_add(1, std::memory_order_relaxed);
@@ -71,7 +71,15 @@ void AccessStreams::write(const AccessRecord& record) {
   bytes_.fetch_add(bytes, std::memory_order_relaxed);
   waiting.bytes += bytes;
   waiting.batch.lines.push_back({time, "", std::move(text)});
-  if (waiting.batch.lines.size() == most_lines) wake_.notify_one();
+  if (waiting.batch.lines.size() < most_lines) return;
+  full_ = true;
+  wake_.notify_one();
+}
+
+AccessStreams::Waiting& AccessStreams::open_batch(std::string_view app) {
+  auto& batches = waiting_[std::string(app)];
+  if (batches.empty() || batches.back().batch.lines.size() >= most_lines) batches.emplace_back();
+  return batches.back();
 }
 
 void AccessStreams::publish(const std::string& app, Waiting waiting) {
@@ -88,11 +96,12 @@ void AccessStreams::publish(const std::string& app, Waiting waiting) {
   gone();
   dropped_.fetch_add(lines, std::memory_order_relaxed);
   const std::lock_guard lock(mutex_);
-  waiting_[app].batch.dropped += lost + lines;
+  open_batch(app).batch.dropped += lost + lines;
 }
 
 void AccessStreams::publish(ByApp& all) {
-  for (auto& [app, waiting] : all) publish(app, std::move(waiting));
+  for (auto& [app, batches] : all)
+    for (auto& waiting : batches) publish(app, std::move(waiting));
   all.clear();
 }
 
@@ -101,8 +110,9 @@ void AccessStreams::run() {
   for (bool last = false; !last;) {
     {
       std::unique_lock lock(mutex_);
-      wake_.wait_for(lock, publish_every, [this] { return stopping_; });
+      wake_.wait_for(lock, publish_every, [this] { return stopping_ || full_; });
       last = stopping_;
+      full_ = false;
       taken.swap(waiting_);
     }
     publish(taken);

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <thread>
 #include <unordered_map>
+#include <vector>
 
 #include "common/broker/publisher.hpp"
 #include "common/wire/logs.hpp"
@@ -29,14 +30,16 @@ class AccessStreams final : public AccessSink {
 
   /// Any thread. A request of no application is passed over.
   void write(const AccessRecord& record) override;
-  std::uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
+  std::uint64_t dropped() const override { return dropped_.load(std::memory_order_relaxed); }
 
  private:
   struct Waiting {
     wire::LogBatch batch;
     std::size_t bytes = 0;
   };
-  using ByApp = std::unordered_map<std::string, Waiting>;
+  /// Each but the last of an application is full.
+  using ByApp = std::unordered_map<std::string, std::vector<Waiting>>;
+  Waiting& open_batch(std::string_view app);
   void run();
   void publish(ByApp& all);
   void publish(const std::string& app, Waiting waiting);
@@ -47,6 +50,7 @@ class AccessStreams final : public AccessSink {
   std::mutex mutex_;
   std::condition_variable wake_;
   ByApp waiting_;
+  bool full_ = false;  ///< there is a batch that need not wait longer
   bool stopping_ = false;
   std::thread thread_;
 };

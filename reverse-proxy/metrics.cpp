@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "reverse-proxy/access_log.hpp"
 #include "reverse-proxy/backend.hpp"
 #include "reverse-proxy/traffic.hpp"
 
@@ -122,7 +123,7 @@ void WorkerMetrics::answered(int status, std::chrono::microseconds took) {
 std::string render_metrics(std::span<const WorkerMetrics* const> workers, std::uint64_t version,
                            std::span<const std::shared_ptr<Backend>> backends,
                            const std::map<std::string, int>& draining, const AllTraffic& traffic,
-                           std::uint64_t access_log_dropped) {
+                           const AccessLog& access_log) {
   Text text(workers);
   text.head("answers_total", "counter", "answers by class of status");
   for (std::size_t digit = 1; digit < 6; ++digit)
@@ -167,7 +168,10 @@ std::string render_metrics(std::span<const WorkerMetrics* const> workers, std::u
   text.one("bytes_in_total", "counter", "bytes from clients", &M::bytes_in);
   text.one("bytes_out_total", "counter", "bytes to clients", &M::bytes_out);
   text.head("access_log_dropped_total", "counter", "lines of the access log that were lost");
-  text.line("access_log_dropped_total", "", access_log_dropped);
+  text.line("access_log_dropped_total", "", access_log.dropped());
+  text.head("access_streams_dropped_total", "counter",
+            "requests that the access logs of their applications lost");
+  text.line("access_streams_dropped_total", "", access_log.dropped_by_sink());
   text.head("routes_version", "gauge", "version of the table in use");
   text.line("routes_version", "", version);
   text.head("backend_in_flight", "gauge", "requests at an instance now");

@@ -13,6 +13,7 @@
 
 namespace karreg::proxy {
 
+class AccessLog;
 class Backend;
 struct AllTraffic;
 
@@ -77,6 +78,6 @@ struct WorkerMetrics {
 std::string render_metrics(std::span<const WorkerMetrics* const> workers, std::uint64_t version,
                            std::span<const std::shared_ptr<Backend>> backends,
                            const std::map<std::string, int>& draining, const AllTraffic& traffic,
-                           std::uint64_t access_log_dropped);
+                           const AccessLog& access_log);
 
 }  // namespace karreg::proxy

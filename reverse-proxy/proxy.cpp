@@ -177,7 +177,7 @@ std::string Proxy::metrics() {
   const std::lock_guard lock(mutex_);
   const auto backends = registry_.in_table();
   return render_metrics(counted, live_ ? live_->version() : 0, backends, registry_.draining(),
-                        told ? *told : AllTraffic{}, access_log_.dropped());
+                        told ? *told : AllTraffic{}, access_log_);
 }
 
 std::size_t Proxy::open_connections() const {

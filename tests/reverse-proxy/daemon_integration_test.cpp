@@ -4,6 +4,7 @@
 #include "common/broker/topology.hpp"
 #include "common/wire/access.hpp"
 #include "common/wire/logs.hpp"
+#include "reverse-proxy/access_streams.hpp"
 #include "reverse-proxy/daemon_peer.hpp"
 
 using namespace karreg;
@@ -253,6 +254,43 @@ TEST_CASE("each request is told to the access log of its application") {
   CHECK(entries[0].instance_id == "vm-" + app.address());
   CHECK(entries[0].protocol == "HTTP/1.1");
   CHECK(daemon.end(SIGTERM) == 0);
+  broker::Publisher cleaner(broker);
+  REQUIRE(cleaner.delete_queue(stream));
+  cleaner.stop(5s);
+}
+
+TEST_CASE("many requests of one application go in messages of a bounded size, in order") {
+  const auto broker = test_broker();
+  const auto app = "app_" + ids::uuid();
+  constexpr int requests = 1'200;
+  {
+    proxy::AccessStreams streams(broker);
+    proxy::AccessRecord record;
+    record.app = app;
+    for (int i = 0; i < requests; ++i) {
+      const auto path = std::to_string(i);
+      record.target = path;
+      streams.write(record);
+    }
+    CHECK(streams.dropped() == 0);
+  }
+  const auto stream = broker::access_stream(app);
+  auto reader = broker::StreamReader::open(broker, stream, {});
+  REQUIRE(reader);
+  int seen = 0;
+  while (seen < requests) {
+    auto delivery = reader->next(10s);
+    REQUIRE(delivery);
+    REQUIRE(*delivery);
+    const auto batch = wire::from_text<wire::LogBatch>((*delivery)->body, "LogBatch");
+    REQUIRE(batch);
+    CHECK(batch->lines.size() <= 500);
+    for (const auto& line : batch->lines) {
+      const auto entry = wire::from_text<wire::AccessEntry>(line.text, "AccessEntry");
+      REQUIRE(entry);
+      REQUIRE(entry->path == std::to_string(seen++));
+    }
+  }
   broker::Publisher cleaner(broker);
   REQUIRE(cleaner.delete_queue(stream));
   cleaner.stop(5s);
