@@ -1,7 +1,5 @@
 #include "reverse-proxy/admin.hpp"
 
-#include <nlohmann/json.hpp>
-
 namespace karreg::proxy {
 
 using nlohmann::json;
@@ -54,7 +52,8 @@ http::Response Admin::answer(const std::string& method, const std::string& path)
     case routes:
       break;
   }
-  return http::json_response(200, describe_routes(proxy_));
+  return http::json_response(
+      200, describe_routes(proxy_).dump(2, ' ', false, json::error_handler_t::replace) + "\n");
 }
 
 awaitable<void> Admin::handle(http::Request& request, http::ResponseWriter& response) {
@@ -62,7 +61,7 @@ awaitable<void> Admin::handle(http::Request& request, http::ResponseWriter& resp
   co_await response.send(std::move(text));
 }
 
-std::string describe_routes(Proxy& proxy, std::string_view only) {
+json describe_routes(Proxy& proxy, std::string_view only) {
   const auto live = proxy.live_routes();
   json all{{"version", live ? live->version() : 0}, {"routes", json::array()}};
   const auto now = std::chrono::steady_clock::now();
@@ -85,7 +84,7 @@ std::string describe_routes(Proxy& proxy, std::string_view only) {
     }
   }
   all["draining"] = proxy.in_use().draining;
-  return all.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+  return all;
 }
 
 }  // namespace karreg::proxy

@@ -1,7 +1,7 @@
 #pragma once
 /// What an operator can ask a proxy: GET /healthz, /metrics, /routes on proxy.admin_listen.
 
-#include <atomic>
+#include <nlohmann/json.hpp>
 
 #include "common/http/router.hpp"
 #include "common/http/server.hpp"
@@ -31,8 +31,8 @@ class Admin {
   http::Server server_;
 };
 
-/// The table in use as JSON text, with what is known of each backend; of @p host alone, unless that
+/// The table in use, with what is known of each backend; of @p host alone, unless that
 /// is empty.
-std::string describe_routes(Proxy& proxy, std::string_view host = {});
+nlohmann::json describe_routes(Proxy& proxy, std::string_view host = {});
 
 }  // namespace karreg::proxy

@@ -58,14 +58,14 @@ void append_times(Text& text) {
   text.line("request_seconds_count", "", below);
 }
 
-/// @p what: "app", with the label @p label.
-void append_traffic(Text& text, const std::string& what, std::string_view label,
+/// @p what: "app" or "instance", which is the name of the label, too.
+void append_traffic(Text& text, const std::string& what,
                     const std::map<std::string, Traffic>& all) {
   auto lines = [&](const std::string& name, std::string_view type, std::string_view help,
                    auto append) {
     text.head(what + name, type, help);
     for (const auto& [who, traffic] : all)
-      append(what + name, fmt::format("{}=\"{}\"", label, who), traffic);
+      append(what + name, fmt::format("{}=\"{}\"", what, who), traffic);
   };
   auto number = [&](const std::string& name, std::string_view help,
                     std::uint64_t Traffic::* member) {
@@ -188,8 +188,8 @@ std::string render_metrics(std::span<const WorkerMetrics* const> workers, std::u
   text.head("draining_in_flight", "gauge", "requests at an instance that left the table");
   for (const auto& [instance, in_flight] : draining)
     text.line("draining_in_flight", fmt::format("{{instance=\"{}\"}}", instance), in_flight);
-  append_traffic(text, "app", "app", traffic.apps);
-  append_traffic(text, "instance", "instance", traffic.instances);
+  append_traffic(text, "app", traffic.apps);
+  append_traffic(text, "instance", traffic.instances);
   return text.take();
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <limits>
 #include <numeric>
 
 namespace karreg::proxy {
@@ -32,8 +34,7 @@ void Traffic::add(const Traffic& other) {
 }
 
 Traffic Traffic::since(const Traffic& before) const {
-  // Who was forgotten meanwhile has begun again.
-  if (before.requests() > requests()) return *this;
+  if (!goes_on_from(before)) return *this;
   auto result = *this;
   each(result.answers, before.answers, std::minus());
   each(result.times, before.times, std::minus());
@@ -42,6 +43,13 @@ Traffic Traffic::since(const Traffic& before) const {
   result.bytes_in -= before.bytes_in;
   result.bytes_out -= before.bytes_out;
   return result;
+}
+
+bool Traffic::goes_on_from(const Traffic& before) const {
+  const auto no_less = [](std::uint64_t now, std::uint64_t then) { return now >= then; };
+  return std::ranges::equal(answers, before.answers, no_less) &&
+         std::ranges::equal(times, before.times, no_less) && times_us >= before.times_us &&
+         retries >= before.retries && bytes_in >= before.bytes_in && bytes_out >= before.bytes_out;
 }
 
 std::uint64_t Traffic::requests() const {
@@ -58,8 +66,7 @@ double Traffic::time_ms(double part) const {
     below += times[i];
     if (below >= wanted) return time_buckets_ms[i];
   }
-  // The last bucket has no bound but the longest that all of it can have taken.
-  return static_cast<double>(times_us) / 1000.0;
+  return std::numeric_limits<double>::infinity();
 }
 
 void TrafficTable::add(std::string_view name, const Answered& request, Clock::time_point now) {

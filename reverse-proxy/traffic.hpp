@@ -33,12 +33,16 @@ struct Traffic {
 
   void add(const Answered& request);
   void add(const Traffic& other);
-  /// What came since @p before.
+  /// What came since @p before; all of it, when it has begun anew since (another process serves, or
+  /// it was forgotten).
   Traffic since(const Traffic& before) const;
   std::uint64_t requests() const;
   /// The time, in ms, that @p part (0 to 1) of the requests took at most: the upper bound of its
-  /// bucket; 0 without requests.
+  /// bucket, of which the last has none (infinity); 0 without requests.
   double time_ms(double part) const;
+
+ private:
+  bool goes_on_from(const Traffic& before) const;
 };
 
 /// By name; for one thread.

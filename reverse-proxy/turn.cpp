@@ -209,10 +209,14 @@ std::optional<Turn::OwnAnswer> Turn::send_to_https(const LiveRoute& route) const
 Task<void> Turn::say(Visitor& visitor, const Answer& answer, std::string_view error) {
   request.status = answer.status;
   if (request.error.empty()) request.error = error;
-  auto dressed = answer;
-  if (request.rules) request.rules->dress(dressed, request.https);
   const auto format =
       request.head == nullptr ? AnswerFormat::text : format_for(head.find("accept").value_or(""));
+  if (!request.rules) {
+    request.answered = co_await visitor.say(answer, format, request.id);
+    co_return;
+  }
+  auto dressed = answer;
+  request.rules->dress(dressed, request.https);
   request.answered = co_await visitor.say(dressed, format, request.id);
 }
 

@@ -125,7 +125,6 @@ awaitable<void> CtlServer::talk(Socket socket) {
 
 json CtlServer::status() {
   const auto control = control_.status();
-  const auto live = proxy_.live_routes();
   return {{"process", process_},
           {"pid", ::getpid()},
           {"master", ::getppid()},
@@ -176,7 +175,7 @@ json CtlServer::answer(const std::string& question) {
     const auto host = asked.value("host", json(""));
     if (!host.is_string())
       return as_json(Error(ErrorKind::invalid, "\"host\" must be the name of a host"));
-    return json::parse(describe_routes(proxy_, host.get<std::string>()));
+    return describe_routes(proxy_, host.get<std::string>());
   }
   if (what == "use") {
     auto used = use(asked);

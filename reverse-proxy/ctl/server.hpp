@@ -31,13 +31,12 @@ class CtlServer {
   /// Error `unavailable` when there can be no socket at @p path.
   Result<void> start(const std::filesystem::path& path);
   awaitable<void> stop();
-  /// For tests, too.
-  nlohmann::json answer(const std::string& question);
 
  private:
   using Socket = asio::local::stream_protocol::socket;
   awaitable<void> accept();
   awaitable<void> talk(Socket socket);
+  nlohmann::json answer(const std::string& question);
   nlohmann::json status();
   nlohmann::json traffic();
   Result<nlohmann::json> use(const nlohmann::json& question);
