@@ -119,8 +119,18 @@ Wrong check_redirect_target(std::string_view to) {
 }
 
 bool leads_to_itself(const Redirect& redirect) {
-  if (!redirect.to.starts_with('/')) return false;
-  const auto to = redirect.to.substr(0, redirect.to.find_first_of("?#"));
+  auto to = redirect.to.substr(0, redirect.to.find_first_of("?#"));
+  if (!to.starts_with('/')) {
+    // Of another host, unless it names the one that is redirected. A scheme alone changes nothing:
+    // both are the application's.
+    const auto scheme_end = to.find("://");
+    if (scheme_end == std::string::npos) return false;
+    const auto host_at = scheme_end + 3;
+    const auto path_at = std::min(to.find('/', host_at), to.size());
+    const auto host = text::lower(to.substr(host_at, path_at - host_at));
+    if (redirect.host.empty() || host != redirect.host) return false;
+    to = path_at < to.size() ? to.substr(path_at) : "/";
+  }
   if (!redirect.path.empty()) return to == redirect.path;
   if (!redirect.prefix.empty())
     return to.starts_with(redirect.prefix) || to + "/" == redirect.prefix;

@@ -205,6 +205,11 @@ void read_rate(Fields& fields, Rate& into) {
   if (into.requests == 0)
     fields.fail("requests", nullptr, "must be a whole number from 1 to 100000");
   if (into.burst == 0) into.burst = into.requests;
+  // Of a bucket the proxy keeps when it is full again: moments far away would not fit.
+  constexpr std::int64_t longest_s = 86'400;
+  if (!fields.wrong() && std::int64_t{into.burst} * into.seconds / into.requests > longest_s)
+    fields.fail("burst", into.burst,
+                "must be no more than what the rate lets pass in a day (86400 s)");
 }
 
 void read_maintenance(Fields& fields, Maintenance& into) {

@@ -79,6 +79,12 @@ TEST_CASE("a rule that cannot be kept is refused with its place, its value and w
        "rules: redirects[0].prefix is \"/a\", but must end with \"/\""},
       {R"({"redirects":[{"prefix":"/a/","to":"/a/b"}]})",
        "rules: redirects[0].to is \"/a/b\", but must not lead to what it redirects, for ever"},
+      {R"({"redirects":[{"host":"a.test","to":"https://a.test"}]})",
+       "rules: redirects[0].to is \"https://a.test\", but must not lead to what it redirects, for "
+       "ever"},
+      {R"({"redirects":[{"host":"a.test","path":"/x","to":"http://A.test/x?y"}]})",
+       "rules: redirects[0].to is \"http://A.test/x?y\", but must not lead to what it redirects, "
+       "for ever"},
       {R"({"addresses":{"allow":["10.0.0.1/8"]}})",
        "rules: addresses.allow[0] is \"10.0.0.1/8\", but must be an address or a range of them "
        "like "
@@ -94,6 +100,9 @@ TEST_CASE("a rule that cannot be kept is refused with its place, its value and w
        "rules: rate.client.requests is 0, but must be a whole number from 1 to 100000"},
       {R"({"rate":{"client":{}}})",
        "rules: rate.client.requests is null, but must be a whole number from 1 to 100000"},
+      {R"({"rate":{"client":{"requests":1,"seconds":3600,"burst":25}}})",
+       "rules: rate.client.burst is 25, but must be no more than what the rate lets pass in a day "
+       "(86400 s)"},
       {R"({"in_hand":{"app":1.5}})",
        "rules: in_hand.app is 1.5, but must be a whole number from 1 to 100000"},
       {R"({"max_body_bytes":18446744073709551615})",
