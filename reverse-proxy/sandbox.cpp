@@ -16,6 +16,7 @@
 
 #include "common/handle.hpp"
 #include "common/log.hpp"
+#include "common/sanitized.hpp"
 
 namespace karreg::proxy {
 
@@ -74,15 +75,6 @@ Result<void> give_folder(const std::filesystem::path& folder, const passwd& user
   return given;
 }
 
-constexpr bool sanitized() {
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-  return true;
-#endif
-#endif
-  return false;
-}
-
 }  // namespace
 
 Result<void> become_user(const std::string& name, const std::filesystem::path& folder) {
@@ -121,10 +113,9 @@ Result<void> forbid_other_calls() {
   const Handle<void, seccomp_release> filter(seccomp_init(SCMP_ACT_ERRNO(EPERM)));
   if (!filter) return failure(-ENOMEM);
   int error = seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_TSYNC, 1);
-  // The list as a tree, and no slower memory for it: what the kernel would switch on with a filter
-  // (against Speculative Store Bypass) halves the requests that a core carries, and is for
+  // On kernels before 5.16, and with spec_store_bypass_disable=seccomp, a filter switches on what
+  // guards against Speculative Store Bypass, and every access to memory is slower: that is for
   // processes that run the code of others.
-  if (error == 0) error = seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2);
   if (error == 0) error = seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_SSB, 1);
   for (const auto* name : allowed) {
     const int number = seccomp_syscall_resolve_name(name);

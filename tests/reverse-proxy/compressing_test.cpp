@@ -225,10 +225,33 @@ TEST_CASE("a visitor who takes nothing holds the application back, and its encod
 }
 
 TEST_CASE("beyond as many answers as a worker compresses at once, they go as they are") {
-  App app(says("Content-Type: text/html\r\n" + length(1000), page(1000)));
+  std::atomic<bool> end{false};
+  App app([&](Peer& peer, int) {
+    for (auto request = peer.read_message(); !request.empty(); request = peer.read_message()) {
+      if (request.find("/held") == std::string::npos) {
+        peer.send("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n" + length(1000) + "\r\n" +
+                  page(1000));
+        continue;
+      }
+      peer.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 0\n\n");
+      (void)eventually([&] { return end.load(); });
+      return;
+    }
+  });
   ProxyOptions options;
-  options.limits.compressing = 0;
+  options.limits.compressing = 1;
   Loopback loop(options);
   loop.use({with_rules({&app}, compressed_rule)});
-  CHECK(body_of(loop.get("/", "Accept-Encoding: gzip\r\n")) == page(1000));
+  const std::string accept = "Accept-Encoding: gzip\r\n";
+  auto held = loop.client();
+  held.send("GET /held HTTP/1.1\r\nHost: a.test\r\n" + accept + "\r\n");
+  REQUIRE_THAT(held.read_head(), Contains("\r\nContent-Encoding: gzip\r\n"));
+  const auto plain = loop.get("/", accept);
+  CHECK_THAT(plain, !Contains("Content-Encoding"));
+  CHECK(body_of(plain) == page(1000));
+  end = true;
+  held.read_to_end();
+  CHECK(eventually([&] {
+    return loop.get("/", accept).find("\r\nContent-Encoding: gzip\r\n") != std::string::npos;
+  }));
 }

@@ -10,23 +10,6 @@
 using namespace karreg;
 using namespace karreg::proxy::testing;
 
-namespace {
-
-/// Answers each request when it is told to.
-struct SlowApp {
-  std::atomic<int> requests{0};
-  std::atomic<bool> answer{false};
-  App app{[this](Peer& peer, int) {
-    while (!peer.read_message().empty()) {
-      ++requests;
-      (void)eventually([&] { return answer.load(); });
-      peer.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow");
-    }
-  }};
-};
-
-}  // namespace
-
 TEST_CASE(
     "a proxy follows the scheduler: snapshot, delta, drain, and the whole again when it is lost") {
   const test::ScratchFolder data;

@@ -204,6 +204,19 @@ class Daemon {
   std::uint16_t admin_port_ = 0;
 };
 
+/// Answers each request when it is told to.
+struct SlowApp {
+  std::atomic<int> requests{0};
+  std::atomic<bool> answer{false};
+  App app{[this](Peer& peer, int) {
+    while (!peer.read_message().empty()) {
+      ++requests;
+      (void)eventually([&] { return answer.load(); });
+      peer.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow");
+    }
+  }};
+};
+
 inline wire::Route route_to(const App& app) {
   return Loopback::a_route("a.test", {&app});
 }
