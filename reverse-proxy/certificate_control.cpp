@@ -199,8 +199,11 @@ void CertificateControl::report_loop() {
     report(lock);
     save(lock);
     if (stopping_ || (news_ && !reporting_)) continue;
-    const auto next = reported_at_ + report_every;
-    wake_.wait_until(lock, unsaved_ ? std::min(next, save_again_at_) : next);
+    // While a report is on its way its confirm wakes us: that can take as long as the broker is
+    // away.
+    auto next = reporting_ ? steady_clock::now() + report_every : reported_at_ + report_every;
+    if (unsaved_) next = std::min(next, save_again_at_);
+    wake_.wait_until(lock, next);
   }
   save_again_at_ = {};
   save(lock);

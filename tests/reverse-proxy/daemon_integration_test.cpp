@@ -1,5 +1,7 @@
 // karreg-proxy as a process, with a real broker; the test plays the scheduler, the applications and
 // the visitors.
+#include <sstream>
+
 #include "common/broker/stream_reader.hpp"
 #include "common/broker/topology.hpp"
 #include "common/wire/access.hpp"
@@ -277,4 +279,29 @@ TEST_CASE("many requests of one application go in messages of a bounded size, in
   broker::Publisher cleaner(broker);
   REQUIRE(cleaner.delete_queue(stream));
   cleaner.stop(5s);
+}
+
+TEST_CASE("a proxy without work rests, also while its broker is away") {
+  const test::ScratchFolder data;
+  auto nobody = test_broker();
+  nobody.port = 1;
+  Daemon daemon(data, "p-" + ids::uuid(), nobody);
+  const auto stat = "/proc/" + std::to_string(newest_process(daemon)) + "/stat";
+  // Seconds of processor (proc(5): utime and stime, after the name, which may hold blanks).
+  auto used = [&] {
+    const auto text = test::read_file(stat);
+    std::istringstream fields(text.substr(text.rfind(')') + 2));
+    std::string skipped;
+    for (int i = 0; i < 11; ++i) fields >> skipped;
+    double user = 0;
+    double system = 0;
+    fields >> user >> system;
+    return (user + system) / static_cast<double>(sysconf(_SC_CLK_TCK));
+  };
+  const auto before = used();
+  const auto by = std::chrono::steady_clock::now() + 6s;
+  // Longer than between two reports, of which none is confirmed.
+  REQUIRE(eventually([&] { return std::chrono::steady_clock::now() > by; }));
+  CHECK(used() - before < 0.5);
+  CHECK(daemon.end(SIGTERM) == 0);
 }

@@ -217,6 +217,14 @@ struct SlowApp {
   }};
 };
 
+/// The pid of the serving process that the log named last.
+inline pid_t newest_process(const Daemon& daemon) {
+  const auto log = daemon.log();
+  const std::string mark = " pid=";
+  const auto at = log.rfind(mark, log.rfind("proxy is up"));
+  return std::stoi(log.substr(at + mark.size()));
+}
+
 inline wire::Route route_to(const App& app) {
   return Loopback::a_route("a.test", {&app});
 }

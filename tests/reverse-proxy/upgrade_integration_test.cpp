@@ -147,14 +147,6 @@ std::vector<std::string> with_tls(const test::ScratchFolder& data) {
           "KARREG_PROXY_CERTIFICATES=" + (data / "certificates").string()};
 }
 
-/// The pid of the serving process that the log named last.
-pid_t newest_process(const Daemon& daemon) {
-  const auto log = daemon.log();
-  const std::string mark = " pid=";
-  const auto at = log.rfind(mark, log.rfind("proxy is up"));
-  return std::stoi(log.substr(at + mark.size()));
-}
-
 bool upgraded(const Daemon& daemon, int times) {
   return eventually([&] { return daemon.said("proxy is up") == times + 1; }, 60s);
 }
