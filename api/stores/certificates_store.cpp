@@ -1,9 +1,9 @@
 #include "api/stores/certificates_store.hpp"
 
 #include <algorithm>
-#include <sstream>
 
 #include "common/broker/topology.hpp"
+#include "common/db/arrays.hpp"
 #include "common/db/outbox.hpp"
 #include "common/ids.hpp"
 #include "common/wire/json.hpp"
@@ -16,19 +16,6 @@ namespace {
 constexpr std::size_t max_uploaded = 100;
 /// A chain has a few kilobytes.
 constexpr std::size_t max_pem = 64UL * 1024;
-
-std::vector<std::string> words(const std::string& text) {
-  std::istringstream in(text);
-  std::vector<std::string> all;
-  for (std::string word; in >> word;) all.push_back(word);
-  return all;
-}
-
-std::string array_of(pqxx::work& work, const std::vector<std::string>& words) {
-  std::string text;
-  for (const auto& word : words) text += (text.empty() ? "\"" : ",\"") + work.esc(word) + "\"";
-  return "{" + text + "}";
-}
 
 std::optional<std::int64_t> number(const pqxx::field& field) {
   if (field.is_null()) return std::nullopt;
@@ -47,8 +34,9 @@ void wake_scheduler(pqxx::work& work, const std::string& reason, const std::stri
 }
 
 UploadedCertificate uploaded_of(const pqxx::row& row) {
-  return {row[0].as<std::string>(), words(row[1].as<std::string>()),
-          words(row[2].as<std::string>()), row[3].as<std::int64_t>(), row[4].as<std::int64_t>()};
+  return {row[0].as<std::string>(), db::words_of(row[1].as<std::string>()),
+          db::words_of(row[2].as<std::string>()), row[3].as<std::int64_t>(),
+          row[4].as<std::int64_t>()};
 }
 
 constexpr const char* uploaded_columns =
@@ -119,7 +107,7 @@ Result<UploadedCertificate> upload_certificate(pqxx::work& work, const crypto::V
   for (const auto& certificate : *certificates) clean_chain += crypto::to_pem(*certificate);
   const auto clean_key = crypto::to_pem(*crypto::read_private_key(key));
 
-  const auto names = array_of(work, facts->names);
+  const auto names = db::array_of(facts->names);
   work.exec_params0(
       "UPDATE certificates SET removed = true, version = 0 WHERE origin = 'uploaded' AND app_id = "
       "$1 AND names @> $2::text[] AND names <@ $2::text[]",
@@ -136,7 +124,7 @@ Result<UploadedCertificate> upload_certificate(pqxx::work& work, const crypto::V
                   "not_before, not_after) VALUES ($1, 'uploaded', $2, $3::text[], $4::text[], $5, "
                   "$6, to_timestamp($7::bigint), to_timestamp($8::bigint)) RETURNING ") +
           uploaded_columns,
-      id, app.id, names, array_of(work, hosts), clean_chain, vault.seal(clean_key, id),
+      id, app.id, names, db::array_of(hosts), clean_chain, vault.seal(clean_key, id),
       static_cast<std::int64_t>(facts->not_before.time_since_epoch().count()),
       static_cast<std::int64_t>(facts->not_after.time_since_epoch().count()));
   wake_scheduler(work, "certificate uploaded", app.id);

@@ -171,8 +171,9 @@ std::vector<std::string> dns_names(const X509& certificate) {
     if (name->type != GEN_DNS) continue;
     const auto* bytes = reinterpret_cast<const char*>(ASN1_STRING_get0_data(name->d.dNSName));
     const std::string text(bytes, static_cast<std::size_t>(ASN1_STRING_length(name->d.dNSName)));
-    // A name with a zero in it would be another one to whoever reads C strings.
-    if (!text.empty() && text.find('\0') == std::string::npos) result.push_back(text::lower(text));
+    // What has other characters is no name of a host, and might be another one to whoever reads it.
+    if (!text.empty() && text.find_first_not_of(name_characters) == std::string::npos)
+      result.push_back(text::lower(text));
   }
   return result;
 }

@@ -71,6 +71,8 @@ def pending_challenges(made, kind):
 
 
 def obtain(order):
+    # All of it: what prepares the answer takes its part.
+    deadline = datetime.datetime.now() + datetime.timedelta(seconds=order["seconds"])
     private = serialization.load_pem_private_key(order["account_key"].encode(), None)
     key = josepy.JWKEC(key=private)
     net = Network(key, alg=josepy.ES256, verify_ssl=order["ca_file"] or True, user_agent="karreg", timeout=REQUEST_SECONDS)
@@ -87,7 +89,6 @@ def obtain(order):
         raise Refused(ready["failed"])
     for _, body in answered:
         acme.answer_challenge(body, body.chall.response(key))
-    deadline = datetime.datetime.now() + datetime.timedelta(seconds=order["seconds"])
     return acme.poll_and_finalize(made, deadline).fullchain_pem
 
 

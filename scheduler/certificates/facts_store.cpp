@@ -1,17 +1,9 @@
-#include <sstream>
-
+#include "common/db/arrays.hpp"
 #include "scheduler/certificates/stores.hpp"
 
 namespace karreg::scheduler::certificates {
 
 namespace {
-
-std::vector<std::string> words(const std::string& text) {
-  std::istringstream in(text);
-  std::vector<std::string> all;
-  for (std::string word; in >> word;) all.push_back(word);
-  return all;
-}
 
 Origin origin_of(const std::string& word) {
   if (word == "acme") return Origin::acme;
@@ -35,10 +27,13 @@ Time database_time(pqxx::work& work) {
 }
 
 void confine_uploaded(pqxx::work& work) {
+  // An expired one would hide the platform's own, which may be good.
   work.exec0(
       "UPDATE certificates c SET hosts = now.hosts, version = 0 FROM (SELECT u.id, "
-      "coalesce(array_agg(DISTINCT v.host) FILTER (WHERE v.host = ANY (u.names) OR '*' || "
-      "substr(v.host, strpos(v.host, '.')) = ANY (u.names)), '{}') AS hosts FROM certificates u "
+      "coalesce(array_agg(DISTINCT v.host) FILTER (WHERE (v.host = ANY (u.names) OR '*' || "
+      "substr(v.host, strpos(v.host, '.')) = ANY (u.names)) AND u.not_after > now()), '{}') AS "
+      "hosts "
+      "FROM certificates u "
       "LEFT JOIN vhosts v ON v.app_id = u.app_id WHERE u.origin = 'uploaded' GROUP BY u.id) now "
       "WHERE now.id = c.id AND NOT c.removed AND NOT (c.hosts @> now.hosts AND c.hosts <@ "
       "now.hosts)");
@@ -53,7 +48,7 @@ Facts load_facts(pqxx::work& work) {
            "SELECT c.id, c.origin, c.name, array_to_string(CASE WHEN c.origin = 'uploaded' THEN "
            "c.hosts ELSE c.names END, ' '), "
            "(extract(epoch FROM c.not_before) * 1000)::bigint, "
-           "(extract(epoch FROM c.not_after) * 1000)::bigint, c.failures, "
+           "(extract(epoch FROM c.not_after) * 1000)::bigint, "
            "(extract(epoch FROM c.next_try) * 1000)::bigint, coalesce(c.order_until > now(), "
            "false), c.origin = 'uploaded' AND NOT EXISTS (SELECT FROM apps a WHERE a.id = c.app_id "
            "AND a.deleted_at IS NULL) FROM certificates c WHERE NOT c.removed ORDER BY c.name, "
@@ -62,13 +57,12 @@ Facts load_facts(pqxx::work& work) {
     held.id = row[0].as<std::string>();
     held.origin = origin_of(row[1].as<std::string>());
     held.name = row[2].as<std::string>();
-    held.names = words(row[3].as<std::string>());
+    held.names = db::words_of(row[3].as<std::string>());
     held.not_before = time_of(row[4]);
     held.not_after = time_of(row[5]);
-    held.failures = row[6].as<int>();
-    held.next_try = time_of(row[7]);
-    held.ordering = row[8].as<bool>();
-    held.without_owner = row[9].as<bool>();
+    held.next_try = time_of(row[6]);
+    held.ordering = row[7].as<bool>();
+    held.without_owner = row[8].as<bool>();
     facts.held.push_back(std::move(held));
   }
   facts.ordered_last_hour =

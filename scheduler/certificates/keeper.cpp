@@ -25,6 +25,8 @@ constexpr auto proxies_time = 20s;
 constexpr auto look_every = 50ms;
 /// Until every name server of a domain has heard of a record.
 constexpr auto dns_time = 120s;
+/// Nobody has to hear of its end; a scheduler that stops waits for it.
+constexpr auto unset_time = 10s;
 /// What comes before and after an order's own time.
 constexpr auto around_order = 240s;
 
@@ -116,7 +118,7 @@ void Keeper::run() {
   }
   for (auto& job : jobs_) {
     job->child.stop();
-    job->cleaner.stop();
+    job->hook.stop();
     job->thread.join();
   }
   jobs_.clear();
@@ -165,7 +167,7 @@ Result<void> Keeper::round() {
         if (!made) return made;
         continue;
       }
-      begin_order(work, order.id, order.name, now + settings_.server.patience + around_order);
+      begin_order(work, order.id, now + settings_.server.patience + around_order);
       auto job = std::make_unique<Job>();
       job->challenge = order.name.starts_with("*.") ? "dns-01" : settings_.challenge;
       job->order = std::move(order);
@@ -186,12 +188,13 @@ Result<void> Keeper::round() {
 
 Result<void> Keeper::forget() {
   const auto time = std::chrono::steady_clock::now();
-  if (forgotten_at_ != decltype(forgotten_at_){} && time - forgotten_at_ < forget_time) return ok();
-  forgotten_at_ = time;
-  return database_.transact([](pqxx::work& work) -> Result<void> {
+  if (forgotten_at_ && time - *forgotten_at_ < forget_time) return ok();
+  auto done = database_.transact([](pqxx::work& work) -> Result<void> {
     forget_old(work);
     return ok();
   });
+  if (done) forgotten_at_ = time;
+  return done;
 }
 
 Result<void> Keeper::make_locally(pqxx::work& work, const Order& order, Time now) {
@@ -220,7 +223,15 @@ void Keeper::work_on(Job& job) {
   } catch (const std::exception& e) {
     done = Error(ErrorKind::internal, e.what());
   }
-  if (!stopping_) finish(job, done, chain, key);
+  // The authority has counted the order: what it gave is not thrown away because the database is
+  // away for a moment.
+  const auto by = std::chrono::steady_clock::now() + around_order;
+  for (bool saved = false; !saved && !stopping_ && std::chrono::steady_clock::now() < by;) {
+    saved = finish(job, done, chain, key);
+    if (saved) break;
+    std::unique_lock lock(mutex_);
+    wake_.wait_for(lock, idle_time);
+  }
   job.over = true;
   wake();
 }
@@ -256,8 +267,10 @@ Result<void> Keeper::obtain_for(Job& job, std::string& chain, std::string& key) 
   auto obtained = obtain(job.child, settings_.server, order, let_answer);
   if (job.challenge == "dns-01") {
     for (const auto& challenge : prepared) {
+      // Not the job's, which a stop of the scheduler ends: the next order has another record.
+      Child unset;
       const auto gone =
-          run_dns_hook(job.cleaner, settings_.dns_hook, "unset", record_for(challenge), dns_time);
+          run_dns_hook(unset, settings_.dns_hook, "unset", record_for(challenge), unset_time);
       if (!gone) log::warn("a DNS record is left", {log::field("why", gone.error().message())});
     }
   }
@@ -270,9 +283,7 @@ Result<void> Keeper::obtain_for(Job& job, std::string& chain, std::string& key) 
 Result<void> Keeper::prepare(Job& job, const std::vector<wire::AcmeChallenge>& challenges) {
   if (job.challenge != "dns-01") return prepare_at_proxies(job, challenges);
   for (const auto& challenge : challenges) {
-    // Not the child in hand, which waits for us.
-    auto set =
-        run_dns_hook(job.cleaner, settings_.dns_hook, "set", record_for(challenge), dns_time);
+    auto set = run_dns_hook(job.hook, settings_.dns_hook, "set", record_for(challenge), dns_time);
     if (!set) return set;
   }
   return ok();
@@ -308,29 +319,28 @@ Result<void> Keeper::prepare_at_proxies(Job& job,
                    joined(last.behind, ", "));
 }
 
-Result<std::optional<Issued>> Keeper::seal_issued(const Job& job, const std::string& chain,
-                                                  const std::string& key, Time now) const {
+Result<Issued> Keeper::seal_issued(const Job& job, const std::string& chain, const std::string& key,
+                                   Time now) const {
   auto facts = crypto::check_chain(chain, key, in_seconds(now));
   if (facts && !crypto::covers(facts->names, job.order.name))
     facts = Error(ErrorKind::invalid, "it is for " + joined(facts->names, ", "));
   if (!facts) return facts.error().within("the certificate that was issued cannot be used");
-  return std::optional(Issued{chain, vault_.seal(key, job.order.id), *facts});
+  return Issued{chain, vault_.seal(key, job.order.id), *facts};
 }
 
-void Keeper::finish(Job& job, const Result<void>& done, const std::string& chain,
-                    const std::string& key) {
+bool Keeper::finish(const Job& job, const Result<void>& done, const std::string& chain,
+                    const std::string& key) try {
   const auto& name = job.order.name;
   std::string note;
   const auto saved = database_.transact([&](pqxx::work& work) -> Result<void> {
     alone(work);
     const Time now = database_time(work);
-    remove_challenges(work, job.order.id);
-    auto issued =
-        done ? seal_issued(job, chain, key, now) : Result<std::optional<Issued>>(done.error());
+    const bool had_challenges = remove_challenges(work, job.order.id);
+    auto issued = done ? seal_issued(job, chain, key, now) : Result<Issued>(done.error());
     if (issued) {
-      if (save_issued(work, job.order.id, **issued))
+      if (save_issued(work, job.order.id, *issued))
         note = fmt::format("https: the certificate for {} is there, good until {}", name,
-                           told((*issued)->facts.not_after));
+                           told(issued->facts.not_after));
     } else {
       const auto next = next_try(settings_.rules, failures_of(work, job.order.id) + 1, now);
       save_failure(work, job.order.id, issued.error().message(), next);
@@ -338,14 +348,20 @@ void Keeper::finish(Job& job, const Result<void>& done, const std::string& chain
                          issued.error().message(), told(next));
     }
     if (!note.empty()) tell_owners(work, name, note, now);
-    tell_proxies(work, true);
+    tell_proxies(work, had_challenges);
     return ok();
   });
   if (!saved)
-    log::error("a certificate is not saved, and ordered again",
+    log::error("the outcome of an order is not saved yet",
                {log::field("name", name), log::field("why", saved.error().message())});
   else if (!note.empty())
     log::info(note);
+  return saved.has_value();
+} catch (const std::exception& e) {
+  // Of a thread whose exceptions nobody else catches.
+  log::error("the outcome of an order cannot be saved",
+             {log::field("name", job.order.name), log::field("why", e.what())});
+  return true;
 }
 
 broker::Disposition Keeper::take_report(const std::string& body) {

@@ -43,7 +43,7 @@ class Keeper {
     Order order;
     std::string challenge;  ///< kind
     Child child;
-    Child cleaner;  ///< takes away what was prepared
+    Child hook;  ///< prepares what the authority looks at, while the other child waits
     std::atomic<bool> over{false};
     std::thread thread;
   };
@@ -59,9 +59,11 @@ class Keeper {
   Result<std::string> account_key_pem();
   Result<void> prepare(Job& job, const std::vector<wire::AcmeChallenge>& challenges);
   Result<void> prepare_at_proxies(Job& job, const std::vector<wire::AcmeChallenge>& challenges);
-  void finish(Job& job, const Result<void>& done, const std::string& chain, const std::string& key);
-  Result<std::optional<Issued>> seal_issued(const Job& job, const std::string& chain,
-                                            const std::string& key, Time now) const;
+  /// Whether the outcome stands in the database, or never will.
+  bool finish(const Job& job, const Result<void>& done, const std::string& chain,
+              const std::string& key);
+  Result<Issued> seal_issued(const Job& job, const std::string& chain, const std::string& key,
+                             Time now) const;
 
   const Settings settings_;
   crypto::Vault vault_;
@@ -74,7 +76,7 @@ class Keeper {
   std::atomic<bool> leads_{false};
   std::atomic<bool> stopping_{false};
   std::string trouble_;  ///< of the last round, told once
-  std::chrono::steady_clock::time_point forgotten_at_{};
+  std::optional<std::chrono::steady_clock::time_point> forgotten_at_;
   std::chrono::milliseconds pause_{};  ///< until the next round, if there are no news
   std::thread thread_;
 };

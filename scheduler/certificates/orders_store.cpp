@@ -1,4 +1,5 @@
 #include "common/broker/topology.hpp"
+#include "common/db/arrays.hpp"
 #include "common/db/outbox.hpp"
 #include "common/ids.hpp"
 #include "common/wire/json.hpp"
@@ -39,23 +40,20 @@ std::string row_of(pqxx::work& work, const Order& order) {
   return id;
 }
 
-void begin_order(pqxx::work& work, const std::string& id, const std::string& name, Time until) {
+void begin_order(pqxx::work& work, const std::string& id, Time until) {
   work.exec_params0(
       "UPDATE certificates SET order_until = to_timestamp($2::bigint / 1000.0) WHERE id = $1", id,
       ms(until));
-  work.exec_params0("INSERT INTO acme_orders (name) VALUES ($1)", name);
+  work.exec0("INSERT INTO acme_orders DEFAULT VALUES");
 }
 
 bool save_issued(pqxx::work& work, const std::string& id, const Issued& issued) {
-  std::string names;
-  for (const auto& name : issued.facts.names)
-    names += (names.empty() ? "\"" : ",\"") + work.esc(name) + "\"";
   const auto saved = work.exec_params(
       "UPDATE certificates SET chain = $2, sealed_key = $3, names = $4::text[], not_before = "
       "to_timestamp($5::bigint), not_after = to_timestamp($6::bigint), error = '', failures = 0, "
       "next_try = NULL, order_until = NULL, version = 0 WHERE id = $1 AND NOT removed RETURNING id",
-      id, issued.chain, issued.sealed_key, "{" + names + "}", seconds(issued.facts.not_before),
-      seconds(issued.facts.not_after));
+      id, issued.chain, issued.sealed_key, db::array_of(issued.facts.names),
+      seconds(issued.facts.not_before), seconds(issued.facts.not_after));
   return !saved.empty();
 }
 

@@ -45,7 +45,6 @@ struct Held {
   std::vector<std::string> names;  ///< that it is shown for, once it is there
   std::optional<Time> not_before;  ///< nothing: it is not there yet
   std::optional<Time> not_after;
-  int failures = 0;              ///< in a row
   std::optional<Time> next_try;  ///< after a failure
   bool ordering = false;         ///< an order is under way
   bool without_owner = false;    ///< uploaded: the application is gone

@@ -44,8 +44,10 @@ void add_challenges(pqxx::work& work, const std::string& id,
         std::to_string(until.time_since_epoch().count()));
 }
 
-void remove_challenges(pqxx::work& work, const std::string& id) {
-  work.exec_params0("DELETE FROM acme_challenges WHERE certificate_id = $1", id);
+bool remove_challenges(pqxx::work& work, const std::string& id) {
+  return !work.exec_params("DELETE FROM acme_challenges WHERE certificate_id = $1 RETURNING token",
+                           id)
+              .empty();
 }
 
 bool expire_challenges(pqxx::work& work) {

@@ -131,6 +131,8 @@ Result<Settings> read_settings(const Config& config) {
                             std::pair{"scheduler.acme_patience", &s.server.patience}}) {
     const auto read = config.duration(name);
     if (!read) return read.error();
+    if (read->count() <= 0)
+      return Error(ErrorKind::invalid, std::string("setting ") + name + " must be longer than 0");
     *into = *read;
   }
   s.rules.local = !s.local_folder.empty();

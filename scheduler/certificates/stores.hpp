@@ -35,7 +35,7 @@ struct Issued {
 /// orders_store.cpp: the row of @p order, made when there is none. Its id.
 std::string row_of(pqxx::work& work, const Order& order);
 /// orders_store.cpp: an order by ACME begins, which takes until @p until at most.
-void begin_order(pqxx::work& work, const std::string& id, const std::string& name, Time until);
+void begin_order(pqxx::work& work, const std::string& id, Time until);
 /// orders_store.cpp: it was issued; false: nobody wants it any more.
 bool save_issued(pqxx::work& work, const std::string& id, const Issued& issued);
 /// orders_store.cpp: how often it failed in a row before.
@@ -66,7 +66,8 @@ void keep_local_authority(pqxx::work& work, const std::string& domains,
 /// are removed or @p until has come.
 void add_challenges(pqxx::work& work, const std::string& id,
                     const std::vector<wire::AcmeChallenge>& challenges, Time until);
-void remove_challenges(pqxx::work& work, const std::string& id);
+/// Whether there were any.
+bool remove_challenges(pqxx::work& work, const std::string& id);
 /// proxies_store.cpp: sends what proxies have not been told of certificates and, if @p challenges,
 /// of challenges. The version of what they have been told, now or before.
 std::uint64_t tell_proxies(pqxx::work& work, bool challenges);

@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/broker/topology.hpp"
+#include "common/db/arrays.hpp"
 #include "common/db/outbox.hpp"
 #include "common/wire/json.hpp"
 #include "scheduler/shell/rules_by_text.hpp"
@@ -43,7 +44,7 @@ bool save_host_report(pqxx::work& work, const wire::HostReport& report) {
       "RETURNING generation_sent",
       report.host_id, report.address, report.memory_mb, report.vcpus, report.accelerator,
       report.accelerator_detail, report.agent_boot, report.generation);
-  std::string listed;
+  std::vector<std::string> listed;
   for (const auto& vm : report.vms) {
     const bool built = vm.phase == "built";
     work.exec_params0(
@@ -59,7 +60,7 @@ bool save_host_report(pqxx::work& work, const wire::HostReport& report) {
         vm.instance_id, report.host_id, vm.phase, vm.healthy, vm.address, without_nul(vm.detail),
         joined(vm.last_lines), wire::to_text(vm.stages),
         built ? std::optional(result_of(vm.build)) : std::nullopt);
-    listed += (listed.empty() ? "\"" : ",\"") + work.esc(vm.instance_id) + "\"";
+    listed.push_back(vm.instance_id);
   }
   const auto sent = host[0].as<std::uint64_t>();
   // An agent that has the newest state and does not list an unwanted instance has got rid of it.
@@ -68,7 +69,7 @@ bool save_host_report(pqxx::work& work, const wire::HostReport& report) {
         "UPDATE instances SET ended_at = now() WHERE host_id = $1 AND NOT wanted AND ended_at IS "
         "NULL "
         "AND id <> ALL ($2::text[])",
-        report.host_id, "{" + listed + "}");
+        report.host_id, db::array_of(listed));
   return report.generation < sent;
 }
 
@@ -88,8 +89,6 @@ void save_proxy_report(pqxx::work& work, const wire::ProxyReport& report) {
       // A version that never was comes from another database: it acknowledges nothing.
       report.proxy_id, report.version > current ? 0 : report.version,
       wire::to_text(report.draining));
-  // Who was killed did not say goodbye. Nobody waits for one that is silent for this long.
-  work.exec("DELETE FROM proxies WHERE last_seen < now() - interval '1 day'");
   // An update that was lost shows in a report that stays behind.
   if (!report.wants_snapshot && (report.version == current || !settled)) return;
   wire::RouteSnapshot snapshot;

@@ -123,6 +123,7 @@ Result<void> Scheduler::forget() {
   if (forgotten_at_ && time - *forgotten_at_ < forget_time) return ok();
   auto done = database_.transact([](pqxx::work& work) -> Result<void> {
     forget_old_instances(work);
+    forget_silent_proxies(work);
     return ok();
   });
   if (done) forgotten_at_ = time;

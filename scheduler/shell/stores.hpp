@@ -32,6 +32,8 @@ void save_world(pqxx::work& work, const World& before, const World& after, Time 
 void save_notes(pqxx::work& work, const std::vector<Note>& notes, Time now);
 /// world_save_store.cpp: deletes instances that ended more than a week ago; nobody looks at them.
 void forget_old_instances(pqxx::work& work);
+/// Those that were killed did not say goodbye, and nobody waits for one that is silent for a day.
+void forget_silent_proxies(pqxx::work& work);
 
 /// reports_store.cpp: what an agent saw. Returns whether the agent converges on an older state than
 /// was sent.

@@ -152,6 +152,10 @@ void forget_old_instances(pqxx::work& work) {
   work.exec0("DELETE FROM instances WHERE ended_at < now() - interval '7 days'");
 }
 
+void forget_silent_proxies(pqxx::work& work) {
+  work.exec0("DELETE FROM proxies WHERE last_seen < now() - interval '1 day'");
+}
+
 void save_world(pqxx::work& work, const World& before, const World& after, Time now) {
   for_changed(before.builds, after.builds,
               [&](const Build& b, const Build* old) { save_build(work, b, old); });

@@ -32,11 +32,10 @@ Held issued(std::string name, Time from, std::chrono::milliseconds life,
   return held;
 }
 
-Held failed(std::string name, int failures, Time next) {
+Held failed(std::string name, Time next) {
   Held held;
   held.id = "cert_" + name;
   held.name = std::move(name);
-  held.failures = failures;
   held.next_try = next;
   return held;
 }
@@ -96,7 +95,7 @@ TEST_CASE("after failures a name waits longer each time, and the others do not w
   CHECK(next_try(rules, 7, now) == now + 960min);
   CHECK(next_try(rules, 8, now) == now + 24h);
   CHECK(next_try(rules, 1'000'000, now) == now + 24h);
-  const Facts facts{{"bad.example", "good.example"}, {failed("bad.example", 3, now + 1ms)}, 0};
+  const Facts facts{{"bad.example", "good.example"}, {failed("bad.example", now + 1ms)}, 0};
   CHECK(ordered(facts, rules) == Names{"good.example"});
   CHECK(ordered(facts, rules, now + 1ms) == Names{"bad.example", "good.example"});
 }
@@ -106,7 +105,7 @@ TEST_CASE("no more is ordered than may be under way, and in an hour than the aut
   for (int i = 10; i < 40; ++i) facts.hosts.push_back("a" + std::to_string(i) + ".example");
   auto rules = all_on();
   CHECK(ordered(facts, rules).size() == 4);
-  auto under_way = failed("a10.example", 0, now);
+  auto under_way = failed("a10.example", now);
   under_way.ordering = true;
   facts.held = {under_way};
   CHECK(ordered(facts, rules) == Names{"a11.example", "a12.example", "a13.example"});
@@ -152,7 +151,7 @@ TEST_CASE("a name that something else covers needs none, and what it had is drop
 }
 
 TEST_CASE("what nobody wants any more is dropped, but not in the middle of its order") {
-  auto ordering = failed("gone.example", 0, now);
+  auto ordering = failed("gone.example", now);
   ordering.ordering = true;
   auto orphan = issued("x.example", now, 24h, Origin::uploaded);
   orphan.without_owner = true;
@@ -188,7 +187,7 @@ TEST_CASE("whatever is there: bounds are kept, and what is planned is not planne
       if (roll(2) == 0) continue;
       auto held = roll(2) != 0 ? issued(name, now - std::chrono::hours(roll(2000)), 90 * 24h,
                                         name.ends_with("localhost") ? Origin::local : Origin::acme)
-                               : failed(name, roll(5), now + std::chrono::minutes(roll(40) - 20));
+                               : failed(name, now + std::chrono::minutes(roll(40) - 20));
       held.ordering = roll(5) == 0;
       under_way += held.ordering && held.origin == Origin::acme ? 1 : 0;
       facts.held.push_back(std::move(held));

@@ -445,9 +445,7 @@ TEST_CASE("a proxy that was killed is forgotten in the end, one that speaks is n
   CHECK(platform.load().proxies.size() == 2);
   platform.database.query(
       "UPDATE proxies SET last_seen = now() - interval '25 hours' WHERE id LIKE '%leaving%'");
-  platform.in_transaction([](pqxx::work& work) {
-    save_proxy_report(work, wire::ProxyReport{"proxy-1", 0, false, {}, false});
-  });
+  platform.in_transaction([](pqxx::work& work) { forget_silent_proxies(work); });
   CHECK(platform.load().proxies.size() == 1);
   CHECK(platform.load().proxies.contains("proxy-1"));
 }

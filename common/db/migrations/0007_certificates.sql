@@ -39,8 +39,7 @@ CREATE TABLE acme_accounts (
 );
 
 CREATE TABLE acme_orders (                        -- of the last day: certificate authorities bound how many they take
-  ordered_at timestamptz NOT NULL DEFAULT now(),
-  name       text NOT NULL
+  ordered_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX acme_orders_by_time ON acme_orders (ordered_at);
 

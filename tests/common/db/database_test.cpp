@@ -8,6 +8,7 @@
 #include <set>
 #include <thread>
 
+#include "common/db/arrays.hpp"
 #include "common/db/leader_lock.hpp"
 #include "common/db/migrate.hpp"
 #include "schema.hpp"
@@ -240,4 +241,18 @@ TEST_CASE("a server that accepts connections and says nothing is away") {
   CHECK(held.error().kind() == ErrorKind::unavailable);
   CHECK(std::chrono::steady_clock::now() - begin < 20s);
   ::close(silent);
+}
+
+TEST_CASE("words stand in an array as they are, whoever chose them") {
+  Schema schema;
+  db::Database database(schema.url);
+  const std::vector<std::string> words{"plain", "", "it's", "a \"b\", {c}", "back\\slash", "NULL"};
+  const auto kept = database.transact([&](pqxx::work& work) -> Result<std::vector<std::string>> {
+    std::vector<std::string> all;
+    for (const auto& row : work.exec_params("SELECT unnest($1::text[])", db::array_of(words)))
+      all.push_back(row[0].as<std::string>());
+    return all;
+  });
+  REQUIRE(kept);
+  CHECK(*kept == words);
 }

@@ -235,6 +235,14 @@ TEST_CASE("what an owner uploads is shown for his own hosts only, and until he t
   CHECK(is_shown(shop));
   CHECK_FALSE(is_shown("victim.example.test"));
   CHECK(platform.readable_keys() == std::vector<std::string>());
+  const auto good_until = [&](const std::string& moment) {
+    platform.database().query("UPDATE certificates SET not_after = " + moment +
+                              " WHERE origin = 'uploaded'");
+  };
+  good_until("now() - interval '1 second'");
+  eventually("one that has expired hides no other", [&] { return !is_shown(shop); });
+  good_until("now() + interval '1 day'");
+  eventually("it is shown again", [&] { return is_shown(shop); });
   api.good(ann, "DELETE", path + "/certificates/" + made["id"].get<std::string>());
   eventually("it is not shown any more", [&] { return !is_shown(shop); });
 }
