@@ -68,8 +68,8 @@ int main(int argc, char** argv) {
   Program program("karreg-proxy", "Carries visitors' requests to the instances that serve.",
                   proxy::declared_settings());
   auto& cli = program.cli();
-  const auto& check = *cli.add_subcommand(
-      "check", "Say whether the settings can be served by; the exit code is 0 then");
+  const auto& check =
+      *cli.add_subcommand("check", "Say whether the settings can be read; the exit code is 0 then");
   const Ctl ctl(cli);
   const Top top(cli);
   // By the master, for the process that serves.

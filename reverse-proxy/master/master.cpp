@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -62,8 +63,7 @@ class Master {
   void adopt(const std::string& state);
   std::string state() const;
   Result<void> open_sockets();
-  Result<void> open_sockets(const std::string& setting, const std::optional<Endpoint>& at,
-                            int count);
+  Result<Sockets> open_missing(const std::string& setting, const Endpoint& at, int count) const;
   std::vector<std::string> command(std::vector<std::string> words) const;
 
   void wait_for_news();
@@ -135,32 +135,47 @@ void Master::adopt(const std::string& state) {
                     all.at("leaving").get<std::set<Process>>());
 }
 
-Result<void> Master::open_sockets(const std::string& setting, const std::optional<Endpoint>& at,
-                                  int count) {
-  if (!at) {
-    sockets_.erase(setting);
-    return ok();
+/// What there is not yet of the @p count sockets of @p setting.
+Result<Sockets> Master::open_missing(const std::string& setting, const Endpoint& at,
+                                     int count) const {
+  Sockets opened{fmt::format("{}:{}", at.host, at.port), {}};
+  auto where = at;
+  if (const auto old = sockets_.find(setting);
+      old != sockets_.end() && old->second.address == opened.address) {
+    count -= static_cast<int>(old->second.open.size());
+    where.port = port_of(old->second.open.front());
   }
-  const auto address = fmt::format("{}:{}", at->host, at->port);
-  auto& sockets = sockets_[setting];
-  if (sockets.address != address) sockets = {address, {}};
-  // Connections wait in those that there are: none is closed, however few workers there are now.
-  const auto missing = count - static_cast<int>(sockets.open.size());
-  if (missing <= 0) return ok();
-  auto where = *at;
-  if (!sockets.open.empty()) where.port = port_of(sockets.open.front());
-  auto more = open_listeners(where, missing, setting != "proxy.admin_listen", setting);
+  auto more = open_listeners(where, count, setting != "proxy.admin_listen", setting);
   if (!more) return more.error();
-  for (auto& socket : *more) sockets.open.push_back(std::move(socket));
-  return ok();
+  opened.open = std::move(*more);
+  return opened;
 }
 
 Result<void> Master::open_sockets() {
   const auto& options = settings_.options;
-  auto opened = open_sockets("proxy.listen", options.listen, options.workers);
-  if (opened) opened = open_sockets("proxy.tls_listen", options.tls_listen, options.workers);
-  if (opened) opened = open_sockets("proxy.admin_listen", settings_.admin_listen, 1);
-  return opened;
+  std::map<std::string, Sockets> wanted;
+  auto open = [&](const std::string& setting, const std::optional<Endpoint>& at,
+                  int count) -> Result<void> {
+    if (!at) return ok();
+    auto opened = open_missing(setting, *at, count);
+    if (!opened) return opened.error();
+    wanted[setting] = std::move(*opened);
+    return ok();
+  };
+  auto opened = open("proxy.listen", options.listen, options.workers);
+  if (opened) opened = open("proxy.tls_listen", options.tls_listen, options.workers);
+  if (opened) opened = open("proxy.admin_listen", settings_.admin_listen, 1);
+  if (!opened) return opened;
+  // All are there. Those at the same address stay, however few workers there are now: connections
+  // wait in them.
+  for (auto& [setting, sockets] : wanted) {
+    auto& old = sockets_[setting];
+    if (old.address != sockets.address) continue;
+    std::ranges::move(sockets.open, std::back_inserter(old.open));
+    sockets.open = std::move(old.open);
+  }
+  sockets_ = std::move(wanted);
+  return ok();
 }
 
 std::vector<std::string> Master::command(std::vector<std::string> words) const {
@@ -170,12 +185,14 @@ std::vector<std::string> Master::command(std::vector<std::string> words) const {
 }
 
 void Master::start(Process process) {
+  auto give_up = [&](const Error& error) {
+    log::error("cannot start a serving process", {log::field("why", error.message())});
+    carry_out(succession_.ended(process, exit_code(error.kind()), steady_clock::now()));
+  };
+  if (const auto opened = open_sockets(); !opened) return give_up(opened.error());
   std::array<int, 2> ends{};
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) {
-    log::error("cannot start a serving process", {log::field("why", std::strerror(errno))});
-    return carry_out(
-        succession_.ended(process, exit_code(ErrorKind::internal), steady_clock::now()));
-  }
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0)
+    return give_up(Error(ErrorKind::internal, std::strerror(errno)));
   Descriptor ours(ends[0]);
   const Descriptor theirs(ends[1]);
   const Inheritance inheritance{theirs.get(), process, sockets_["proxy.listen"].numbers(),
@@ -187,11 +204,7 @@ void Master::start(Process process) {
   inherited.push_back(inheritance.line);
   const auto pid = start_process(
       this_program, command({"serve", "--inherited", to_text(inheritance)}), inherited);
-  if (!pid) {
-    log::error(pid.error().message());
-    return carry_out(
-        succession_.ended(process, exit_code(ErrorKind::internal), steady_clock::now()));
-  }
+  if (!pid) return give_up(pid.error());
   children_[process] = {*pid, std::move(ours)};
   log::info("serving process started", {log::field("number", process), log::field("pid", *pid)});
 }
@@ -357,14 +370,7 @@ Result<int> Master::run() {
     ::unsetenv(state_variable);
     adopt(text);
   }
-  auto opened = open_sockets();
-  if (!opened) {
-    if (!succession_.serving()) return opened.error();
-    log::error("no upgrade: the old process goes on",
-               {log::field("why", opened.error().message())});
-  } else {
-    carry_out(succession_.begin(steady_clock::now()));
-  }
+  carry_out(succession_.begin(steady_clock::now()));
   // Those that ended while the program changed told nobody.
   reap();
   while (!exit_code_) wait_for_news();

@@ -314,6 +314,43 @@ TEST_CASE("a program that is not fit is not taken, one that is there later is") 
   CHECK(daemon.end(SIGTERM) == 0);
 }
 
+TEST_CASE("settings with an address that is taken cost nothing, and are used once it is free") {
+  const test::ScratchFolder data;
+  const auto id = "p-" + ids::uuid();
+  const auto broker = test_broker();
+  Scheduler scheduler(broker, id);
+  App app(App::hello("here"));
+  const auto program = data / "program";
+  const auto settings = data / "settings.toml";
+  test::write_file(settings, "");
+  test::write_file(program, "#!/bin/sh\nexec " + test::program("karreg-proxy") + " --config " +
+                                settings.string() + "\n");
+  std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+  const auto certificates = with_tls(data).back();
+  Daemon daemon(data, id, broker, {certificates}, program.string());
+  const wire::RouteSnapshot routes{1, {route_to(app)}};
+  REQUIRE(scheduler.gives(routes));
+  scheduler.answers_with(routes);
+
+  auto taken = std::make_unique<App>(App::hello("somebody else"));
+  test::write_file(settings, "[proxy]\ntls_listen = \"" + taken->address() + "\"\n");
+  const auto first = newest_process(daemon);
+  daemon.signal(SIGHUP);
+  REQUIRE(eventually([&] { return daemon.said("the old one goes on") == 1; }));
+  CHECK(daemon.said("setting proxy.tls_listen: cannot listen on " + taken->address()) == 1);
+  CHECK(body_of(daemon.get()) == "here");
+
+  // Who connects while nothing can be started waits in the sockets that there were.
+  REQUIRE(kill(first, SIGKILL) == 0);
+  REQUIRE(eventually([&] { return daemon.said("before it served") >= 2; }));
+  auto waiting = daemon.client();
+  waiting.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+  taken.reset();
+  CHECK(body_of(waiting.read_message()) == "here");
+  CHECK(eventually([&] { return newest_process(daemon) != first; }));
+  CHECK(daemon.end(SIGTERM) == 0);
+}
+
 TEST_CASE("the serving process is confined: another user, no more system calls than it needs") {
   if (geteuid() != 0) {
     WARN("skipped: only root becomes another user");
