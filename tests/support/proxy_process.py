@@ -282,17 +282,21 @@ def read_to_end(peer):
         data += more
 
 
-def read_message(peer, data=b""):
-    """One message with its body; what came of it, when the rest does not."""
-    while whole_message(data) is None:
-        try:
-            more = peer.recv(65536)
-        except OSError:
-            return data
-        if not more:
-            return data
-        data += more
-    return data[:whole_message(data)]
+def read_message(peer, data=b"", count=1):
+    """One message with its body, or @p count of them; what came of it, when the rest does not. What comes after it in the same
+    read is dropped: who waits for more asks for more."""
+    end = 0
+    for _ in range(count):
+        while (size := whole_message(data[end:])) is None:
+            try:
+                more = peer.recv(65536)
+            except OSError:
+                return data
+            if not more:
+                return data
+            data += more
+        end += size
+    return data[:end]
 
 
 def status_of(answer):
