@@ -12,8 +12,8 @@
 namespace karreg::proxy {
 
 namespace {
-/// Memory that a worker keeps for the next requests.
-constexpr std::size_t spare_buffers = 128;
+/// Memory that a worker keeps for the next requests, two of each: no more than 16 MiB by default.
+constexpr std::size_t spare_buffers = 256;
 /// Reads and writes of one connection in a row: a fast download must not keep the others waiting.
 constexpr int operations_in_a_row = 12;
 
@@ -43,7 +43,7 @@ void BufferPool::lend(Buffer& to) {
     to.bytes_ = std::move(spare_.back());
     spare_.pop_back();
   }
-  to.capacity_ = static_cast<std::uint32_t>(bytes_) - to.left_;
+  to.capacity_ = static_cast<std::uint32_t>(bytes_) - to.unused_;
   to.size_ = 0;
 }
 

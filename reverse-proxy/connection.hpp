@@ -29,9 +29,9 @@ class Buffer {
   std::size_t room() const { return capacity_ - size_; }
   void grow(std::size_t n) { size_ += static_cast<std::uint32_t>(n); }
   void clear() { size_ = 0; }
-  /// From the next lending on, @p bytes of the memory are not used: so that what is read into it
-  /// can be written with something around it and still be two records of TLS.
-  void leave(std::uint32_t bytes) { left_ = bytes; }
+  /// From the next lending on, @p bytes of the memory stay unused: so that what is read into it can
+  /// be written with something around it without one more record of TLS.
+  void leave_unused(std::uint32_t bytes) { unused_ = bytes; }
   /// Removes @p n bytes at @p from; what follows moves down.
   void erase(std::size_t from, std::size_t n) {
     if (n == 0) return;
@@ -45,7 +45,7 @@ class Buffer {
   // Idle connections have one, too.
   std::uint32_t capacity_ = 0;
   std::uint32_t size_ = 0;
-  std::uint32_t left_ = 0;
+  std::uint32_t unused_ = 0;
 };
 
 /// Lends memory to buffers; a worker's own. What was given back last is lent first: it is still in

@@ -79,6 +79,10 @@ Task<std::optional<Answer>> Exchange::run(Request& request, Visitor& visitor) {
   if (framing.kind == BodyKind::length && framing.length <= limits.whole_body_bytes &&
       !request.head->known.expect_continue) {
     whole_body_ = co_await visitor.take_in();
+    if (!whole_body_ && !visitor.malformed().empty()) {
+      why_ = visitor.malformed();
+      co_return end(answer_for(Step::bad_body));
+    }
     if (!whole_body_) {
       const bool late = visitor.late();
       request.error = late ? "the client's body came too slowly" : "the client left";

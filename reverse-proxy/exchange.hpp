@@ -43,7 +43,7 @@ class Exchange {
   /// frames of HTTP/2.
   static constexpr std::uint32_t frame_bytes = 64;
 
-  explicit Exchange(Worker& worker) : worker_(worker) { up_in_.leave(frame_bytes); }
+  explicit Exchange(Worker& worker) : worker_(worker) { up_in_.leave_unused(frame_bytes); }
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 

@@ -13,9 +13,6 @@ namespace {
 using boost::asio::ip::tcp;
 using boost::system::error_code;
 
-/// Connections that wait to be accepted; the kernel lowers it to net.core.somaxconn.
-constexpr int backlog = 4096;
-
 error_code last_error() {
   return {errno, boost::system::system_category()};
 }
@@ -34,7 +31,7 @@ Descriptor open_listener(tcp::endpoint& endpoint, bool shared, error_code& why) 
       socket && set(SOL_SOCKET, SO_REUSEADDR) && (!shared || set(SOL_SOCKET, SO_REUSEPORT)) &&
       set(IPPROTO_TCP, TCP_NODELAY) &&
       ::bind(socket.get(), endpoint.data(), static_cast<socklen_t>(endpoint.size())) == 0 &&
-      ::listen(socket.get(), backlog) == 0 &&
+      ::listen(socket.get(), listen_backlog) == 0 &&
       ::getsockname(socket.get(), endpoint.data(), &size) == 0;
   if (!listens) why = last_error();
   return socket;

@@ -11,6 +11,10 @@
 
 namespace karreg::proxy {
 
+/// Connections that wait to be accepted, of each socket; the kernel lowers it to
+/// net.core.somaxconn.
+inline constexpr int listen_backlog = 4096;
+
 /// Where connections come in.
 struct Door {
   std::uint16_t port = 0;

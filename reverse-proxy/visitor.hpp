@@ -24,7 +24,7 @@ class Visitor {
   /// It is framed like this; once, before all that follows.
   virtual void begin_body(const http1::Framing& framing) = 0;
   /// Takes all of it in, so that it can be sent more than once: one of known length, no longer than
-  /// Limits::whole_body_bytes. False: it did not come, see late().
+  /// Limits::whole_body_bytes. False: it did not come, see malformed() and late().
   virtual Task<bool> take_in() = 0;
   /// What take_in() has taken.
   virtual std::string_view taken_in() const = 0;

@@ -30,8 +30,6 @@ constexpr int accepts_in_a_row = 4;
 constexpr int look_every = 10;
 /// Of requests that have ended, kept with their memory for the next ones.
 constexpr std::size_t max_spare_turns = 256;
-/// At the end, as many connections are taken from a listener as wait there at most.
-constexpr int longest_queue = 4096;
 
 std::string text_of(const sockaddr_storage& address) {
   std::array<char, INET6_ADDRSTRLEN> text{};
@@ -135,9 +133,12 @@ class [[nodiscard]] Worker::Accepting final : public Operation {
   bool await_ready() { return attempt(); }
   void await_suspend(std::coroutine_handle<> coroutine) {
     waiting = coroutine;
+    waited_ = true;
     entrance_.socket->wait_to_read(*this);
   }
   Accepted await_resume() { return std::move(accepted_); }
+  /// None was there at first.
+  bool waited() const { return waited_; }
   bool attempt() override {
     auto& socket = *entrance_.socket;
     if (!socket.is_open()) {
@@ -158,6 +159,7 @@ class [[nodiscard]] Worker::Accepting final : public Operation {
  private:
   const Entrance& entrance_;
   Accepted accepted_;
+  bool waited_ = false;
 };
 
 Task<void> Worker::accept_loop(const Entrance& entrance) {
@@ -169,6 +171,7 @@ Task<void> Worker::accept_loop(const Entrance& entrance) {
     }
     Accepting next(entrance);
     auto connection = co_await next;
+    if (next.waited()) in_a_row = 0;
     if (connection.fd >= 0) {
       accepted(std::move(connection));
       continue;
@@ -260,7 +263,7 @@ void Worker::close_entrances() {
   for (auto& entrance : entrances_) {
     if (!entrance.socket->is_open()) continue;
     // Who is in the queue was promised an answer by the kernel. More than it holds came since.
-    for (int taken = 0; taken < longest_queue; ++taken) {
+    for (int taken = 0; taken < listen_backlog; ++taken) {
       auto connection = accept_from(*entrance.socket, entrance.door);
       if (connection.fd < 0) break;
       accepted(std::move(connection));

@@ -47,6 +47,7 @@ struct LogKind {
   std::string (*stream)(const std::string& app_id);
   json (*data)(const FollowedLine& line);
   std::string (*instance)(const FollowedLine& line);
+  bool knows_deployment;  ///< of each line
 };
 
 std::string printed_by(const FollowedLine& line) {
@@ -96,9 +97,17 @@ json asked(const FollowedLine& line) {
 }
 
 constexpr LogKind printed_log{"/logs/organisations/{ownerId}/applications/{appId}/logs",
-                              "APPLICATION_LOG", broker::log_stream, printed, printed_by};
+                              "APPLICATION_LOG",
+                              broker::log_stream,
+                              printed,
+                              printed_by,
+                              true};
 constexpr LogKind access_log{"/accesslogs/organisations/{ownerId}/applications/{appId}/accesslogs",
-                             "ACCESS_LOG", broker::access_stream, asked, answered_by};
+                             "ACCESS_LOG",
+                             broker::access_stream,
+                             asked,
+                             answered_by,
+                             false};
 
 std::string event_of(const LogKind& kind, const FollowedLine& line) {
   return "id: " + line.place.text() + "\nevent: " + kind.event +
@@ -124,7 +133,7 @@ struct Filter {
   }
 };
 
-Result<Filter> filter_of(const http::Request& request) {
+Result<Filter> filter_of(const LogKind& kind, const http::Request& request) {
   Filter filter;
   for (const auto& [name, value] : request.query) {
     if (name == "since" || name == "until") {
@@ -134,6 +143,9 @@ Result<Filter> filter_of(const http::Request& request) {
                                              "\" must be a time such as 2026-01-02T03:04:05.678Z");
       (name == "since" ? filter.since_ms : filter.until_ms) = time;
     } else if (name == "deploymentId") {
+      if (!kind.knows_deployment)
+        return Error(ErrorKind::invalid,
+                     "an access log cannot be asked for by deploymentId; instanceId can");
       filter.deployment = value;
     } else if (name == "instanceId") {
       filter.instances.push_back(value);
@@ -297,7 +309,7 @@ awaitable<void> stream(const LogKind& kind, const Services& services, http::Requ
     co_await writer.send(http::error_response(identity.error()));
     co_return;
   }
-  auto filter = filter_of(request);
+  auto filter = filter_of(kind, request);
   if (!filter) {
     co_await writer.send(http::error_response(filter.error()));
     co_return;

@@ -46,9 +46,6 @@ Result<int> logs(Session& session, const Options& options) {
   return 0;
 }
 
-}  // namespace
-
-namespace {
 /// What both logs have.
 CLI::App* add_log_command(CLI::App& app, Options& options, const char* name, const char* purpose) {
   CLI::App* command = app.add_subcommand(name, purpose);
@@ -65,6 +62,7 @@ CLI::App* add_log_command(CLI::App& app, Options& options, const char* name, con
   command->add_option("--until", options.until, "Up to then (default: now)")->type_name("TIME");
   return command;
 }
+
 }  // namespace
 
 void add_logs(CLI::App& app, Session& session) {

@@ -152,7 +152,7 @@ Task<void> Stream::wait_for_body() {
 
 Task<bool> Stream::take_in() {
   while (!body_ended_ && !closed_ && !body_late_) co_await wait_for_body();
-  if (!body_ended_) co_return false;
+  if (!body_ended_ || !wrong_trailer_.empty()) co_return false;
   handed_ = std::move(body_);
   open_window(handed_.size());
   complete_ = true;

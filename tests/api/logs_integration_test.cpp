@@ -197,6 +197,7 @@ TEST_CASE("an app's requests are a log of their own, in the form that clever-too
   const auto of_one = requests_of(read_stream(api, ann.bearer(), path + "&instanceId=vm-2").events);
   REQUIRE(of_one.size() == 1);
   CHECK(of_one[0]["http"]["request"]["path"] == "/from/vm-2");
+  CHECK(api.call(ann, "GET", path + "&deploymentId=d").status == 400);
   // It is nobody else's, and not among what the app printed.
   CHECK(api.call(eve, "GET", path).status == 404);
   CHECK(messages_of(read_stream(api, ann.bearer(), path_of(app, since_long + until_now())).events)
