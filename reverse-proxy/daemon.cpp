@@ -41,7 +41,7 @@ Result<std::optional<crypto::Vault>> open_vault(const std::string& key_file) {
   if (key_file.empty()) return std::nullopt;
   auto vault = crypto::Vault::open_existing(key_file);
   if (!vault) return vault.error();
-  return std::optional<crypto::Vault>(std::move(*vault));
+  return std::optional<crypto::Vault>(vault->for_certificates());
 }
 
 class Daemon {

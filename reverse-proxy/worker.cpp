@@ -24,8 +24,10 @@ constexpr auto sweep_every = 100ms;
 constexpr std::size_t max_refusing = 64;
 /// What a client may still send while it has not read our answer.
 constexpr std::size_t max_lingering_bytes = 4UL * 1024 * 1024;
-/// Each may cost a handshake's arithmetic, which those wait for that are further.
+/// Those wait for it that are further.
 constexpr int accepts_in_a_row = 4;
+/// Each costs a handshake's arithmetic.
+constexpr int handshakes_in_a_row = 1;
 /// Clients are looked at for having left every so many sweeps.
 constexpr int look_every = 10;
 /// Of requests that have ended, kept with their memory for the next ones.
@@ -163,15 +165,16 @@ class [[nodiscard]] Worker::Accepting final : public Operation {
 };
 
 Task<void> Worker::accept_loop(const Entrance& entrance) {
+  const int most = entrance.door.tls ? handshakes_in_a_row : accepts_in_a_row;
   for (int in_a_row = 0; entrance.socket->is_open();) {
     // However fast they come, those that are there have their turns.
-    if (++in_a_row > accepts_in_a_row) {
-      in_a_row = 0;
+    if (++in_a_row > most) {
+      in_a_row = 1;
       co_await loop_.yield();
     }
     Accepting next(entrance);
     auto connection = co_await next;
-    if (next.waited()) in_a_row = 0;
+    if (next.waited()) in_a_row = 1;
     if (connection.fd >= 0) {
       accepted(std::move(connection));
       continue;

@@ -48,7 +48,8 @@ Result<Answer> upload(const Call& call, pqxx::work& work) {
   if (!chain) return chain.error();
   auto key = field<std::string>(*body, "key", "");
   if (!key) return key.error();
-  auto uploaded = upload_certificate(work, call.services.vault, *app, *chain, *key);
+  auto uploaded =
+      upload_certificate(work, call.services.vault.for_certificates(), *app, *chain, *key);
   if (!uploaded) return uploaded.error();
   return Answer{201, json_of(*uploaded), {}};
 }

@@ -1,7 +1,9 @@
 #include "common/crypto/vault.hpp"
 
 #include <fcntl.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/kdf.h>
 #include <openssl/rand.h>
 #include <unistd.h>
 
@@ -19,6 +21,7 @@ namespace karreg::crypto {
 namespace {
 constexpr std::size_t nonce_size = 12;
 constexpr std::size_t tag_size = 16;
+using Derivation = Handle<EVP_PKEY_CTX, EVP_PKEY_CTX_free>;
 using Cipher = Handle<EVP_CIPHER_CTX, EVP_CIPHER_CTX_free>;
 
 unsigned char* bytes_of(std::string& text) {
@@ -28,7 +31,7 @@ const unsigned char* bytes_of(std::string_view text) {
   return reinterpret_cast<const unsigned char*>(text.data());
 }
 void require(bool succeeded) {
-  if (!succeeded) throw std::runtime_error("OpenSSL failed: AES-256-GCM");
+  if (!succeeded) throw std::runtime_error("OpenSSL failed: AES-256-GCM or HKDF");
 }
 
 bool is_absent(const std::string& path) {
@@ -75,17 +78,41 @@ Result<Vault> Vault::open_existing(const std::string& key_file) {
                      " (setting secrets.key_file) is missing, and nothing that was sealed opens "
                      "without it: restore it from the backup; for a new platform karreg-api makes "
                      "it when it first starts");
-  std::ifstream file(key_file);
+  std::ifstream file;
+  // Nothing of it stays in a buffer.
+  file.rdbuf()->pubsetbuf(nullptr, 0);
+  file.open(key_file);
   std::string text;
   if (!file || !(file >> text))
     return Error(ErrorKind::internal,
                  "cannot read the key file " + key_file + " (setting secrets.key_file)");
   auto key = from_hex(text);
+  OPENSSL_cleanse(text.data(), text.size());
   if (!key || key->size() != 32)
     return Error(ErrorKind::invalid,
                  "the key file " + key_file +
                      " (setting secrets.key_file) must hold 64 hexadecimal digits (32 bytes)");
-  return Vault(*key);
+  return Vault(std::move(*key));
+}
+
+Vault::~Vault() {
+  OPENSSL_cleanse(key_.data(), key_.size());
+}
+
+Vault Vault::for_certificates() const {
+  static constexpr std::string_view info = "karreg: private keys of certificates";
+  const Derivation derivation(EVP_PKEY_CTX_new_id(EVP_PKEY_HKDF, nullptr));
+  std::string derived(key_.size(), '\0');
+  auto size = derived.size();
+  require(derivation && EVP_PKEY_derive_init(derivation.get()) == 1 &&
+          EVP_PKEY_CTX_set_hkdf_md(derivation.get(), EVP_sha256()) == 1 &&
+          EVP_PKEY_CTX_set1_hkdf_key(derivation.get(), bytes_of(key_),
+                                     static_cast<int>(key_.size())) == 1 &&
+          EVP_PKEY_CTX_add1_hkdf_info(derivation.get(), bytes_of(info),
+                                      static_cast<int>(info.size())) == 1 &&
+          EVP_PKEY_derive(derivation.get(), bytes_of(derived), &size) == 1 &&
+          size == derived.size());
+  return Vault(std::move(derived));
 }
 
 std::string Vault::seal(std::string_view plain, std::string_view context) const {

@@ -21,6 +21,17 @@ class Vault {
   /// cannot be made.
   static Result<Vault> open_or_create(const std::string& key_file);
 
+  Vault(const Vault&) = default;
+  Vault(Vault&&) = default;
+  Vault& operator=(const Vault&) = delete;
+  Vault& operator=(Vault&&) = delete;
+  /// Leaves no copy of its key in memory.
+  ~Vault();
+
+  /// For the private keys of certificates: under a key derived from this one (HKDF, RFC 5869), so
+  /// that a proxy, which opens them, need not hold what opens all secrets of the platform.
+  Vault for_certificates() const;
+
   /// base64 of nonce, ciphertext and tag.
   std::string seal(std::string_view plain, std::string_view context) const;
   /// Error `invalid` when @p sealed was changed, or sealed under another key or context.

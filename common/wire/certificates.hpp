@@ -13,7 +13,7 @@ namespace karreg::wire {
 struct ServedCertificate {
   std::string id;          ///< "cert_<uuid>"; another chain of the same name may come under it
   std::string chain;       ///< PEM: the certificate, then those between it and the root
-  std::string sealed_key;  ///< private key (PEM), sealed by crypto::Vault with context = id
+  std::string sealed_key;  ///< private key (PEM), sealed by Vault::for_certificates(), context = id
   /// That it is shown for; empty: all names in it. An owner may bring one that names hosts of
   /// others.
   std::vector<std::string> hosts;

@@ -55,6 +55,7 @@ constexpr const char* authority_context = "local authority";
 
 Keeper::Keeper(Settings settings, const std::string& database_url, crypto::Vault vault)
     : settings_(std::move(settings)),
+      keys_(vault.for_certificates()),
       vault_(std::move(vault)),
       database_(database_url, settings_.rules.parallel + 2) {}
 
@@ -202,7 +203,7 @@ Result<void> Keeper::make_locally(pqxx::work& work, const Order& order, Time now
   if (!made) return made.error();
   auto facts = crypto::check_chain(made->chain, made->key, in_seconds(now));
   if (!facts) return facts.error().within("the local certificate for " + order.name);
-  save_issued(work, order.id, {made->chain, vault_.seal(made->key, order.id), *facts});
+  save_issued(work, order.id, {made->chain, keys_.seal(made->key, order.id), *facts});
   return ok();
 }
 
@@ -325,7 +326,7 @@ Result<Issued> Keeper::seal_issued(const Job& job, const std::string& chain, con
   if (facts && !crypto::covers(facts->names, job.order.name))
     facts = Error(ErrorKind::invalid, "it is for " + joined(facts->names, ", "));
   if (!facts) return facts.error().within("the certificate that was issued cannot be used");
-  return Issued{chain, vault_.seal(key, job.order.id), *facts};
+  return Issued{chain, keys_.seal(key, job.order.id), *facts};
 }
 
 bool Keeper::finish(const Job& job, const Result<void>& done, const std::string& chain,

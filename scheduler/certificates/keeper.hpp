@@ -66,7 +66,8 @@ class Keeper {
                              Time now) const;
 
   const Settings settings_;
-  crypto::Vault vault_;
+  crypto::Vault keys_;   ///< of certificates
+  crypto::Vault vault_;  ///< of what proxies need not open
   db::Database database_;
   std::optional<LocalAuthority> authority_;  ///< opened; of the deciding thread
   std::list<std::unique_ptr<Job>> jobs_;     ///< of the deciding thread

@@ -28,7 +28,7 @@ Facts load_facts(pqxx::work& work);
 /// A chain that has been issued, and its key.
 struct Issued {
   std::string chain;
-  std::string sealed_key;  ///< crypto::Vault, context = the certificate's id
+  std::string sealed_key;  ///< Vault::for_certificates(), context = its id
   crypto::ChainFacts facts;
 };
 

@@ -51,8 +51,9 @@ TEST_CASE("an owner brings a certificate, sees it, and takes it away") {
   CHECK(database.value("SELECT chain FROM certificates") == own.chain);
   const auto sealed = database.value("SELECT sealed_key FROM certificates");
   CHECK(sealed.find("PRIVATE KEY") == std::string::npos);
-  const auto vault =
+  const auto platform =
       crypto::Vault::open_existing((shop.api.scratch() / "secret.key").string()).value();
+  const auto vault = platform.for_certificates();
   CHECK(vault.open(sealed, made["id"].get<std::string>()).value() == own.key);
 
   // The same names again: it takes the other's place.

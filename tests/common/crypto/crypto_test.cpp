@@ -67,6 +67,16 @@ TEST_CASE("a sealed secret opens only unchanged, in its context, under its key")
   CHECK(vault->open(vault->seal("", ""), "")->empty());
 }
 
+TEST_CASE("who can open keys of certificates can open no other secret, nor the other way round") {
+  TemporaryFolder folder;
+  const auto vault = Vault::open_or_create(folder.path + "/key");
+  REQUIRE(vault);
+  const auto certificates = vault->for_certificates();
+  CHECK_FALSE(certificates.open(vault->seal("secret", "id"), "id"));
+  CHECK_FALSE(vault->open(certificates.seal("key", "id"), "id"));
+  CHECK(*vault->for_certificates().open(certificates.seal("key", "id"), "id") == "key");
+}
+
 TEST_CASE("the key file is for its owner alone") {
   TemporaryFolder folder;
   REQUIRE(Vault::open_or_create(folder.path + "/key"));
