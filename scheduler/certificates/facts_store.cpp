@@ -41,9 +41,12 @@ void confine_uploaded(pqxx::work& work) {
 
 Facts load_facts(pqxx::work& work) {
   Facts facts;
-  for (const auto& row : work.exec("SELECT DISTINCT v.host FROM vhosts v JOIN apps a ON a.id = "
-                                   "v.app_id WHERE a.deleted_at IS NULL ORDER BY 1"))
+  for (const auto& row :
+       work.exec("SELECT v.host, min(a.org_id) FROM vhosts v JOIN apps a ON a.id = v.app_id WHERE "
+                 "a.deleted_at IS NULL GROUP BY v.host ORDER BY 1")) {
     facts.hosts.push_back(row[0].as<std::string>());
+    facts.owners.emplace(facts.hosts.back(), row[1].as<std::string>());
+  }
   for (const auto& row : work.exec(
            "SELECT c.id, c.origin, c.name, array_to_string(CASE WHEN c.origin = 'uploaded' THEN "
            "c.hosts ELSE c.names END, ' '), "

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <ranges>
 
 #include "common/crypto/certificate.hpp"
 
@@ -52,10 +53,44 @@ std::map<std::string, Origin> wanted_names(const Facts& facts, const Rules& rule
   return wanted;
 }
 
+struct Due {
+  Order order;
+  Time good_until{};     ///< of what there is
+  bool presses = false;  ///< half of the time is over that was left for its renewal
+};
+
+std::vector<Due> soonest_end_first(std::vector<Due> due) {
+  std::ranges::sort(due, {}, [](const Due& each) {
+    return std::pair(each.good_until, std::string_view(each.order.name));
+  });
+  return due;
+}
+
+/// One of each owner, then another one of each, and so on.
+std::vector<Due> in_turns(std::vector<Due> due, const std::map<std::string, std::string>& owners) {
+  std::ranges::sort(due, {}, [](const Due& each) { return std::string_view(each.order.name); });
+  std::map<std::string, std::size_t> had;
+  std::multimap<std::size_t, Due> turns;
+  for (auto& each : due) {
+    const auto owner = owners.find(each.order.name);
+    const auto turn = had[owner == owners.end() ? "" : owner->second]++;
+    turns.emplace(turn, std::move(each));
+  }
+  due.clear();
+  for (auto& [turn, each] : turns) due.push_back(std::move(each));
+  return due;
+}
+
 bool is_due(const Held& held, const Rules& rules, Time now) {
   if (held.ordering || (held.next_try && now < *held.next_try)) return false;
   if (!held.not_before || !held.not_after) return true;
   return now >= renewal_of(rules, *held.not_before, *held.not_after);
+}
+
+bool presses(const Held& held, const Rules& rules, Time now) {
+  if (!held.not_before || !held.not_after) return false;
+  const auto from = renewal_of(rules, *held.not_before, *held.not_after);
+  return now - from > *held.not_after - now;
 }
 
 }  // namespace
@@ -81,17 +116,15 @@ bool is_orderable(std::string_view host) {
 Plan plan(const Facts& facts, const Rules& rules, Time now) {
   Plan result;
   auto wanted = wanted_names(facts, rules, now);
-  struct Due {
-    Order order;
-    Time good_until;  ///< nothing is there: long ago
-  };
-  std::vector<Due> acme;
+  std::vector<Due> pressing;
+  std::vector<Due> first;
+  std::vector<Due> renewals;
   std::vector<Due> local;
   std::size_t under_way = 0;
   const auto add = [&](Due due) {
-    auto& list = due.order.origin == Origin::acme ? acme : local;
-    const bool possible = due.order.origin == Origin::acme ? rules.acme : rules.local;
-    if (possible) list.push_back(std::move(due));
+    const bool by_acme = due.order.origin == Origin::acme;
+    auto& list = !by_acme ? local : due.presses ? pressing : !due.order.renewal ? first : renewals;
+    if (by_acme ? rules.acme : rules.local) list.push_back(std::move(due));
   };
   for (const auto& held : facts.held) {
     under_way += held.ordering && held.origin == Origin::acme ? 1 : 0;
@@ -108,24 +141,22 @@ Plan plan(const Facts& facts, const Rules& rules, Time now) {
     wanted.erase(wish);
     if (is_due(held, rules, now))
       add({{held.id, held.name, held.origin, held.not_after.has_value()},
-           held.not_after.value_or(Time::min())});
+           held.not_after.value_or(Time::min()),
+           presses(held, rules, now)});
   }
-  for (const auto& [name, origin] : wanted) add({{"", name, origin, false}, Time::min()});
+  for (const auto& [name, origin] : wanted) add({{"", name, origin, false}, Time::min(), false});
 
-  const auto take = [&](std::vector<Due>& list, std::size_t most) {
-    std::ranges::sort(list, {}, [](const Due& due) {
-      return std::pair(due.good_until, std::string_view(due.order.name));
-    });
-    for (auto& due : list) {
-      if (most-- == 0) break;
-      result.orders.push_back(std::move(due.order));
-    }
+  const auto take = [&](std::vector<Due> due, std::size_t most) {
+    for (auto& each : due | std::views::take(most)) result.orders.push_back(std::move(each.order));
+    return most - std::min(most, due.size());
   };
-  take(local, local_at_once);
-  const auto at_once = rules.parallel - std::min(rules.parallel, under_way);
-  const auto this_hour =
-      rules.orders_per_hour - std::min(rules.orders_per_hour, facts.ordered_last_hour);
-  take(acme, std::min(at_once, this_hour));
+  take(soonest_end_first(std::move(local)), local_at_once);
+  auto left =
+      std::min(rules.parallel - std::min(rules.parallel, under_way),
+               rules.orders_per_hour - std::min(rules.orders_per_hour, facts.ordered_last_hour));
+  left = take(soonest_end_first(std::move(pressing)), left);
+  left = take(in_turns(std::move(first), facts.owners), left);
+  take(soonest_end_first(std::move(renewals)), left);
   return result;
 }
 

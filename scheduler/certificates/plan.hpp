@@ -6,9 +6,12 @@
 /// that the platform orders for itself, or that an owner has uploaded. Hosts of the local domains
 /// get it from the platform's own authority, all others by ACME. One is ordered again when so many
 /// percent of its life are over; after a failure the pause doubles, and no more orders are made in
-/// an hour than the certificate authority takes. What nobody wants any more is dropped.
+/// an hour than the certificate authority takes. However many names one owner has, what the others
+/// have does not run out, and they get theirs: renewals that press come first, then those who have
+/// none yet, one of each owner before another one of any. What nobody wants any more is dropped.
 
 #include <chrono>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -53,7 +56,8 @@ struct Held {
 struct Facts {
   std::vector<std::string> hosts;  ///< of applications
   std::vector<Held> held;
-  std::size_t ordered_last_hour = 0;  ///< by ACME
+  std::size_t ordered_last_hour = 0;               ///< by ACME
+  std::map<std::string, std::string> owners = {};  ///< host -> owner
 };
 
 struct Order {

@@ -118,12 +118,32 @@ TEST_CASE("no more is ordered than may be under way, and in an hour than the aut
   CHECK(ordered(facts, rules) == Names{"app.localhost"});
 }
 
-TEST_CASE("who has none comes first, then whose end is nearest") {
-  const Facts facts{{"a.example", "b.example", "c.example"},
-                    {issued("a.example", now - 80 * 24h, 90 * 24h),
-                     issued("b.example", now - 85 * 24h, 90 * 24h)},
-                    0};
-  CHECK(ordered(facts, all_on()) == Names{"c.example", "b.example", "a.example"});
+TEST_CASE("renewals that press come first, then who has none, then whose end is nearest") {
+  const Facts facts{
+      {"a.example", "b.example", "c.example", "d.example"},
+      {issued("a.example", now - 65 * 24h, 90 * 24h), issued("b.example", now - 70 * 24h, 90 * 24h),
+       issued("d.example", now - 80 * 24h, 90 * 24h)},
+      0};
+  CHECK(ordered(facts, all_on()) == Names{"d.example", "c.example", "b.example", "a.example"});
+}
+
+TEST_CASE("an owner with many names does not keep the others from theirs") {
+  Facts facts;
+  for (int i = 10; i < 90; ++i) {
+    facts.hosts.push_back("a" + std::to_string(i) + ".example");
+    facts.owners[facts.hosts.back()] = "greedy";
+  }
+  facts.hosts.insert(facts.hosts.end(), {"y.example", "z.example"});
+  facts.owners["y.example"] = "modest";
+  facts.owners["z.example"] = "small";
+  facts.held = {failed("a10.example", now)};
+  CHECK(ordered(facts, all_on()) == Names{"a10.example", "y.example", "z.example", "a11.example"});
+  // Nor from keeping what they have.
+  facts.hosts.emplace_back("old.example");
+  facts.held.push_back(issued("old.example", now - 89 * 24h, 90 * 24h));
+  auto rules = all_on();
+  facts.ordered_last_hour = rules.orders_per_hour - 1;
+  CHECK(ordered(facts, rules) == Names{"old.example"});
 }
 
 TEST_CASE("a name that something else covers needs none, and what it had is dropped") {
