@@ -168,6 +168,9 @@ class Connection : public ConnectionHook {
   /// What the peer and we agreed on in the handshake (ALPN); empty without TLS.
   std::string_view protocol() const { return tls_ ? tls_->protocol() : std::string_view(); }
 
+  /// What TLS knows of the peer; nullptr without it.
+  const tls::Stream* tls() const { return tls_.get(); }
+
   struct Connected {
     std::unique_ptr<Connection> connection;  ///< nullptr: it did not work
     std::string why;                         ///< in English, when it did not

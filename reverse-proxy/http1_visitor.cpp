@@ -68,7 +68,7 @@ Task<bool> Http1Visitor::inform(const http1::ResponseHead& head) {
 bool Http1Visitor::can_keep() const {
   // An answer before the body is through ends the connection, since the rest is not read: what the
   // client sends next would be lost with it.
-  return turn_.head.persistent() && !worker_.draining() && body_complete();
+  return turn_.head.persistent() && !ends_ && !worker_.draining() && body_complete();
 }
 
 void Http1Visitor::begin_answer(const http1::ResponseHead& head, const http1::Framing& framing,

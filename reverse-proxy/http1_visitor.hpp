@@ -34,6 +34,8 @@ class Http1Visitor final : public Visitor {
   Task<bool> say(const Answer& answer, AnswerFormat format, std::string_view request_id) override;
   void watch_for_leaving(Connection* up) override { client_.watch_for_leaving(up); }
   bool left() const override { return client_.peer_left() || !client_.is_open(); }
+  const Connection& connection() const override { return client_; }
+  void end_connection() override { ends_ = true; }
   bool late() const override { return client_.expired(); }
   std::string_view protocol() const override;
   std::uint64_t bytes_in() const override { return client_.read_bytes() - read_before_; }
@@ -58,6 +60,7 @@ class Http1Visitor final : public Visitor {
   std::size_t body_length_ = 0;  ///< of what was taken in
   bool taken_in_ = false;
   bool keep_ = false;
+  bool ends_ = false;                                    ///< the connection, with this answer
   bool answered_ = false;                                ///< completely
   const http1::Trailers* trailers_ = nullptr;            ///< to follow the answer
   http1::BodyKind answer_kind_ = http1::BodyKind::none;  ///< as it goes to the client

@@ -84,6 +84,20 @@ const LiveRoute* LiveRoutes::find(std::string_view host, std::string_view path) 
   return nullptr;
 }
 
+tls::ClientCheck LiveRoutes::client_check(std::string_view host) const {
+  tls::ClientCheck check;
+  const auto* routes = of_host(host);
+  if (routes == nullptr) return check;
+  bool all_require = true;
+  for (const auto& route : *routes) {
+    const auto of_route = route.rules ? route.rules->client_check() : tls::ClientCheck{};
+    if (!check.trust) check.trust = of_route.trust;
+    all_require = all_require && of_route.required && *of_route.trust == *check.trust;
+  }
+  check.required = all_require && check.trust;
+  return check;
+}
+
 std::vector<const std::string*> LiveRoutes::hosts() const {
   std::vector<const std::string*> result;
   for (const auto& shard : shards_) {

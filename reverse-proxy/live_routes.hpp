@@ -46,6 +46,10 @@ class LiveRoutes {
 
   /// As RouteTable::find().
   const LiveRoute* find(std::string_view host, std::string_view path) const;
+  /// What a handshake for @p host (lower case) asks of the visitor. One host has one kind of
+  /// handshake: where applications share it by path, the first rule of them, longest path first, is
+  /// the one that is asked by, and required only where all of them have it.
+  tls::ClientCheck client_check(std::string_view host) const;
   std::uint64_t version() const { return version_; }
   /// In alphabetical order.
   std::vector<const std::string*> hosts() const;

@@ -140,6 +140,10 @@ std::string render_metrics(std::span<const WorkerMetrics* const> workers, std::u
   text.one("tls_handshakes_total", "counter", "TLS handshakes", &M::handshakes);
   text.one("tls_handshake_failures_total", "counter", "TLS handshakes that did not come to stand",
            &M::handshake_failures);
+  text.one("client_certificates_refused_total", "counter",
+           "TLS handshakes that ended since a visitor showed no certificate, or a wrong one, to an "
+           "application that asks for one",
+           &M::client_certificates_refused);
   text.one("unknown_host_total", "counter", "requests for a host without a route",
            &M::unknown_host);
   text.one("no_backend_total", "counter", "requests for an application without an instance",

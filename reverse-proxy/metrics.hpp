@@ -45,9 +45,10 @@ struct WorkerMetrics {
   Counter connections_accepted;
   Counter connections_refused;  ///< over the limit
   Counter connections_open;
-  Counter handshakes;              ///< TLS, complete
-  Counter handshake_failures;      ///< TLS that did not come to stand
-  std::array<Counter, 6> answers;  ///< by first digit of the status; 0: none
+  Counter handshakes;                   ///< TLS, complete
+  Counter handshake_failures;           ///< TLS that did not come to stand
+  Counter client_certificates_refused;  ///< of these, because of the visitor's certificate
+  std::array<Counter, 6> answers;       ///< by first digit of the status; 0: none
   Counter unknown_host;
   Counter no_backend;
   Counter by_rules;          ///< answered by a rule of the application's owner

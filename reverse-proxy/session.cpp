@@ -124,6 +124,7 @@ Task<bool> Session::begin_tls() {
     co_return false;
   }
   worker_.count().handshake_failures.add();
+  tell_refusal();
   if (status == Status::plain_http) {
     turn_ = worker_.lend_turn();
     turn_->begin(door_, client_address_);
@@ -132,6 +133,22 @@ Task<bool> Session::begin_tls() {
     co_await close_gently();
   }
   co_return false;
+}
+
+void Session::tell_refusal() {
+  const auto* tls = client_.tls();
+  if (tls == nullptr || tls->client_refusal().empty()) return;
+  worker_.count().client_certificates_refused.add();
+  if (!worker_.access_log().enabled()) return;
+  const auto error = "rule: client_certificates: " + tls->client_refusal();
+  AccessRecord record;
+  record.begun = std::chrono::system_clock::now();
+  record.tls = true;
+  record.client = client_address_;
+  record.host = tls->server_name();
+  record.app = tls->asked_by()->app_id();
+  record.error = error;
+  worker_.access_log().write(record);
 }
 
 Task<void> Session::speak_http2() {

@@ -28,6 +28,8 @@ class Session : public SessionHook {
   /// Whether the connection is of use: TLS stands, where this is to be TLS.
   Task<bool> begin();
   Task<bool> begin_tls();
+  /// Tells the access log when it was for want of a right certificate that the handshake failed.
+  void tell_refusal();
   /// Whether the balancer's header came, if one is to come.
   Task<bool> take_proxy_header();
   Task<void> speak_http2();

@@ -102,7 +102,8 @@ Task<void> Turn::serve(Visitor& visitor) {
     co_return;
   }
   visitor.begin_body(request.framing);
-  if (const auto own = own_answer()) {
+  if (const auto own = own_answer(visitor)) {
+    if (own->ends_connection) visitor.end_connection();
     co_await say(visitor, own->answer, own->error);
     co_return;
   }
@@ -149,7 +150,7 @@ Task<void> Turn::refuse(Visitor& visitor, const Answer& answer, std::string_view
 }
 
 // No coroutine: its frame would hold the table for as long as the exchange lasts, an hour for some.
-std::optional<Turn::OwnAnswer> Turn::own_answer() {
+std::optional<Turn::OwnAnswer> Turn::own_answer(const Visitor& visitor) {
   const auto& options = worker_.options();
   const auto& routes = worker_.routes();
   if (worker_.in_hand() > worker_.most_connections())
@@ -190,11 +191,22 @@ std::optional<Turn::OwnAnswer> Turn::own_answer() {
   auto verdict = rules.turn_away(asked, places_);
   if (!verdict) {
     if (auto https = send_to_https(*route)) return https;
-    verdict = rules.answer(asked);
+    verdict = identify(visitor);
   }
+  if (!verdict) verdict = rules.answer(asked);
   if (!verdict) return std::nullopt;
   worker_.count().by_rules.add();
-  return OwnAnswer{std::move(verdict->answer), verdict->rule};
+  return OwnAnswer{std::move(verdict->answer), verdict->rule, verdict->ends_connection};
+}
+
+std::optional<rules::Verdict> Turn::identify(const Visitor& visitor) {
+  if (!request.rules->asks_for_certificates()) return std::nullopt;
+  rules::CameBy by;
+  if (const auto* tls = visitor.connection().tls())
+    by = {true, tls->identity(), text::iequals(tls->server_name(), target.host)};
+  auto verdict = request.rules->identify(by, request.begun_at);
+  if (!verdict) request.by.client_certificate = by.identity->field;
+  return verdict;
 }
 
 std::optional<Turn::OwnAnswer> Turn::send_to_https(const LiveRoute& route) const {

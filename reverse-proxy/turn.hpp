@@ -38,11 +38,14 @@ class Turn {
   struct OwnAnswer {
     Answer answer;
     std::string_view error = {};
+    bool ends_connection = false;
   };
   /// Why the request cannot be passed on; sets its target and framing.
   std::optional<http1::Refusal> examine();
   /// What is to be said by the table of this moment; nothing: the request is forwarded.
-  std::optional<OwnAnswer> own_answer();
+  std::optional<OwnAnswer> own_answer(const Visitor& visitor);
+  /// Whether the visitor has shown what the application wants to see of him.
+  std::optional<rules::Verdict> identify(const Visitor& visitor);
   /// Where the visitor must come from to be served by https; nothing: he does, or need not.
   std::optional<OwnAnswer> send_to_https(const LiveRoute& route) const;
   /// Whether the visitor knows the password, where one is needed; else what he is told.

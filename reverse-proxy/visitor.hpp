@@ -64,6 +64,10 @@ class Visitor {
   /// @p up is cancelled when he leaves; nullptr: no longer.
   virtual void watch_for_leaving(Connection* up) = 0;
   virtual bool left() const = 0;
+  /// His connection, which may be the one of other requests as well.
+  virtual const Connection& connection() const = 0;
+  /// That one takes no further requests after this one's answer.
+  virtual void end_connection() = 0;
   /// The last wait for him ended because his time was over.
   virtual bool late() const = 0;
   /// "HTTP/1.1", as a status line would say it.

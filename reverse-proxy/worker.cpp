@@ -70,6 +70,9 @@ Worker::Worker(const ProxyOptions& options, const Shared& shared)
       tls_(shared.ticket_keys),
       buffers_(options.limits.buffer_bytes),
       pool_(options.limits.idle_per_backend, options.limits.backend_idle_time) {
+  tls_.ask_by([this](const std::string& host) {
+    return routes_ ? routes_->client_check(host) : tls::ClientCheck{};
+  });
   loop_.every(sweep_every, [this] { sweep(); });
   loop_.when_idle([this] { stop_if_done(); });
 }

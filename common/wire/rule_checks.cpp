@@ -173,7 +173,7 @@ Wrong check_rule_field(std::string_view name, bool of_request) {
                                                            "x-request-id",
                                                            "content-range",
                                                            "alt-svc"};
-  static constexpr std::array<std::string_view, 12> of_requests = {"host",
+  static constexpr std::array<std::string_view, 14> of_requests = {"host",
                                                                    "expect",
                                                                    "forwarded",
                                                                    "x-forwarded-for",
@@ -184,7 +184,9 @@ Wrong check_rule_field(std::string_view name, bool of_request) {
                                                                    "x-forwarded-ssl",
                                                                    "x-forwarded-scheme",
                                                                    "accept-encoding",
-                                                                   "range"};
+                                                                   "range",
+                                                                   "client-cert",
+                                                                   "client-cert-chain"};
   if (!is_field_name(name) || name.size() > 128)
     return "must be the name of a header field: letters, digits and -";
   // Servers that hand fields on as variables take X_Forwarded_For for X-Forwarded-For.

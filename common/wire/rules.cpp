@@ -271,6 +271,18 @@ void read_compression(Fields& fields, Compression& into) {
   if (into.codings.empty()) into.codings = {"zstd", "br", "gzip"};
 }
 
+void read_client_certificates(Fields& fields, ClientCertificates& into) {
+  fields.text("ca", into.ca, check_client_ca);
+  std::string mode = "required";
+  fields.text("mode", mode, [](std::string_view text) -> Wrong {
+    if (text == "required" || text == "optional") return std::nullopt;
+    return "must be required or optional";
+  });
+  into.required = mode == "required";
+  if (into.ca.empty())
+    fields.fail("ca", "", "must have the certificate of who made theirs, as PEM");
+}
+
 void read_all(Fields& fields, Rules& into) {
   fields.each("redirects", RuleBounds::redirects, [&](const json& each, const std::string& at) {
     Fields inner(each, at, fields.wrong());
@@ -299,6 +311,9 @@ void read_all(Fields& fields, Rules& into) {
                 [&](Fields& inner) { read_header_rules(inner, into.response_headers, false); });
   fields.object("compression",
                 [&](Fields& inner) { read_compression(inner, into.compression.emplace()); });
+  fields.object("client_certificates", [&](Fields& inner) {
+    read_client_certificates(inner, into.client_certificates.emplace());
+  });
 }
 
 /// Writes fields that are not as they would be without being said.
@@ -403,6 +418,9 @@ json rules_json(const Rules& rules) {
                                {"allow", m->allow}});
   if (const auto& c = rules.compression)
     out.object("compression", {{"codings", c->codings}, {"min_bytes", c->min_bytes}});
+  if (const auto& c = rules.client_certificates)
+    out.object("client_certificates",
+               {{"ca", c->ca}, {"mode", c->required ? "required" : "optional"}});
   json pages = json::object();
   for (const auto& [status, html] : rules.error_pages) pages[std::to_string(status)] = html;
   out.object("error_pages", std::move(pages));

@@ -27,6 +27,8 @@ struct RuleBounds {
   static constexpr std::size_t paths = 100;
   static constexpr std::size_t path_bytes = 1024;
   static constexpr std::size_t url_bytes = 2048;
+  static constexpr std::size_t ca_bytes = 16UL * 1024;  ///< of client_certificates.ca, as PEM
+  static constexpr std::size_t ca_certificates = 10;
 };
 
 /// What is asked for by @c host and one of @c path (as it is) or @c prefix (begins and ends with
@@ -111,6 +113,15 @@ struct Compression {
   bool operator==(const Compression&) const = default;
 };
 
+/// Who comes by https proves who he is by a certificate (RFC 8446 §4.3.2), in the handshake for one
+/// of the application's hosts. By http nobody is let in.
+struct ClientCertificates {
+  std::string ca =
+      {};  ///< PEM: who has made the certificates that are taken, one authority or more
+  bool required = true;  ///< who has none is not let in; else the application is told who has one
+  bool operator==(const ClientCertificates&) const = default;
+};
+
 struct Rules {
   std::vector<Redirect> redirects;
   AddressRules addresses;
@@ -124,6 +135,7 @@ struct Rules {
   HeaderRules request_headers;
   HeaderRules response_headers;
   std::optional<Compression> compression;
+  std::optional<ClientCertificates> client_certificates;
   bool operator==(const Rules&) const = default;
 };
 

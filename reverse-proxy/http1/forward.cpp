@@ -52,9 +52,10 @@ bool is_framing(std::string_view name) {
 /// Fields by which an application learns where a request came from: only ours are true. Servers
 /// that hand fields on as variables (CGI, WSGI) take X_Forwarded_For for X-Forwarded-For.
 bool is_origin_claim(std::string_view name) {
-  static constexpr std::array<std::string_view, 8> names = {
+  static constexpr std::array<std::string_view, 10> names = {
       "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port",
-      "forwarded",       "x-real-ip",         "x-forwarded-ssl",  "x-forwarded-scheme"};
+      "forwarded",       "x-real-ip",         "x-forwarded-ssl",  "x-forwarded-scheme",
+      "client-cert",     "client-cert-chain"};
   return std::ranges::any_of(names, [&](std::string_view n) {
     return n.size() == name.size() &&
            std::equal(n.begin(), n.end(), name.begin(), [](char a, char b) {
@@ -153,6 +154,7 @@ void append_request(std::string& out, const RequestHead& head, const Target& tar
   }
   append_forwarded(out, head, target, by);
   append_field(out, "X-Request-Id", by.request_id);
+  if (!by.client_certificate.empty()) append_field(out, "Client-Cert", by.client_certificate);
   if (!by.new_trace.empty()) append_traceparent(out, by.new_trace);
   out += "\r\n";
 }

@@ -17,13 +17,14 @@ struct ForwardedBy {
   std::string_view request_id = {};
   std::string_view new_trace = {};  ///< id for the trace that begins here; empty: the client's
                                     ///< traceparent is valid and goes on
-  bool trust_client = false;        ///< the client is a proxy of ours: its X-Forwarded-* are kept
+  std::string_view client_certificate = {};  ///< value of Client-Cert (RFC 9440); empty: none
+  bool trust_client = false;  ///< the client is a proxy of ours: its X-Forwarded-* are kept
 };
 
 /// Appends the head for the backend to @p out. The client's framing, hop-by-hop fields, those named
-/// by Connection, and claims about where it came from are left out; framing, Host, X-Forwarded-For,
-/// -Proto, -Host, -Port, Forwarded and X-Request-Id are ours. Of TE goes on that the client takes
-/// trailers. @p upgrade: ask for the client's protocol.
+/// by Connection, and claims about where it came from and who sent it (RFC 9440 §2.4) are left out;
+/// framing, Host, X-Forwarded-For, -Proto, -Host, -Port, Forwarded and X-Request-Id are ours. Of TE
+/// goes on that the client takes trailers. @p upgrade: ask for the client's protocol.
 void append_request(std::string& out, const RequestHead& head, const Target& target,
                     const Framing& framing, const ForwardedBy& by, bool upgrade);
 

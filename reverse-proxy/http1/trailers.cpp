@@ -52,10 +52,10 @@ constexpr std::array<std::string_view, 40> never{
 };
 static_assert(std::ranges::is_sorted(never));
 
-constexpr std::array<std::string_view, 17> never_beginning_with{
-    "accept",        "access-control-", "cf-",       "content-",   "cross-origin-", "if-",
-    "permissions-",  "proxy-",          "referrer-", "sec-",       "x-content-",    "x-forwarded-",
-    "x-http-method", "x-original-",     "x-real-",   "x-request-", "x-rewrite-"};
+constexpr std::array<std::string_view, 18> never_beginning_with{
+    "accept",       "access-control-", "cf-",         "client-cert", "content-",   "cross-origin-",
+    "if-",          "permissions-",    "proxy-",      "referrer-",   "sec-",       "x-content-",
+    "x-forwarded-", "x-http-method",   "x-original-", "x-real-",     "x-request-", "x-rewrite-"};
 
 std::string_view trim(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);

@@ -350,6 +350,14 @@ Task<bool> Stream::say(const Answer& answer, AnswerFormat format, std::string_vi
   co_return co_await send({body.data(), body.size()}, true);
 }
 
+const Connection& Stream::connection() const {
+  return session_.client_;
+}
+
+void Stream::end_connection() {
+  session_.drain();
+}
+
 void Stream::watch_for_leaving(Connection* up) {
   watched_ = up;
   if (up != nullptr && closed_) up->cancel();

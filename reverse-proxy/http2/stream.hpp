@@ -72,6 +72,8 @@ class Stream final : public Visitor, public StreamHook {
   Task<bool> say(const Answer& answer, AnswerFormat format, std::string_view request_id) override;
   void watch_for_leaving(Connection* up) override;
   bool left() const override { return closed_; }
+  const Connection& connection() const override;
+  void end_connection() override;
   bool late() const override { return body_late_ || answer_late_; }
   std::string_view protocol() const override { return "HTTP/2.0"; }
   std::uint64_t bytes_in() const override { return bytes_in_; }

@@ -70,7 +70,8 @@ Answer body_too_large(std::uint64_t most) {
           {}};
 }
 
-AppRules::AppRules(const wire::SharedRules& source, const AppRules* before)
+AppRules::AppRules(const std::string& app_id, const wire::SharedRules& source,
+                   const AppRules* before)
     : source_(source),
       addresses_(rules().addresses.allow, rules().addresses.deny),
       under_maintenance_(
@@ -86,6 +87,8 @@ AppRules::AppRules(const wire::SharedRules& source, const AppRules* before)
   counts_.visitors_in_hand = kept(rules().in_hand.client > 0, old.visitors_in_hand);
   if (rules().basic_auth)
     challenge_ = fmt::format("Basic realm=\"{}\", charset=\"UTF-8\"", rules().basic_auth->realm);
+  if (rules().client_certificates)
+    client_trust_ = std::make_shared<tls::ClientTrust>(app_id, rules().client_certificates->ca);
 }
 
 std::optional<Verdict> AppRules::over_the_rate(const Asked& asked) const {
@@ -122,6 +125,15 @@ std::optional<Verdict> AppRules::by_address(const Asked& asked) const {
   const bool allowed = asked.address ? addresses_.find(*asked.address).value_or(otherwise) : false;
   if (allowed) return std::nullopt;
   return Verdict{not_from_here(), "rule: addresses"};
+}
+
+std::optional<Verdict> AppRules::identify(const CameBy& by,
+                                          std::chrono::system_clock::time_point now) const {
+  return client_certificate(*client_trust_, rules().client_certificates->required, by, now);
+}
+
+tls::ClientCheck AppRules::client_check() const {
+  return {client_trust_, client_trust_ && rules().client_certificates->required};
 }
 
 std::optional<Verdict> AppRules::maintenance(const Asked& asked) const {

@@ -3,30 +3,25 @@
 /// its routes and all workers. What becomes of a request follows from it and the rules: pure.
 ///
 /// Order: addresses, rate, requests in hand, https (not a rule of these, but it stands here),
-/// maintenance, redirects, the length of the body, the password; then the request's header fields,
-/// the application, and on the way back the answer's header fields and the security fields.
+/// client certificates, maintenance, redirects, the length of the body, the password; then the
+/// request's header fields, the application, and on the way back the answer's header fields and the
+/// security fields.
 
 #include <memory>
 #include <optional>
 #include <variant>
 
-#include "reverse-proxy/answers.hpp"
 #include "reverse-proxy/http1/body.hpp"
 #include "reverse-proxy/http1/target.hpp"
 #include "reverse-proxy/rules/address_set.hpp"
 #include "reverse-proxy/rules/basic_auth.hpp"
+#include "reverse-proxy/rules/client_certificates.hpp"
 #include "reverse-proxy/rules/compression.hpp"
 #include "reverse-proxy/rules/header_edits.hpp"
 #include "reverse-proxy/rules/in_hand.hpp"
 #include "reverse-proxy/rules/pace.hpp"
 
 namespace karreg::proxy::rules {
-
-/// What a rule says in place of the application.
-struct Verdict {
-  Answer answer;
-  std::string_view rule;  ///< for the access log: "rule: addresses"
-};
 
 /// What rules look at.
 struct Asked {
@@ -47,8 +42,8 @@ struct Counts {
 
 class AppRules {
  public:
-  /// @p before: the rules of the same application that these stand in for; nullptr: none.
-  AppRules(const wire::SharedRules& rules, const AppRules* before);
+  /// Of application @p app_id. @p before: its rules that these stand in for; nullptr: none.
+  AppRules(const std::string& app_id, const wire::SharedRules& rules, const AppRules* before);
   AppRules(const AppRules&) = delete;
   AppRules& operator=(const AppRules&) = delete;
 
@@ -57,7 +52,14 @@ class AppRules {
   /// Whether the visitor is let in at all; before he is sent to https. What it takes of @p places
   /// is the request's until it is over.
   std::optional<Verdict> turn_away(const Asked& asked, Places& places) const;
-  /// What is said in place of the application; after turn_away().
+  bool asks_for_certificates() const { return client_trust_ != nullptr; }
+  /// Of an application that asks for them: whether the visitor's connection has what the
+  /// application wants to see of him; after turn_away(). @p now: by the calendar.
+  std::optional<Verdict> identify(const CameBy& by,
+                                  std::chrono::system_clock::time_point now) const;
+  /// What handshakes for the application's hosts ask of visitors.
+  tls::ClientCheck client_check() const;
+  /// What is said in place of the application; after identify().
   std::optional<Verdict> answer(const Asked& asked) const;
   /// A password that is to be checked, of a user who is known or not.
   struct Check {
@@ -99,6 +101,7 @@ class AppRules {
   const HeaderEdits response_;
   const SecurityFields security_;
   const CompressionRule compression_;
+  std::shared_ptr<const tls::ClientTrust> client_trust_;  ///< nullptr: no certificate is wanted
 };
 
 /// What a body that is longer than @p most is answered with.

@@ -14,6 +14,8 @@
 #include <string>
 #include <utility>
 
+#include "common/text.hpp"
+
 namespace karreg::proxy::tls {
 
 namespace {
@@ -22,12 +24,9 @@ namespace {
 constexpr const char* tls12_ciphers =
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
-constexpr std::string_view session_context = "karreg-proxy";
 
-/// The certificate that answers the challenge which this handshake asks for; nullptr: it is a
-/// visitor's.
-const Certificate* challenge_of(const SSL* ssl) {
-  return static_cast<const Certificate*>(SSL_get_app_data(ssl));
+HelloSeen& hello_of(const SSL* ssl) {
+  return *static_cast<HelloSeen*>(SSL_get_app_data(ssl));
 }
 
 std::string_view hello_extension(SSL* ssl, unsigned int type) {
@@ -52,7 +51,7 @@ std::string_view host_in(std::string_view extension) {
 
 int alpn(SSL* ssl, const unsigned char** out, unsigned char* out_size, const unsigned char* in,
          unsigned int in_size, void*) {
-  if (challenge_of(ssl) != nullptr) {
+  if (hello_of(ssl).challenge != nullptr) {
     *out = reinterpret_cast<const unsigned char*>(acme_protocol.data());
     *out_size = static_cast<unsigned char>(acme_protocol.size());
     return SSL_TLSEXT_ERR_OK;
@@ -86,9 +85,7 @@ Context::Context(TicketKeys& keys) : keys_(keys), context_(SSL_CTX_new(TLS_serve
   const bool set = SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
                    SSL_CTX_set_cipher_list(context, tls12_ciphers) == 1 &&
                    SSL_CTX_set1_groups_list(context, "X25519:P-256:P-384") == 1 &&
-                   SSL_CTX_set_session_id_context(
-                       context, reinterpret_cast<const unsigned char*>(session_context.data()),
-                       static_cast<unsigned int>(session_context.size())) == 1 &&
+                   end_tickets_with_certificates(context) &&
                    SSL_CTX_set_tlsext_ticket_key_evp_cb(context, seal_ticket) == 1;
   if (!set) throw std::runtime_error("OpenSSL does not take our TLS settings");
   SSL_CTX_set_app_data(context, this);
@@ -99,26 +96,33 @@ Context::Context(TicketKeys& keys) : keys_(keys), context_(SSL_CTX_new(TLS_serve
   SSL_CTX_set_tlsext_status_arg(context, this);
 }
 
-int Context::look_at_hello(SSL* ssl, int*, void* self) {
-  const auto& challenges = *static_cast<Context*>(self)->challenges_;
-  SSL_set_app_data(ssl, nullptr);
-  if (!challenges.has_tls()) return SSL_CLIENT_HELLO_SUCCESS;
-  // RFC 8737 §3: the list has this one protocol.
-  static constexpr std::string_view only_acme{
-      "\x00\x0b\x0a"
-      "acme-tls/1",
-      13};
-  if (hello_extension(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation) != only_acme)
-    return SSL_CLIENT_HELLO_SUCCESS;
-  const auto* answer =
-      challenges.tls_answer(host_in(hello_extension(ssl, TLSEXT_TYPE_server_name)));
-  SSL_set_app_data(ssl, const_cast<Certificate*>(answer));
-  return SSL_CLIENT_HELLO_SUCCESS;
+int Context::look_at_hello(SSL* ssl, int* alert, void* self) {
+  const auto& context = *static_cast<Context*>(self);
+  auto& seen = hello_of(ssl);
+  // A second hello (RFC 8446 §4.1.2) is looked at anew.
+  seen = {};
+  const auto host = host_in(hello_extension(ssl, TLSEXT_TYPE_server_name));
+  if (context.challenges_->has_tls()) {
+    // RFC 8737 §3: the list has this one protocol.
+    static constexpr std::string_view only_acme{
+        "\x00\x0b\x0a"
+        "acme-tls/1",
+        13};
+    if (hello_extension(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation) == only_acme)
+      seen.challenge = context.challenges_->tls_answer(host);
+  }
+  ClientCheck check;
+  if (seen.challenge == nullptr && context.check_) check = context.check_(text::lower(host));
+  const bool told = check.trust ? check.ask(ssl) : ask_nothing(ssl);
+  if (check.trust) seen.check = std::make_unique<ClientCheck>(std::move(check));
+  if (told) return SSL_CLIENT_HELLO_SUCCESS;
+  *alert = SSL_AD_INTERNAL_ERROR;
+  return SSL_CLIENT_HELLO_ERROR;
 }
 
 int Context::choose_certificate(SSL* ssl, void* self) {
   // Within the same step of OpenSSL's as look_at_hello(): the challenges are still the same.
-  if (const auto* proof = challenge_of(ssl)) return proof->use_for(ssl) ? 1 : 0;
+  if (const auto* proof = hello_of(ssl).challenge) return proof->use_for(ssl) ? 1 : 0;
   const auto& certificates = *static_cast<Context*>(self)->certificates_;
   const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
   const auto certificate = certificates.find(name == nullptr ? std::string_view() : name);
@@ -258,6 +262,7 @@ Stream::Stream(const Context& context, Socket& socket)
   BIO_set_init(bio, 1);
   // One reference for both directions, which the SSL takes over.
   SSL_set_bio(ssl_.get(), bio, bio);
+  SSL_set_app_data(ssl_.get(), &hello_);
   SSL_set_accept_state(ssl_.get());
 }
 
@@ -272,6 +277,7 @@ Stream::Status Stream::status_of(int returned) {
       break;
   }
   const bool plain = ERR_GET_REASON(ERR_peek_error()) == SSL_R_HTTP_REQUEST;
+  if (hello_.check && !identity_) client_refusal_ = tls::client_refusal(ssl_.get());
   ERR_clear_error();
   failed_ = true;
   return plain ? Status::plain_http : Status::failed;
@@ -287,7 +293,10 @@ void Stream::release() {
 Stream::Status Stream::handshake() {
   ERR_clear_error();
   const int returned = SSL_do_handshake(ssl_.get());
-  return returned == 1 ? Status::done : status_of(returned);
+  if (returned != 1) return status_of(returned);
+  if (hello_.check)
+    identity_ = std::make_unique<ClientIdentity>(identity_of(ssl_.get(), hello_.check->trust));
+  return Status::done;
 }
 
 Stream::Status Stream::read(std::span<char> into, std::size_t& taken) {
@@ -317,6 +326,11 @@ void Stream::say_end() {
   // Not in the middle of a handshake, and after an error OpenSSL must not be asked.
   if (!failed_ && SSL_is_init_finished(ssl_.get()) == 1) (void)SSL_shutdown(ssl_.get());
   ERR_clear_error();
+}
+
+std::string_view Stream::server_name() const {
+  const char* name = SSL_get_servername(ssl_.get(), TLSEXT_NAMETYPE_host_name);
+  return name == nullptr ? std::string_view() : name;
 }
 
 std::string_view Stream::protocol() const {

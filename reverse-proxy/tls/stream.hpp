@@ -3,6 +3,7 @@
 
 #include <openssl/ssl.h>
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -11,6 +12,7 @@
 #include "reverse-proxy/loop/socket.hpp"
 #include "reverse-proxy/tls/certificate.hpp"
 #include "reverse-proxy/tls/challenges.hpp"
+#include "reverse-proxy/tls/client_trust.hpp"
 #include "reverse-proxy/tls/ticket_keys.hpp"
 
 namespace karreg::proxy::tls {
@@ -29,6 +31,10 @@ class Context {
   }
   /// Certificate authorities that ask by TLS are answered from @p challenges.
   void use(std::shared_ptr<const Challenges> challenges) { challenges_ = std::move(challenges); }
+  /// Handshakes ask for what @p check says of the host that is asked for (in lower case).
+  void ask_by(std::function<ClientCheck(const std::string& host)> check) {
+    check_ = std::move(check);
+  }
   SSL_CTX* get() const { return context_.get(); }
 
  private:
@@ -42,6 +48,13 @@ class Context {
   Handle<SSL_CTX, SSL_CTX_free> context_;
   std::shared_ptr<const CertificateSet> certificates_ = std::make_shared<CertificateSet>();
   std::shared_ptr<const Challenges> challenges_ = std::make_shared<Challenges>();
+  std::function<ClientCheck(const std::string& host)> check_;
+};
+
+/// What a hello has led to; of one connection.
+struct HelloSeen {
+  const Certificate* challenge = nullptr;  ///< answers the one that it asks for; else a visitor's
+  std::unique_ptr<ClientCheck> check;      ///< nullptr: the visitor is asked for nothing
 };
 
 /// One connection, the server's side. Never waits: what the socket refuses is `waits`, and the
@@ -71,6 +84,14 @@ class Stream {
   void say_end();
   /// The protocol chosen by ALPN (RFC 7301): "h2", "http/1.1", "acme-tls/1", or empty.
   std::string_view protocol() const;
+  /// The host that was asked for, as it was written; empty: none.
+  std::string_view server_name() const;
+  /// Who is there; nullptr: he was not asked, or the handshake is not done.
+  const ClientIdentity* identity() const { return identity_.get(); }
+  /// What he was asked for in a handshake that failed, and why his certificate, or that he has
+  /// none, is the reason; empty: it is not.
+  const ClientTrust* asked_by() const { return hello_.check ? hello_.check->trust.get() : nullptr; }
+  const std::string& client_refusal() const { return client_refusal_; }
 
  private:
   class Wire;
@@ -79,7 +100,10 @@ class Stream {
   void release();
 
   Socket& socket_;
+  HelloSeen hello_;  ///< before what knows of it
   Handle<SSL, SSL_free> ssl_;
+  std::unique_ptr<const ClientIdentity> identity_;
+  std::string client_refusal_;
   bool failed_ = false;
   bool more_ = false;       ///< follows at once
   bool held_back_ = false;  ///< the kernel may wait for it

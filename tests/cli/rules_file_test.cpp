@@ -77,6 +77,7 @@ TEST_CASE("the example of a set of rules can be set, and shows every kind") {
   const auto plain = karreg::wire::rules_json(*read);
   for (const char* kind :
        {"redirects", "addresses", "basic_auth", "rate", "in_hand", "max_body_bytes", "maintenance",
-        "error_pages", "security_headers", "request_headers", "response_headers", "compression"})
+        "error_pages", "security_headers", "request_headers", "response_headers", "compression",
+        "client_certificates"})
     CHECK(plain.contains(kind));
 }

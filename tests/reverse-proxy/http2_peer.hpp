@@ -29,7 +29,8 @@ class Http2Peer {
     }
   };
 
-  explicit Http2Peer(std::uint16_t port) : tls_(port, {.protocols = "\x02h2"}) {
+  explicit Http2Peer(std::uint16_t port) : Http2Peer(port, {.protocols = "\x02h2"}) {}
+  Http2Peer(std::uint16_t port, const TlsPeer::Wish& wish) : tls_(port, wish) {
     nghttp2_session_callbacks* callbacks = nullptr;
     nghttp2_session_callbacks_new(&callbacks);
     nghttp2_session_callbacks_set_on_header_callback(

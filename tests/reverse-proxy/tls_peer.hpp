@@ -81,6 +81,7 @@ class TlsPeer {
     bool staple = false;
     std::string before = {};     ///< said before the handshake
     std::string protocols = {};  ///< for ALPN, each after its length; empty: none
+    std::string shows = {};      ///< certificate, further ones and key, PEM; empty: none
   };
   explicit TlsPeer(std::uint16_t port) : TlsPeer(port, Wish{}) {}
   TlsPeer(std::uint16_t port, const Wish& wish) : context_(SSL_CTX_new(TLS_client_method())) {
@@ -100,6 +101,7 @@ class TlsPeer {
       static_cast<TlsPeer*>(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)))->session_.reset(session);
       return 1;
     });
+    if (!wish.shows.empty()) show(wish.shows);
     fd_ = Peer::connect(port).release();
     const timeval patience{10, 0};
     ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
@@ -201,6 +203,20 @@ class TlsPeer {
   }
 
  private:
+  void show(const std::string& pem) {
+    const Handle<BIO, BIO_free_all> in(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+    const Handle<BIO, BIO_free_all> again(
+        BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+    const Handle<EVP_PKEY, EVP_PKEY_free> key(
+        PEM_read_bio_PrivateKey(again.get(), nullptr, nullptr, nullptr));
+    const Handle<X509, X509_free> own(PEM_read_bio_X509(in.get(), nullptr, nullptr, nullptr));
+    if (SSL_CTX_use_certificate(context_.get(), own.get()) != 1 ||
+        SSL_CTX_use_PrivateKey(context_.get(), key.get()) != 1)
+      throw std::runtime_error("no certificate with its key");
+    while (X509* next = PEM_read_bio_X509(in.get(), nullptr, nullptr, nullptr))
+      SSL_CTX_add0_chain_cert(context_.get(), next);
+    ERR_clear_error();
+  }
   bool more() {
     char bytes[16'384];
     const int n = SSL_read(ssl_.get(), bytes, sizeof bytes);

@@ -63,8 +63,9 @@ TEST_CASE("a rule that cannot be kept is refused with its place, its value and w
   const auto c = GENERATE(values<Case>({
       {R"([])", "rules: the set of rules is [], but must be an object"},
       {R"({"redirect":[]})",
-       "rules: redirect is not known; there are: addresses, basic_auth, compression, error_pages, "
-       "in_hand, maintenance, max_body_bytes, rate, redirects, request_headers, response_headers, "
+       "rules: redirect is not known; there are: addresses, basic_auth, client_certificates, "
+       "compression, error_pages, in_hand, maintenance, max_body_bytes, rate, redirects, "
+       "request_headers, response_headers, "
        "security_headers"},
       {R"({"redirects":[{"path":"/a","to":"/b"},{"path":"/a","to":"/b","status":200}]})",
        "rules: redirects[1].status is 200, but must be a whole number from 301 to 308"},
@@ -164,8 +165,9 @@ TEST_CASE("fields that are the proxy's cannot be set, however they are written")
   auto set = [](const char* direction, const std::string& name) {
     return refusal(json{{direction, {{"set", {{name, "x"}}}}}}.dump()) == "fine";
   };
-  for (const char* name : {"host", "Transfer-Encoding", "connection", "X-Forwarded-For",
-                           "X_Forwarded_For", "Expect", "x-request-id", "", "a b", ":path"})
+  for (const char* name :
+       {"host", "Transfer-Encoding", "connection", "X-Forwarded-For", "X_Forwarded_For",
+        "Client-Cert", "Client_Cert_Chain", "Expect", "x-request-id", "", "a b", ":path"})
     CHECK_FALSE(set("request_headers", name));
   for (const char* name : {"Transfer-Encoding", "content-encoding", "Content-Length", "Upgrade"})
     CHECK_FALSE(set("response_headers", name));
