@@ -70,12 +70,16 @@ json describe_routes(Proxy& proxy, std::string_view only) {
       if (!only.empty() && *host != only) continue;
       for (const auto& route : *live->of_host(*host)) {
         json backends = json::array();
-        for (const auto& b : route.backends)
+        for (std::size_t i = 0; i < route.backends.size(); ++i) {
+          const auto& b = route.backends[i];
+          const int weight = route.weights.empty() ? route.weight : route.weights[i];
           backends.push_back({{"instance", b->instance_id},
                               {"address", b->address},
+                              {"weight", weight},
                               {"in_flight", b->in_flight()},
                               {"requests", b->requests()},
                               {"set_aside", b->aside(now)}});
+        }
         all["routes"].push_back({{"host", *host},
                                  {"path", route.path},
                                  {"app", route.app_id},

@@ -31,13 +31,38 @@ std::optional<std::size_t> least_loaded(std::span<const Candidate> candidates, s
   return best;
 }
 
+/// By weight among those @p usable; nothing when none of them has any.
+template <class Usable>
+std::optional<std::size_t> drawn(std::span<const Candidate> candidates, std::uint64_t chance,
+                                 Usable usable) {
+  std::uint64_t all = 0;
+  for (const auto& each : candidates)
+    if (usable(each)) all += static_cast<std::uint64_t>(each.weight);
+  if (all == 0) return std::nullopt;
+  auto draw = static_cast<std::int64_t>(((chance >> 32U) * all) >> 32U);
+  int weight = 0;
+  for (const auto& each : candidates) {
+    if (!usable(each)) continue;
+    weight = each.weight;
+    draw -= weight;
+    if (draw < 0) break;
+  }
+  return least_loaded(candidates, chance & 0xffffffffU,
+                      [&](const Candidate& c) { return usable(c) && c.weight == weight; });
+}
+
+bool healthy(const Candidate& candidate) {
+  return !candidate.aside && !candidate.tried;
+}
+bool untried(const Candidate& candidate) {
+  return !candidate.tried;
+}
+
 }  // namespace
 
 std::optional<std::size_t> choose_backend(std::span<const Candidate> candidates,
                                           std::uint64_t chance) {
   if (candidates.empty()) return std::nullopt;
-  auto healthy = [](const Candidate& c) { return !c.aside && !c.tried; };
-  auto untried = [](const Candidate& c) { return !c.tried; };
   if (candidates.size() > look_at_all) {
     const auto n = candidates.size();
     const auto first = static_cast<std::size_t>((chance & 0xffffffffU) % n);
@@ -50,6 +75,12 @@ std::optional<std::size_t> choose_backend(std::span<const Candidate> candidates,
   }
   if (auto best = least_loaded(candidates, chance, healthy)) return best;
   return least_loaded(candidates, chance, untried);
+}
+
+std::optional<std::size_t> choose_by_weight(std::span<const Candidate> candidates,
+                                            std::uint64_t chance) {
+  if (auto found = drawn(candidates, chance, healthy)) return found;
+  return drawn(candidates, chance, untried);
 }
 
 std::chrono::milliseconds aside_time(int failures) {

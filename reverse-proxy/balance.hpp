@@ -3,8 +3,9 @@
 ///
 /// The backend with the fewest requests in flight wins, chance decides between equals; of more than
 /// eight backends two are drawn and the better one wins (Mitzenmacher 2001), so the price does not
-/// grow. Backends that failed lately are set aside, unless all are: then the request is worth a
-/// try.
+/// grow. Where backends have weights, these are their shares: chance decides by them, and the load
+/// between those that have the same. Backends that failed lately are set aside, unless all are:
+/// then the request is worth a try.
 
 #include <chrono>
 #include <cstdint>
@@ -19,11 +20,16 @@ struct Candidate {
   int in_flight = 0;
   bool aside = false;  ///< failed lately
   bool tried = false;  ///< by this request
+  int weight = 1;      ///< for choose_by_weight()
 };
 
 /// Index into @p candidates; nothing when all were tried. @p chance: uniform random bits.
 std::optional<std::size_t> choose_backend(std::span<const Candidate> candidates,
                                           std::uint64_t chance);
+
+/// The same where weights differ; a backend of weight 0 is never chosen.
+std::optional<std::size_t> choose_by_weight(std::span<const Candidate> candidates,
+                                            std::uint64_t chance);
 
 /// How long a backend is set aside after its @p failures-th failure in a row (1, 2, ...): 500 ms,
 /// doubling up to 10 s.

@@ -186,7 +186,13 @@ Exchange::Picked Exchange::pick() {
   if (in_hand >= worker_.limits().per_app()) return Picked::app_busy;
   sticky_cookie_.clear();
   if (!chosen) {
-    chosen = choose_backend(candidates, worker_.chance());
+    if (route->weights.empty()) {
+      chosen = choose_backend(candidates, worker_.chance());
+    } else {
+      if (std::ranges::max(route->weights) == 0) return Picked::nothing_serves;
+      for (std::size_t i = 0; i < candidates.size(); ++i) candidates[i].weight = route->weights[i];
+      chosen = choose_by_weight(candidates, worker_.chance());
+    }
     if (!chosen) return Picked::all_failed;
     if (route->sticky_sessions)
       sticky_cookie_ = std::string(sticky_name) + "=" + route->backends[*chosen]->sticky_token +

@@ -10,16 +10,26 @@ namespace karreg::proxy {
 namespace {
 
 LiveRoute bind(const wire::Route& route, const Bindings& to) {
-  LiveRoute live{route.path, route.app_id, route.sticky_sessions, route.force_https, {}, {}};
+  LiveRoute live;
+  live.path = route.path;
+  live.app_id = route.app_id;
+  live.sticky_sessions = route.sticky_sessions;
+  live.force_https = route.force_https;
   live.rules = to.rules.get(route.app_id, route.rules);
   for (const auto& wire : route.backends) {
     auto backend = to.backends.get(wire);
-    if (backend)
+    if (backend) {
       live.backends.push_back(*backend);
-    else
+      live.weights.push_back(wire.weight);
+    } else {
       log::error("backend left out",
                  {log::field("host", route.host), log::field("why", backend.error().message())});
+    }
   }
+  const bool even = std::ranges::all_of(
+      live.weights, [&](int weight) { return weight > 0 && weight == live.weights.front(); });
+  if (even && !live.weights.empty()) live.weight = live.weights.front();
+  if (even) live.weights = {};
   return live;
 }
 

@@ -22,6 +22,8 @@ struct LiveRoute {
   bool sticky_sessions = false;
   bool force_https = false;
   std::vector<std::shared_ptr<Backend>> backends;
+  std::vector<int> weights;  ///< of each of them; empty for most: all have the same, and not 0
+  int weight = wire::Backend::plain_weight;      ///< that one
   std::shared_ptr<const rules::AppRules> rules;  ///< nullptr: it has none
 };
 

@@ -36,6 +36,9 @@ Result<void> check_route(const wire::Route& route) {
     const auto endpoint = parse_endpoint(backend.address);
     if (!endpoint || endpoint->port == 0)
       return bad("backend address \"" + backend.address + "\" is not host:port");
+    if (backend.weight < 0 || backend.weight > wire::Backend::most_weight)
+      return bad(fmt::format("backend {} has the weight {}, but it must be from 0 to {}",
+                             backend.instance_id, backend.weight, wire::Backend::most_weight));
   }
   return ok();
 }

@@ -14,10 +14,26 @@ namespace karreg::wire {
 
 /// One instance that may get requests. @c address is "host:port".
 struct Backend {
+  static constexpr int plain_weight = 100;
+  static constexpr int most_weight = 1000;
+
   std::string instance_id;
   std::string address;
-  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Backend, instance_id, address)
+  /// 0 to most_weight: its share of the route's requests, among the weights of those that can be
+  /// asked. 0: only who comes back by a sticky session. Absent in JSON: plain_weight.
+  int weight = plain_weight;
   bool operator==(const Backend&) const = default;
+
+  friend void to_json(nlohmann::json& to, const Backend& from) {
+    to = {{"instance_id", from.instance_id}, {"address", from.address}};
+    // Most have it, and a table has many.
+    if (from.weight != plain_weight) to["weight"] = from.weight;
+  }
+  friend void from_json(const nlohmann::json& from, Backend& to) {
+    to.instance_id = from.value("instance_id", std::string());
+    to.address = from.value("address", std::string());
+    to.weight = from.value("weight", plain_weight);
+  }
 };
 
 /// Key: (@c host, @c path). @c host is lower case without port; @c path is a prefix that begins and

@@ -1,6 +1,8 @@
 #include "reverse-proxy/balance.hpp"
 
+#include <array>
 #include <catch2/catch.hpp>
+#include <cstdlib>
 #include <random>
 #include <set>
 #include <vector>
@@ -64,6 +66,66 @@ TEST_CASE("many backends are loaded evenly and the broken ones left alone") {
     CHECK(candidates[i].in_flight >= 90);
     CHECK(candidates[i].in_flight <= 110);
   }
+}
+
+TEST_CASE("requests are shared by weight, whatever is in hand") {
+  // Those of a canary answer at once, or not at all.
+  const auto of_the_canary = GENERATE(0, 1, 1000);
+  std::mt19937_64 random(7);
+  std::vector<Candidate> candidates{
+      {5, false, false, 450}, {of_the_canary, false, false, 100}, {6, false, false, 450}};
+  std::array<int, 3> got{};
+  for (int i = 0; i < 100'000; ++i) ++got.at(choose_by_weight(candidates, random()).value());
+  // Four standard deviations of a fair draw of 10 %, and the seed is always the same.
+  CHECK(got[1] > 9'620);
+  CHECK(got[1] < 10'380);
+  // Of those with one weight it is the less loaded one.
+  CHECK(got[0] == 100'000 - got[1]);
+  CHECK(got[2] == 0);
+}
+
+TEST_CASE("those with one weight get the same, each its share") {
+  std::mt19937_64 random(11);
+  std::vector<Candidate> candidates;
+  for (const int weight : {300, 100, 300, 100, 0, 200})
+    candidates.push_back({0, false, false, weight});
+  for (int i = 0; i < 100'000; ++i)
+    ++candidates[choose_by_weight(candidates, random()).value()].in_flight;
+  const std::array<int, 6> share{30'000, 10'000, 30'000, 10'000, 0, 20'000};
+  for (std::size_t i = 0; i < share.size(); ++i) {
+    INFO("backend " << i);
+    CHECK(std::abs(candidates[i].in_flight - share.at(i)) <= 600);
+  }
+}
+
+TEST_CASE("weights count among those that can be asked, and nobody asks one without any") {
+  std::vector<Candidate> candidates{
+      {0, true, false, 900}, {0, false, false, 100}, {0, false, false, 0}};
+  std::mt19937_64 random(3);
+  auto only = [&](std::size_t at) {
+    for (int i = 0; i < 1000; ++i)
+      if (choose_by_weight(candidates, random()) != at) return false;
+    return true;
+  };
+  CHECK(only(1));
+  // The one that is set aside is better than the one that is to be spared.
+  candidates[1].tried = true;
+  CHECK(only(0));
+  candidates[0].tried = true;
+  CHECK_FALSE(choose_by_weight(candidates, 0));
+  candidates[2].weight = 1;
+  CHECK(only(2));
+}
+
+TEST_CASE("every draw is within the weights") {
+  const std::vector<Candidate> candidates{
+      {0, false, false, 0}, {0, false, false, 1}, {0, false, false, 1000}, {0, false, false, 0}};
+  for (const std::uint64_t chance : {0UL, 0xffffffffUL, ~0UL, 1UL << 63U, 1UL << 32U}) {
+    const auto chosen = choose_by_weight(candidates, chance);
+    CHECK((chosen == 1U || chosen == 2U));
+  }
+  CHECK(choose_by_weight(candidates, 0) == 1U);
+  CHECK(choose_by_weight(candidates, ~0UL) == 2U);
 }
 
 TEST_CASE("repeated failures set a backend aside for longer, within bounds") {

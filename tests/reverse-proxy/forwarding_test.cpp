@@ -481,6 +481,50 @@ TEST_CASE("a sticky session stays with its instance while that is there") {
   CHECK_THAT(moved, Contains("\r\nSet-Cookie: karreg-instance="));
 }
 
+TEST_CASE("an instance gets its weight's share of the requests") {
+  App stable(App::hello("stable"));
+  App canary(App::hello("canary"));
+  Loopback loop;
+  auto route = Loopback::a_route("a.test", {&stable, &canary});
+  route.backends[0].weight = 300;
+  loop.use({route});
+  auto client = loop.client();
+  int of_canary = 0;
+  for (int i = 0; i < 400; ++i) {
+    client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    if (body_of(client.read_message()) == "canary") ++of_canary;
+  }
+  // Of 100 it is ten standard deviations away.
+  CHECK(of_canary > 13);
+  CHECK(of_canary < 187);
+}
+
+TEST_CASE("an instance without weight gets who comes back to it, and nobody else") {
+  App stays(App::hello("stays"));
+  App leaves(App::hello("leaves"));
+  Loopback loop;
+  auto route = Loopback::a_route("a.test", {&leaves});
+  route.sticky_sessions = true;
+  loop.use({route});
+  const auto first = loop.get();
+  const auto at = first.find("\r\nSet-Cookie: ");
+  REQUIRE(at != std::string::npos);
+  const auto cookie = first.substr(at + 14, first.find(';', at) - at - 14);
+  route = Loopback::a_route("a.test", {&stays, &leaves});
+  route.sticky_sessions = true;
+  route.backends[1].weight = 0;
+  loop.use({route});
+  for (int i = 0; i < 20; ++i) {
+    CHECK(body_of(loop.get()) == "stays");
+    CHECK(body_of(loop.get("/", "Cookie: " + cookie + "\r\n")) == "leaves");
+  }
+  route.backends[0].weight = 0;
+  loop.use({route});
+  CHECK_THAT(loop.get(), StartsWith("HTTP/1.1 503 "));
+  CHECK(loop.metric("no_backend_total") == "1");
+  CHECK(body_of(loop.get("/", "Cookie: " + cookie + "\r\n")) == "leaves");
+}
+
 TEST_CASE("an application that wants https is redirected there, if there is https") {
   App app(App::hello("hi"));
   ProxyOptions options;

@@ -32,6 +32,8 @@ RouteTable random_table(std::mt19937& random, std::uint64_t version) {
     for (unsigned b = 0; b < backends; ++b)
       route.backends.push_back(
           {"vm" + std::to_string(b), "127.0.0.1:" + std::to_string(1000 + below(3))});
+    for (auto& backend : route.backends)
+      if (below(3) == 0) backend.weight = static_cast<int>(below(1001));
     route.force_https = below(2) != 0;
     routes[{route.host, route.path}] = route;
   }
@@ -90,7 +92,17 @@ TEST_CASE("a route that breaks a rule is named") {
   };
   auto twice = a_route("a", "/", {"1.1.1.1:1"});
   twice.backends.push_back(twice.backends.front());
+  auto heavy = a_route("a", "/", {"1.1.1.1:1"});
+  heavy.backends[0].weight = 1001;
+  auto light = heavy;
+  light.backends[0].weight = -1;
   for (const auto& c : {
+           Case{heavy,
+                "route a/: backend vm_1.1.1.1:1 has the weight 1001, but it must be from 0 to "
+                "1000"},
+           Case{light,
+                "route a/: backend vm_1.1.1.1:1 has the weight -1, but it must be from 0 to "
+                "1000"},
            Case{a_route("A.org", "/"),
                 "route A.org/: the host must be a name in lower case without a port"},
            Case{a_route("a:80", "/"),

@@ -190,6 +190,18 @@ TEST_CASE("more rules than travel well are refused") {
         "rules: redirects has 201 entries, but may have 200");
 }
 
+TEST_CASE("a backend says its weight where that is not the plain one") {
+  const auto plain = from_text<Backend>(R"({"instance_id":"i","address":"a:1"})", "Backend");
+  REQUIRE(plain);
+  CHECK(*plain == Backend{"i", "a:1", 100});
+  CHECK(json(*plain) == json{{"instance_id", "i"}, {"address", "a:1"}});
+  for (const int weight : {0, 10, 1000}) {
+    const Backend heavy{"i", "a:1", weight};
+    CHECK(json(heavy)["weight"] == weight);
+    CHECK(json(heavy).get<Backend>() == heavy);
+  }
+}
+
 TEST_CASE("a route of before there were rules has none, and one with rules keeps them") {
   const auto old =
       from_text<Route>(R"({"host":"a","path":"/","app_id":"x","backends":[]})", "Route");
