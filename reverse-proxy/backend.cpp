@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "common/config.hpp"
-#include "reverse-proxy/balance.hpp"
 
 namespace karreg::proxy {
 
@@ -24,10 +23,31 @@ Backend::Backend(std::string id, std::string where, boost::asio::ip::tcp::endpoi
       endpoint(std::move(at)),
       sticky_token(token_of(instance_id)) {}
 
-void Backend::failed(std::chrono::steady_clock::time_point now) {
+bool Backend::failed(Failure failure, std::chrono::steady_clock::time_point now,
+                     const AsideRule& rule) {
   const int in_a_row = failures_.fetch_add(1) + 1;
-  const std::chrono::steady_clock::time_point until = now + aside_time(in_a_row);
+  // Who is tried out need not fail so often again.
+  const bool tried = aside_until_.load() != 0;
+  if (failure == Failure::bad_answer && in_a_row < rule.bad_answers && !tried) return false;
+  const std::chrono::steady_clock::time_point until =
+      now + aside_time(times_aside_.fetch_add(1) + 1, rule);
   aside_until_.store(until.time_since_epoch().count());
+  return true;
+}
+
+void Backend::is_back() {
+  times_aside_.store(0);
+  aside_until_.store(0);
+  failures_.store(0);
+}
+
+bool Backend::tries(std::chrono::steady_clock::time_point now, const AsideRule& rule) {
+  auto until = aside_until_.load();
+  if (until == 0) return true;
+  if (now.time_since_epoch().count() < until) return false;
+  const std::chrono::steady_clock::time_point next =
+      now + aside_time(times_aside_.load() + 1, rule);
+  return aside_until_.compare_exchange_strong(until, next.time_since_epoch().count());
 }
 
 Result<std::shared_ptr<Backend>> BackendRegistry::get(const wire::Backend& wire) {

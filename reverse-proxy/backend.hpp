@@ -12,6 +12,7 @@
 
 #include "common/error.hpp"
 #include "common/wire/routes.hpp"
+#include "reverse-proxy/balance.hpp"
 
 namespace karreg::proxy {
 
@@ -24,16 +25,27 @@ class Backend {
   const boost::asio::ip::tcp::endpoint endpoint;
   const std::string sticky_token;  ///< stands for the instance in cookies; tells nothing about it
 
-  /// It did not accept, or broke off without an answer: set aside for a while.
-  void failed(std::chrono::steady_clock::time_point now);
+  enum class Failure {
+    no_answer,   ///< it did not accept, or broke off without an answer: set aside at once
+    bad_answer,  ///< none in time, or none that is HTTP: when it was so several times in a row
+  };
+  /// Whether it is set aside for that, a while that grows. Then one request tries whether it is
+  /// back, and only its answer brings the others.
+  bool failed(Failure failure, std::chrono::steady_clock::time_point now, const AsideRule& rule);
   void answered() {
-    if (failures_.load(std::memory_order_relaxed) != 0) failures_.store(0);
+    if (failures_.load(std::memory_order_relaxed) != 0) is_back();
   }
   bool aside(std::chrono::steady_clock::time_point now) const {
-    return failures_.load(std::memory_order_relaxed) != 0 &&
-           now.time_since_epoch().count() < aside_until_.load(std::memory_order_relaxed);
+    return now.time_since_epoch().count() < aside_until_.load(std::memory_order_relaxed);
+  }
+  /// Of one that is not aside: whether a request may go there. Of those that come after its time
+  /// aside one may; the next one when that has said nothing for as long as a next time would be.
+  bool admits(std::chrono::steady_clock::time_point now, const AsideRule& rule) {
+    return aside_until_.load(std::memory_order_relaxed) == 0 || tries(now, rule);
   }
   int in_flight() const { return in_flight_.load(); }
+  /// Of these, requests that an instance may have had work with before.
+  int repeats() const { return repeats_.load(std::memory_order_relaxed); }
   std::uint64_t requests() const { return requests_.load(std::memory_order_relaxed); }
   /// No longer in the table: gets no new request; set and read by any thread.
   bool retired() const { return retired_.load(); }
@@ -41,8 +53,14 @@ class Backend {
 
  private:
   friend class InFlight;
+  void is_back();
+  bool tries(std::chrono::steady_clock::time_point now, const AsideRule& rule);
+
   std::atomic<int> in_flight_{0};
-  std::atomic<int> failures_{0};
+  std::atomic<int> repeats_{0};
+  std::atomic<int> failures_{0};     ///< in a row
+  std::atomic<int> times_aside_{0};  ///< in a row
+  /// 0: it is not, and has answered since it was.
   std::atomic<std::chrono::steady_clock::rep> aside_until_{0};
   std::atomic<std::uint64_t> requests_{0};
   std::atomic<bool> retired_{false};
@@ -52,14 +70,25 @@ class Backend {
 class InFlight {
  public:
   InFlight() = default;
-  explicit InFlight(std::shared_ptr<Backend> backend) : backend_(std::move(backend)) {
-    backend_->in_flight_.fetch_add(1);
+  /// False: @p backend has @p most in hand already (0: no bound). @p repeats: it may have had work
+  /// with the request before, or another one.
+  bool enter(const std::shared_ptr<Backend>& backend, int most, bool repeats) {
+    release();
+    if (backend->in_flight_.fetch_add(1) >= most && most > 0) {
+      backend->in_flight_.fetch_sub(1);
+      return false;
+    }
+    backend_ = backend;
     backend_->requests_.fetch_add(1, std::memory_order_relaxed);
+    repeats_ = repeats;
+    if (repeats_) backend_->repeats_.fetch_add(1, std::memory_order_relaxed);
+    return true;
   }
   InFlight(InFlight&&) noexcept = default;
   InFlight& operator=(InFlight&& other) noexcept {
     release();
     backend_ = std::move(other.backend_);
+    repeats_ = other.repeats_;
     return *this;
   }
   InFlight(const InFlight&) = delete;
@@ -72,10 +101,13 @@ class InFlight {
 
  private:
   void release() {
-    if (backend_) backend_->in_flight_.fetch_sub(1);
+    if (!backend_) return;
+    if (repeats_) backend_->repeats_.fetch_sub(1, std::memory_order_relaxed);
+    backend_->in_flight_.fetch_sub(1);
     backend_.reset();
   }
   std::shared_ptr<Backend> backend_;
+  bool repeats_ = false;
 };
 
 /// Keeps one Backend per instance and address over all tables, so that its counters go on; and

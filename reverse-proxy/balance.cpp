@@ -51,11 +51,8 @@ std::optional<std::size_t> drawn(std::span<const Candidate> candidates, std::uin
                       [&](const Candidate& c) { return usable(c) && c.weight == weight; });
 }
 
-bool healthy(const Candidate& candidate) {
-  return !candidate.aside && !candidate.tried;
-}
 bool untried(const Candidate& candidate) {
-  return !candidate.tried;
+  return !candidate.tried && !candidate.full;
 }
 
 }  // namespace
@@ -68,25 +65,30 @@ std::optional<std::size_t> choose_backend(std::span<const Candidate> candidates,
     const auto first = static_cast<std::size_t>((chance & 0xffffffffU) % n);
     const auto step = static_cast<std::size_t>((chance >> 32U) % (n - 1)) + 1;
     const auto second = (first + step) % n;
-    const bool a = healthy(candidates[first]);
-    const bool b = healthy(candidates[second]);
+    const bool a = is_healthy(candidates[first]);
+    const bool b = is_healthy(candidates[second]);
     if (a && b) return better(candidates, first, second);
     if (a || b) return a ? first : second;
   }
-  if (auto best = least_loaded(candidates, chance, healthy)) return best;
+  if (auto best = least_loaded(candidates, chance, is_healthy)) return best;
   return least_loaded(candidates, chance, untried);
 }
 
 std::optional<std::size_t> choose_by_weight(std::span<const Candidate> candidates,
                                             std::uint64_t chance) {
-  if (auto found = drawn(candidates, chance, healthy)) return found;
+  if (auto found = drawn(candidates, chance, is_healthy)) return found;
   return drawn(candidates, chance, untried);
 }
 
-std::chrono::milliseconds aside_time(int failures) {
-  const int doublings = std::clamp(failures - 1, 0, 5);
-  return std::min(std::chrono::milliseconds(500) * (1 << doublings),
-                  std::chrono::milliseconds(10'000));
+std::chrono::milliseconds aside_time(int times, const AsideRule& rule) {
+  auto time = rule.first;
+  for (int doubled = 1; doubled < times && time < rule.longest; ++doubled) time *= 2;
+  return std::min(time, rule.longest);
+}
+
+bool may_repeat(int repeats, int in_hand, int percent) {
+  constexpr int always = 3;
+  return repeats < std::max(always, in_hand * percent / 100);
 }
 
 bool is_idempotent(std::string_view method) {

@@ -20,10 +20,15 @@ struct Candidate {
   int in_flight = 0;
   bool aside = false;  ///< failed lately
   bool tried = false;  ///< by this request
+  bool full = false;   ///< has as many in hand as it may have
   int weight = 1;      ///< for choose_by_weight()
 };
+inline bool is_healthy(const Candidate& candidate) {
+  return !candidate.aside && !candidate.tried && !candidate.full;
+}
 
-/// Index into @p candidates; nothing when all were tried. @p chance: uniform random bits.
+/// Index into @p candidates; nothing when all were tried or are full. @p chance: uniform random
+/// bits.
 std::optional<std::size_t> choose_backend(std::span<const Candidate> candidates,
                                           std::uint64_t chance);
 
@@ -31,9 +36,19 @@ std::optional<std::size_t> choose_backend(std::span<const Candidate> candidates,
 std::optional<std::size_t> choose_by_weight(std::span<const Candidate> candidates,
                                             std::uint64_t chance);
 
-/// How long a backend is set aside after its @p failures-th failure in a row (1, 2, ...): 500 ms,
-/// doubling up to 10 s.
-std::chrono::milliseconds aside_time(int failures);
+/// When a backend is set aside, and for how long.
+struct AsideRule {
+  int bad_answers = 5;                        ///< in a row
+  std::chrono::milliseconds first{500};       ///< for the first time
+  std::chrono::milliseconds longest{10'000};  ///< each time twice as long, up to this
+};
+/// How long it is when it is set aside the @p times-th time in a row (1, 2, ...).
+std::chrono::milliseconds aside_time(int times, const AsideRule& rule);
+
+/// Whether one request more may be repeated, where @p repeats of @p in_hand at an application are:
+/// @p percent of them, but three at least. Else requests that are repeated would be the load under
+/// which an application breaks.
+bool may_repeat(int repeats, int in_hand, int percent);
 
 /// After a failure without a byte of the answer: whether the request may go to a backend again.
 /// @p received: all of it may have reached the application. @p idempotent: the method is; others

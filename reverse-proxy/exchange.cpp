@@ -17,22 +17,8 @@ using http1::BodyKind;
 
 namespace {
 
-constexpr std::string_view sticky_name = "karreg-instance";
 /// Informational answers before the final one.
 constexpr int max_informational = 16;
-
-/// Value of the cookie @p name in a Cookie field.
-std::string_view cookie(std::string_view field, std::string_view name) {
-  while (!field.empty()) {
-    const auto end = field.find(';');
-    auto pair = field.substr(0, end);
-    while (pair.starts_with(' ')) pair.remove_prefix(1);
-    if (pair.starts_with(name) && pair.substr(name.size()).starts_with('='))
-      return pair.substr(name.size() + 1);
-    field.remove_prefix(end == std::string_view::npos ? field.size() : end + 1);
-  }
-  return {};
-}
 
 /// Ends the watch for a leaving client whatever happens.
 class Watch {
@@ -65,6 +51,7 @@ void Exchange::begin(Request& request, Visitor& visitor) {
   websocket_ = http1::wants_websocket(*request.head, request.framing);
   whole_body_ = false;
   step_.reset();
+  repeats_ = false;
 }
 
 std::optional<Answer> Exchange::end(std::optional<Answer> answer) {
@@ -102,8 +89,13 @@ Task<std::optional<Answer>> Exchange::run(Request& request, Visitor& visitor) {
       request.error = "the client left";
       co_return end(std::nullopt);
     }
-    if (++request.attempts > 1) worker_.count().retries.add();
     const auto picked = pick();
+    if (picked == Picked::over_budget) {
+      worker_.count().retries_refused.add();
+      request.error = "the connection ended without an answer, and too many requests are repeated";
+      co_return end(answer_for(Step::no_answer));
+    }
+    if (++request.attempts > 1) worker_.count().retries.add();
     if (picked == Picked::no_route) co_return end(unknown_host(request.target->host));
     if (picked == Picked::nothing_serves) {
       worker_.count().no_backend.add();
@@ -113,6 +105,11 @@ Task<std::optional<Answer>> Exchange::run(Request& request, Visitor& visitor) {
       worker_.count().app_refused.add();
       request.error = "the application has too many requests in hand";
       co_return end(app_busy(request.target->host));
+    }
+    if (picked == Picked::instances_full) {
+      worker_.count().by_rules.add();
+      request.error = "rule: in_hand.instance";
+      co_return end(rules::instances_full());
     }
     if (picked == Picked::all_failed) {
       if (request.attempts >= limits.attempts) co_return end(answer_for(Step::no_answer));
@@ -149,58 +146,21 @@ Task<std::optional<Answer>> Exchange::run(Request& request, Visitor& visitor) {
     const bool retry = *step_ == Step::no_answer &&
                        may_retry(sent, idempotent, !has_body() || whole_body_ || !sent,
                                  request.attempts, limits.attempts);
-    if (sent && reused_ && step_ == Step::no_answer) {
+    // What a kept connection has lost, its end has crossed: nobody had work with it.
+    const bool stale = sent && reused_ && step_ == Step::no_answer;
+    if (stale) {
       worker_.count().stale.add();
       fresh_only = true;
     } else if (step_ == Step::no_answer) {
-      if (!own_fault_) at_->failed(now());
+      if (!own_fault_) failed(Backend::Failure::no_answer);
       tried_.push_back(&*at_);
+    } else if (step_ == Step::late || step_ == Step::nonsense) {
+      failed(Backend::Failure::bad_answer);
     }
     if (!retry) co_return end(answer_for(*step_));
+    repeats_ = repeats_ || (sent && !stale);
     at_ = {};
   }
-}
-
-Exchange::Picked Exchange::pick() {
-  // The newest table, for every attempt: a request must not go where the platform has said no.
-  const auto& routes = worker_.routes();
-  const auto* route =
-      routes ? routes->find(request_->target->host, request_->target->path) : nullptr;
-  if (route == nullptr) return Picked::no_route;
-  request_->app = route->app_id;
-  if (route->backends.empty()) return Picked::nothing_serves;
-  boost::container::small_vector<Candidate, 16> candidates;
-  std::optional<std::size_t> chosen;
-  std::size_t in_hand = 0;
-  const auto wanted = route->sticky_sessions
-                          ? cookie(request_->head->find("cookie").value_or(""), sticky_name)
-                          : std::string_view{};
-  for (const auto& backend : route->backends) {
-    const bool tried = std::ranges::find(tried_, backend.get()) != tried_.end();
-    candidates.push_back({backend->in_flight(), backend->aside(now()), tried});
-    in_hand += static_cast<std::size_t>(std::max(candidates.back().in_flight, 0));
-    if (!wanted.empty() && wanted == backend->sticky_token && !tried && !candidates.back().aside)
-      chosen = candidates.size() - 1;
-  }
-  // An application that hangs would take all connections, and all others with it.
-  if (in_hand >= worker_.limits().per_app()) return Picked::app_busy;
-  sticky_cookie_.clear();
-  if (!chosen) {
-    if (route->weights.empty()) {
-      chosen = choose_backend(candidates, worker_.chance());
-    } else {
-      if (std::ranges::max(route->weights) == 0) return Picked::nothing_serves;
-      for (std::size_t i = 0; i < candidates.size(); ++i) candidates[i].weight = route->weights[i];
-      chosen = choose_by_weight(candidates, worker_.chance());
-    }
-    if (!chosen) return Picked::all_failed;
-    if (route->sticky_sessions)
-      sticky_cookie_ = std::string(sticky_name) + "=" + route->backends[*chosen]->sticky_token +
-                       "; Path=" + route->path + "; HttpOnly; SameSite=Lax";
-  }
-  at_ = InFlight(route->backends[*chosen]);
-  request_->instance = at_->instance_id;
-  return Picked::backend;
 }
 
 std::unique_ptr<Connection> Exchange::take_kept(UpstreamPool::For request) {
@@ -218,6 +178,10 @@ Task<std::unique_ptr<Connection>> Exchange::connect() {
   worker_.count().backend_connect_failures.add();
   request_->error = "cannot connect to " + at_->address + ": " + fresh.why;
   co_return nullptr;
+}
+
+void Exchange::failed(Backend::Failure failure) {
+  if (at_->failed(failure, now(), worker_.limits().aside)) worker_.count().set_aside.add();
 }
 
 void Exchange::fail(Step step, std::string_view why) {

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "reverse-proxy/backend.hpp"
+#include "reverse-proxy/balance.hpp"
 #include "reverse-proxy/live_routes.hpp"
 #include "reverse-proxy/upstream_pool.hpp"
 #include "reverse-proxy/visitor.hpp"
@@ -67,13 +68,27 @@ class Exchange {
     body_large,   ///< the client's body is longer than the application's rules allow
     client_slow,  ///< the client's body came too slowly; nothing was answered yet
   };
-  enum class Picked { backend, no_route, nothing_serves, app_busy, all_failed };
+  enum class Picked {
+    backend,
+    no_route,
+    nothing_serves,
+    app_busy,
+    instances_full,
+    over_budget,  ///< of requests that are repeated
+    all_failed
+  };
 
   SteadyTime now() const;
   void begin(Request& request, Visitor& visitor);
   std::optional<Answer> end(std::optional<Answer> answer);
   bool has_body() const { return request_->framing.kind != http1::BodyKind::none; }
+  /// What the newest table has for the request; nullptr: nothing.
+  const LiveRoute* route() const;
   Picked pick();
+  /// Why none of @p candidates was chosen.
+  static Picked none_of(std::span<const Candidate> candidates);
+  /// The instance has failed the request.
+  void failed(Backend::Failure failure);
   /// A connection to at_: a kept one that will do for @p request, or a new one; nullptr: there is
   /// none.
   std::unique_ptr<Connection> take_kept(UpstreamPool::For request);
@@ -104,6 +119,7 @@ class Exchange {
   boost::container::small_vector<const Backend*, 8> tried_;
   std::string sticky_cookie_;
   bool whole_body_ = false;  ///< it was taken in
+  bool repeats_ = false;     ///< an instance may have had work with it before
   bool websocket_ = false;
   bool uploading_ = false;
   bool upload_ended_ = false;  ///< the answer is complete: the rest of the body is not wanted

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 
+#include "reverse-proxy/balance.hpp"
 #include "reverse-proxy/http1/head.hpp"
 
 namespace karreg::proxy {
@@ -30,6 +31,9 @@ struct Limits {
   std::size_t compressing = 128;               ///< answers that a worker compresses at once; others
                                                ///< go as they are
   int attempts = 4;                            ///< backends called for one request
+  int retry_percent = 20;                      ///< of an application's requests in hand, those that
+                                               ///< are repeated; 502 beyond, but for three
+  AsideRule aside;                             ///< for backends that fail
 
   ms header_time{30'000};     ///< from the first byte of a request to the end of its head; 408
   ms idle_time{75'000};       ///< client without a request; closed

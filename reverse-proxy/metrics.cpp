@@ -160,6 +160,10 @@ std::string render_metrics(std::span<const WorkerMetrics* const> workers, std::u
   text.one("cut_total", "counter", "requests that the proxy cut when it stopped", &M::cut);
   text.one("malformed_total", "counter", "requests refused as malformed", &M::malformed);
   text.one("retries_total", "counter", "attempts after the first", &M::retries);
+  text.one("retries_refused_total", "counter",
+           "requests that were not repeated since too many others were", &M::retries_refused);
+  text.one("set_aside_total", "counter", "times that an instance was set aside since it failed",
+           &M::set_aside);
   text.one("stale_total", "counter", "kept connections that were closed when used", &M::stale);
   text.one("backend_connects_total", "counter", "connections made to instances",
            &M::backend_connects);
@@ -189,6 +193,12 @@ std::string render_metrics(std::span<const WorkerMetrics* const> workers, std::u
     if (backend->requests() > 0)
       text.line("backend_requests_total", fmt::format("{{instance=\"{}\"}}", backend->instance_id),
                 backend->requests());
+  text.head("backend_set_aside", "gauge", "1: an instance is set aside since it failed");
+  const auto now = std::chrono::steady_clock::now();
+  for (const auto& backend : backends)
+    if (backend->requests() > 0)
+      text.line("backend_set_aside", fmt::format("{{instance=\"{}\"}}", backend->instance_id),
+                backend->aside(now) ? 1 : 0);
   text.head("draining_in_flight", "gauge", "requests at an instance that left the table");
   for (const auto& [instance, in_flight] : draining)
     text.line("draining_in_flight", fmt::format("{{instance=\"{}\"}}", instance), in_flight);

@@ -61,7 +61,9 @@ struct WorkerMetrics {
   Counter cut;               ///< requests in hand at the end of a drain
   Counter malformed;         ///< refused as unclear or hostile
   Counter retries;
-  Counter stale;  ///< kept connections that were closed when used
+  Counter retries_refused;  ///< over the share that may be repeated
+  Counter set_aside;        ///< times that an instance was
+  Counter stale;            ///< kept connections that were closed when used
   Counter backend_connects;
   Counter backend_connect_failures;
   Counter backend_reuses;

@@ -51,6 +51,21 @@ std::vector<Setting> declared_settings() {
       {"proxy.backend_idle_timeout",
        "connection to an instance kept for the next request; less than the application's own", "4s",
        false},
+      {"proxy.bad_answers",
+       "answers of an instance in a row, 1 to 1000, that did not come in time or were no HTTP, "
+       "after "
+       "which it is set aside; one that refuses or breaks off a connection is at once",
+       "5", false},
+      {"proxy.aside_time",
+       "the longest that an instance is set aside: at first 0.5s, then twice as long each time, "
+       "until "
+       "a request that tries it out is answered",
+       "10s", false},
+      {"proxy.retry_share",
+       "percent of the requests in hand at an application, 0 to 100, that may be sent once more "
+       "after "
+       "an instance broke off without an answer; three may always",
+       "20", false},
       {"proxy.drain_timeout", "for requests in hand when the proxy stops; then cut", "30s", false},
       {"proxy.upgrade_timeout",
        "for connections of the old process after an upgrade; then it stops as by "
@@ -166,6 +181,11 @@ Result<Settings> read_settings(const Config& config) {
   read.duration("proxy.answer_timeout", limits.answer_time);
   read.duration("proxy.tunnel_timeout", limits.tunnel_time);
   read.duration("proxy.backend_idle_timeout", limits.backend_idle_time);
+  read.duration("proxy.aside_time", limits.aside.longest);
+  read.take(config.number("proxy.bad_answers", 1, 1000),
+            [&](std::int64_t n) { limits.aside.bad_answers = static_cast<int>(n); });
+  read.take(config.number("proxy.retry_share", 0, 100),
+            [&](std::int64_t n) { limits.retry_percent = static_cast<int>(n); });
   read.duration("proxy.drain_timeout", s.drain_time);
   read.duration("proxy.upgrade_timeout", s.leave_time);
   read.take(broker::address(config), [&](const broker::Address& address) { s.broker = address; });

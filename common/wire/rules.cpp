@@ -298,6 +298,7 @@ void read_all(Fields& fields, Rules& into) {
   fields.object("in_hand", [&](Fields& inner) {
     inner.number("app", 1, 100'000, into.in_hand.app);
     inner.number("client", 1, 100'000, into.in_hand.client);
+    inner.number("instance", 1, 100'000, into.in_hand.instance);
   });
   fields.number("max_body_bytes", 1, std::int64_t{1} << 40, into.max_body_bytes);
   fields.object("maintenance",
@@ -397,6 +398,7 @@ json rules_json(const Rules& rules) {
       .object("in_hand", Writer()
                              .field("app", rules.in_hand.app, 0)
                              .field("client", rules.in_hand.client, 0)
+                             .field("instance", rules.in_hand.instance, 0)
                              .done())
       .field("max_body_bytes", rules.max_body_bytes, none.max_body_bytes)
       .object("security_headers",

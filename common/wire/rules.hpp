@@ -79,6 +79,7 @@ struct RateLimits {
 struct InHandLimits {
   int app = 0;
   int client = 0;
+  int instance = 0;  ///< at each of them
   bool operator==(const InHandLimits&) const = default;
 };
 

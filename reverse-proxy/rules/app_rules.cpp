@@ -60,6 +60,10 @@ Answer is_elsewhere(int status, std::string location) {
 
 }  // namespace
 
+Answer instances_full() {
+  return too_many_at_once(503);
+}
+
 Answer body_too_large(std::uint64_t most) {
   return {413,
           "The body is too large",

@@ -75,6 +75,8 @@ class AppRules {
   /// The Authorization field was for the proxy, and is not for the application.
   bool keeps_password() const { return rules().basic_auth && !rules().basic_auth->forward; }
 
+  /// Requests that one instance may have in hand; 0: as many as come.
+  int most_per_instance() const { return rules().in_hand.instance; }
   /// Longest body of a request; nothing: it does not matter.
   std::optional<std::uint64_t> max_body() const;
   /// The head as the application gets it.
@@ -104,6 +106,8 @@ class AppRules {
   std::shared_ptr<const tls::ClientTrust> client_trust_;  ///< nullptr: no certificate is wanted
 };
 
+/// What is said when all instances have as many in hand as they may have.
+Answer instances_full();
 /// What a body that is longer than @p most is answered with.
 Answer body_too_large(std::uint64_t most);
 

@@ -13,7 +13,7 @@ using namespace std::chrono_literals;
 namespace {
 std::vector<Candidate> with_load(std::vector<int> in_flight) {
   std::vector<Candidate> result;
-  for (int n : in_flight) result.push_back({n, false, false});
+  for (int n : in_flight) result.push_back({.in_flight = n});
   return result;
 }
 }  // namespace
@@ -72,8 +72,9 @@ TEST_CASE("requests are shared by weight, whatever is in hand") {
   // Those of a canary answer at once, or not at all.
   const auto of_the_canary = GENERATE(0, 1, 1000);
   std::mt19937_64 random(7);
-  std::vector<Candidate> candidates{
-      {5, false, false, 450}, {of_the_canary, false, false, 100}, {6, false, false, 450}};
+  std::vector<Candidate> candidates{{.in_flight = 5, .weight = 450},
+                                    {.in_flight = of_the_canary, .weight = 100},
+                                    {.in_flight = 6, .weight = 450}};
   std::array<int, 3> got{};
   for (int i = 0; i < 100'000; ++i) ++got.at(choose_by_weight(candidates, random()).value());
   // Four standard deviations of a fair draw of 10 %, and the seed is always the same.
@@ -88,7 +89,7 @@ TEST_CASE("those with one weight get the same, each its share") {
   std::mt19937_64 random(11);
   std::vector<Candidate> candidates;
   for (const int weight : {300, 100, 300, 100, 0, 200})
-    candidates.push_back({0, false, false, weight});
+    candidates.push_back({.in_flight = 0, .weight = weight});
   for (int i = 0; i < 100'000; ++i)
     ++candidates[choose_by_weight(candidates, random()).value()].in_flight;
   const std::array<int, 6> share{30'000, 10'000, 30'000, 10'000, 0, 20'000};
@@ -99,8 +100,9 @@ TEST_CASE("those with one weight get the same, each its share") {
 }
 
 TEST_CASE("weights count among those that can be asked, and nobody asks one without any") {
-  std::vector<Candidate> candidates{
-      {0, true, false, 900}, {0, false, false, 100}, {0, false, false, 0}};
+  std::vector<Candidate> candidates{{.in_flight = 0, .aside = true, .weight = 900},
+                                    {.in_flight = 0, .weight = 100},
+                                    {.in_flight = 0, .weight = 0}};
   std::mt19937_64 random(3);
   auto only = [&](std::size_t at) {
     for (int i = 0; i < 1000; ++i)
@@ -118,8 +120,10 @@ TEST_CASE("weights count among those that can be asked, and nobody asks one with
 }
 
 TEST_CASE("every draw is within the weights") {
-  const std::vector<Candidate> candidates{
-      {0, false, false, 0}, {0, false, false, 1}, {0, false, false, 1000}, {0, false, false, 0}};
+  const std::vector<Candidate> candidates{{.in_flight = 0, .weight = 0},
+                                          {.in_flight = 0, .weight = 1},
+                                          {.in_flight = 0, .weight = 1000},
+                                          {.in_flight = 0, .weight = 0}};
   for (const std::uint64_t chance : {0UL, 0xffffffffUL, ~0UL, 1UL << 63U, 1UL << 32U}) {
     const auto chosen = choose_by_weight(candidates, chance);
     CHECK((chosen == 1U || chosen == 2U));
@@ -129,11 +133,37 @@ TEST_CASE("every draw is within the weights") {
 }
 
 TEST_CASE("repeated failures set a backend aside for longer, within bounds") {
-  CHECK(aside_time(1) == 500ms);
-  CHECK(aside_time(2) == 1000ms);
-  CHECK(aside_time(5) == 8000ms);
-  CHECK(aside_time(6) == 10'000ms);
-  CHECK(aside_time(1'000'000) == 10'000ms);
+  const AsideRule rule;
+  CHECK(aside_time(1, rule) == 500ms);
+  CHECK(aside_time(2, rule) == 1000ms);
+  CHECK(aside_time(5, rule) == 8000ms);
+  CHECK(aside_time(6, rule) == 10'000ms);
+  CHECK(aside_time(1'000'000'000, rule) == 10'000ms);
+  CHECK(aside_time(1, {.longest = 100ms}) == 100ms);
+}
+
+TEST_CASE("a share of the requests in hand may be repeated, three at least") {
+  CHECK(may_repeat(2, 0, 0));
+  CHECK_FALSE(may_repeat(3, 19, 20));
+  CHECK_FALSE(may_repeat(3, 15, 20));
+  CHECK(may_repeat(3, 20, 20));
+  CHECK(may_repeat(19, 100, 20));
+  CHECK_FALSE(may_repeat(20, 100, 20));
+  CHECK_FALSE(may_repeat(3, 1000, 0));
+}
+
+TEST_CASE("a backend that is full gets nothing, also when all others are set aside") {
+  for (const bool weighted : {false, true}) {
+    std::vector<Candidate> candidates{{.in_flight = 1, .full = true}, {.in_flight = 9}};
+    auto choose = [&] {
+      return weighted ? choose_by_weight(candidates, 5) : choose_backend(candidates, 5);
+    };
+    CHECK(choose() == 1U);
+    candidates[1].aside = true;
+    CHECK(choose() == 1U);
+    candidates[1].full = true;
+    CHECK_FALSE(choose());
+  }
 }
 
 TEST_CASE("a request is sent again only when that cannot do harm") {

@@ -23,7 +23,7 @@ const char* const all_of_them = R"({
   "basic_auth": {"realm": "Staging", "users": {"anna": "$2b$10$abcdefghijklmnopqrstuuVbXoP0Fe9KZsAcNDmUXfEo3KUVJyVnC"},
                  "except": ["/health", "/hooks/"], "forward": true},
   "rate": {"client": {"requests": 10, "seconds": 1, "burst": 20}, "app": {"requests": 500, "seconds": 2, "burst": 500}},
-  "in_hand": {"app": 100, "client": 10},
+  "in_hand": {"app": 100, "client": 10, "instance": 40},
   "max_body_bytes": 1048576,
   "maintenance": {"on": true, "html": "<h1>soon</h1>", "retry_after_s": 600, "allow": ["192.0.2.1"]},
   "error_pages": {"502": "<h1>oh</h1>", "503": "<h1>no</h1>"},
