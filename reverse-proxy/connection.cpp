@@ -378,6 +378,25 @@ Task<Connection::Connected> Connection::connect(Loop& loop,
   co_return Connected{std::move(connection), {}};
 }
 
+Ends Connection::ends() const {
+  if (told_) return *told_;
+  namespace ip = boost::asio::ip;
+  const auto end = [this](auto ask, std::string& address, std::uint16_t& port) {
+    ip::tcp::endpoint found;
+    auto size = static_cast<socklen_t>(found.capacity());
+    if (!is_open() || ask(socket_.fd(), found.data(), &size) != 0) return;
+    found.resize(size);
+    const auto at = found.address();
+    const bool mapped = at.is_v6() && at.to_v6().is_v4_mapped();
+    address = mapped ? ip::make_address_v4(ip::v4_mapped, at.to_v6()).to_string() : at.to_string();
+    port = found.port();
+  };
+  Ends ends;
+  end(::getpeername, ends.from, ends.from_port);
+  end(::getsockname, ends.to, ends.to_port);
+  return ends;
+}
+
 int Connection::peek() {
   if (tls_) return tls_->peek();
   char byte = 0;

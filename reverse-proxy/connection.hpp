@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "reverse-proxy/loop/socket.hpp"
+#include "reverse-proxy/proxy_protocol.hpp"
 #include "reverse-proxy/tls/stream.hpp"
 
 namespace karreg::proxy {
@@ -168,6 +169,9 @@ class Connection : public ConnectionHook {
   /// What the peer and we agreed on in the handshake (ALPN); empty without TLS.
   std::string_view protocol() const { return tls_ ? tls_->protocol() : std::string_view(); }
 
+  /// What a balancer has told of its ends: else those that the kernel knows.
+  void are_told(Ends ends) { told_ = std::make_unique<const Ends>(std::move(ends)); }
+  Ends ends() const;
   /// What TLS knows of the peer; nullptr without it.
   const tls::Stream* tls() const { return tls_.get(); }
 
@@ -221,6 +225,7 @@ class Connection : public ConnectionHook {
 
   Socket socket_;
   std::unique_ptr<tls::Stream> tls_;  ///< nullptr: bytes are what they are
+  std::unique_ptr<const Ends> told_;  ///< nullptr: nobody has
   BufferPool& buffers_;
   SteadyTime read_by_ = SteadyTime::max();
   SteadyTime write_by_ = SteadyTime::max();

@@ -52,6 +52,8 @@ void Exchange::begin(Request& request, Visitor& visitor) {
   whole_body_ = false;
   step_.reset();
   repeats_ = false;
+  send_proxy_ = request.rules ? request.rules->send_proxy() : 0;
+  request.by.last = send_proxy_ != 0;
 }
 
 std::optional<Answer> Exchange::end(std::optional<Answer> answer) {
@@ -81,7 +83,8 @@ Task<std::optional<Answer>> Exchange::run(Request& request, Visitor& visitor) {
   const bool idempotent = is_idempotent(request.head->method);
   const auto kept = !idempotent || (has_body() && !whole_body_) ? UpstreamPool::For::once
                                                                 : UpstreamPool::For::repeatable;
-  bool fresh_only = false;
+  // A connection that begins with one visitor is of no use to another, and seldom to him again.
+  bool fresh_only = send_proxy_ != 0;
   for (;;) {
     // He may have left while there was nothing to cancel.
     if (visitor.left()) {
@@ -131,7 +134,7 @@ Task<std::optional<Answer>> Exchange::run(Request& request, Visitor& visitor) {
     if (step_ == Step::answered) {
       request.answered = true;
       request.error.clear();
-      if (connection_reusable_ && !up_broken_)
+      if (connection_reusable_ && !up_broken_ && send_proxy_ == 0)
         worker_.pool().put(at_.shared(), std::move(up), now(), reused_);
       co_return end(std::nullopt);
     }
@@ -174,10 +177,26 @@ Task<std::unique_ptr<Connection>> Exchange::connect() {
   auto fresh = co_await Connection::connect(worker_.loop(), at_->endpoint, worker_.buffers(),
                                             worker_.swept(), now() + worker_.limits().connect_time);
   own_fault_ = fresh.own_fault;
+  if (fresh.connection && send_proxy_ != 0) {
+    fresh.why = co_await introduce(*fresh.connection);
+    if (!fresh.why.empty()) fresh.connection.reset();
+  }
   if (fresh.connection) co_return std::move(fresh.connection);
   worker_.count().backend_connect_failures.add();
   request_->error = "cannot connect to " + at_->address + ": " + fresh.why;
   co_return nullptr;
+}
+
+Task<std::string> Exchange::introduce(Connection& fresh) {
+  const auto& visitor = visitor_->connection();
+  ProxyExtras extras;
+  if (const auto* tls = visitor.tls()) extras.authority = tls->server_name();
+  extras.unique_id = request_->id;
+  request_text_.clear();
+  append_proxy_header(request_text_, send_proxy_, visitor.ends(), extras);
+  const auto ec = co_await fresh.write(request_text_, now() + worker_.limits().connect_time);
+  if (!ec) co_return std::string();
+  co_return fresh.expired() ? "timed out" : ec.message();
 }
 
 void Exchange::failed(Backend::Failure failure) {

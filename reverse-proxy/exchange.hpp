@@ -93,6 +93,8 @@ class Exchange {
   /// none.
   std::unique_ptr<Connection> take_kept(UpstreamPool::For request);
   Task<std::unique_ptr<Connection>> connect();
+  /// Tells the instance at the other end of @p fresh of the visitor. Why it cannot; empty: it was.
+  Task<std::string> introduce(Connection& fresh);
   Task<void> attempt(Connection& up);
   Task<void> upload(Connection& up);
   Task<void> receive(Connection& up);
@@ -120,6 +122,7 @@ class Exchange {
   std::string sticky_cookie_;
   bool whole_body_ = false;  ///< it was taken in
   bool repeats_ = false;     ///< an instance may have had work with it before
+  int send_proxy_ = 0;       ///< as rules::AppRules::send_proxy()
   bool websocket_ = false;
   bool uploading_ = false;
   bool upload_ended_ = false;  ///< the answer is complete: the rest of the body is not wanted

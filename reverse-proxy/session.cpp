@@ -106,7 +106,10 @@ Task<bool> Session::take_proxy_header() {
       co_return false;
     }
     if (!read.header) continue;
-    if (!read.header->client.empty()) client_address_ = read.header->client;
+    if (!read.header->client.empty()) {
+      client_address_ = read.header->client;
+      client_.are_told(read.header->ends);
+    }
     client_.pass_over(read.header->bytes);
     co_return true;
   }

@@ -283,6 +283,13 @@ void read_client_certificates(Fields& fields, ClientCertificates& into) {
     fields.fail("ca", "", "must have the certificate of who made theirs, as PEM");
 }
 
+void read_instance(Fields& fields, InstanceRule& into) {
+  fields.text("send_proxy", into.send_proxy, [](std::string_view version) -> Wrong {
+    if (version == "none" || version == "v1" || version == "v2") return std::nullopt;
+    return "must be none, v1 or v2";
+  });
+}
+
 void read_all(Fields& fields, Rules& into) {
   fields.each("redirects", RuleBounds::redirects, [&](const json& each, const std::string& at) {
     Fields inner(each, at, fields.wrong());
@@ -315,6 +322,7 @@ void read_all(Fields& fields, Rules& into) {
   fields.object("client_certificates", [&](Fields& inner) {
     read_client_certificates(inner, into.client_certificates.emplace());
   });
+  fields.object("instance", [&](Fields& inner) { read_instance(inner, into.instance); });
 }
 
 /// Writes fields that are not as they would be without being said.
@@ -406,6 +414,9 @@ json rules_json(const Rules& rules) {
                   .field("preset", rules.security_headers.preset, none.security_headers.preset)
                   .field("replace", rules.security_headers.replace, none.security_headers.replace)
                   .done())
+      .object(
+          "instance",
+          Writer().field("send_proxy", rules.instance.send_proxy, none.instance.send_proxy).done())
       .object("request_headers", header_rules_json(rules.request_headers))
       .object("response_headers", header_rules_json(rules.response_headers));
   if (const auto& auth = rules.basic_auth)

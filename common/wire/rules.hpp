@@ -123,6 +123,14 @@ struct ClientCertificates {
   bool operator==(const ClientCertificates&) const = default;
 };
 
+/// How the instances are spoken to.
+struct InstanceRule {
+  /// none, v1, v2: each connection to one begins with the header of the PROXY protocol, of this
+  /// version, for the visitor.
+  std::string send_proxy = "none";
+  bool operator==(const InstanceRule&) const = default;
+};
+
 struct Rules {
   std::vector<Redirect> redirects;
   AddressRules addresses;
@@ -137,6 +145,7 @@ struct Rules {
   HeaderRules response_headers;
   std::optional<Compression> compression;
   std::optional<ClientCertificates> client_certificates;
+  InstanceRule instance;
   bool operator==(const Rules&) const = default;
 };
 

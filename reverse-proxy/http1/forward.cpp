@@ -150,7 +150,10 @@ void append_request(std::string& out, const RequestHead& head, const Target& tar
     append_field(out, "Upgrade", head.known.upgrade);
   } else if (head.known.te_trailers && head.minor_version >= 1) {
     // Of this connection (RFC 9110 §10.1.4); what comes is passed on.
-    out += "TE: trailers\r\nConnection: TE\r\n";
+    out += by.last ? "TE: trailers\r\nConnection: TE, close\r\n"
+                   : "TE: trailers\r\nConnection: TE\r\n";
+  } else if (by.last) {
+    out += "Connection: close\r\n";
   }
   append_forwarded(out, head, target, by);
   append_field(out, "X-Request-Id", by.request_id);

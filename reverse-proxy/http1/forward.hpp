@@ -18,6 +18,7 @@ struct ForwardedBy {
   std::string_view new_trace = {};  ///< id for the trace that begins here; empty: the client's
                                     ///< traceparent is valid and goes on
   std::string_view client_certificate = {};  ///< value of Client-Cert (RFC 9440); empty: none
+  bool last = false;                         ///< of its connection to the instance
   bool trust_client = false;  ///< the client is a proxy of ours: its X-Forwarded-* are kept
 };
 

@@ -75,6 +75,9 @@ class AppRules {
   /// The Authorization field was for the proxy, and is not for the application.
   bool keeps_password() const { return rules().basic_auth && !rules().basic_auth->forward; }
 
+  /// Version of the PROXY protocol that connections to instances begin with, 1 or 2; 0: they do
+  /// not.
+  int send_proxy() const { return send_proxy_; }
   /// Requests that one instance may have in hand; 0: as many as come.
   int most_per_instance() const { return rules().in_hand.instance; }
   /// Longest body of a request; nothing: it does not matter.
@@ -103,6 +106,7 @@ class AppRules {
   const HeaderEdits response_;
   const SecurityFields security_;
   const CompressionRule compression_;
+  const int send_proxy_;
   std::shared_ptr<const tls::ClientTrust> client_trust_;  ///< nullptr: no certificate is wanted
 };
 

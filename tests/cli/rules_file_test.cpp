@@ -78,6 +78,6 @@ TEST_CASE("the example of a set of rules can be set, and shows every kind") {
   for (const char* kind :
        {"redirects", "addresses", "basic_auth", "rate", "in_hand", "max_body_bytes", "maintenance",
         "error_pages", "security_headers", "request_headers", "response_headers", "compression",
-        "client_certificates"})
+        "client_certificates", "instance"})
     CHECK(plain.contains(kind));
 }

@@ -66,3 +66,54 @@ TEST_CASE("what is no such header is not taken for one") {
   CHECK(seen(version2('\x21', '\x21', v6.substr(1))) == "broken");
   CHECK(seen(version2('\x21', '\x11', std::string(521, 'x'))) == "broken");
 }
+
+TEST_CASE("a header tells both ends, and is read as it was written") {
+  const Ends old{"192.0.2.7", 12345, "10.0.0.1", 443};
+  const Ends recent{"2001:db8::7", 1, "::1", 65535};
+  for (const int version : {1, 2}) {
+    for (const auto& ends : {old, recent}) {
+      std::string text = "before";
+      append_proxy_header(text, version, ends, {"a.test", "r-1"});
+      text = text.substr(6) + "GET / HTTP/1.1\r\n";
+      const auto read = read_proxy_header(text);
+      REQUIRE(read.header);
+      CHECK(read.header->ends == ends);
+      CHECK(read.header->client == ends.from);
+      CHECK(text.substr(read.header->bytes) == "GET / HTTP/1.1\r\n");
+    }
+  }
+  std::string line;
+  append_proxy_header(line, 1, old, {"a.test", "r-1"});
+  CHECK(line == "PROXY TCP4 192.0.2.7 10.0.0.1 12345 443\r\n");
+  std::string bytes;
+  append_proxy_header(bytes, 2, old, {});
+  CHECK(bytes == version2('\x21', '\x11', "\xc0\x00\x02\x07\x0a\x00\x00\x01\x30\x39\x01\xbb"s));
+  std::string more;
+  append_proxy_header(more, 2, old, {"a.test", "r-1"});
+  CHECK(more == version2('\x21', '\x11',
+                         "\xc0\x00\x02\x07\x0a\x00\x00\x01\x30\x39\x01\xbb"
+                         "\x02\x00\x06"
+                         "a.test"
+                         "\x05\x00\x03"
+                         "r-1"s));
+}
+
+TEST_CASE("ends that are not told, or of two kinds, are said to be unknown") {
+  const auto ends =
+      GENERATE(values<Ends>({{}, {"192.0.2.7", 1, "::1", 2}, {"x", 1, "10.0.0.1", 2}}));
+  std::string line;
+  append_proxy_header(line, 1, ends, {});
+  CHECK(line == "PROXY UNKNOWN\r\n");
+  std::string bytes;
+  append_proxy_header(bytes, 2, ends, {});
+  CHECK(bytes == version2('\x21', '\x00', ""));
+  CHECK(seen(bytes) == "client 16 ");
+}
+
+TEST_CASE("the longest header is one that we would read ourselves") {
+  const std::string name(253, 'a');
+  std::string bytes;
+  append_proxy_header(bytes, 2, {"2001:db8::7", 1, "::1", 2}, {name, std::string(500, 'i')});
+  CHECK(bytes.size() <= max_proxy_header);
+  CHECK(seen(bytes) == "client " + std::to_string(bytes.size()) + " 2001:db8::7");
+}

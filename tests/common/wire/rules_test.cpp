@@ -30,6 +30,7 @@ const char* const all_of_them = R"({
   "security_headers": {"preset": "strict", "replace": {"X-Frame-Options": "SAMEORIGIN", "Content-Security-Policy": ""}},
   "request_headers": {"remove": ["X-Debug"], "set": {"X-Edge": "1"}, "add": {"X-More": "a"}},
   "response_headers": {"remove": ["Server"], "set": {"Cache-Control": "no-store"}, "add": {"X-By": "us"}},
+  "instance": {"send_proxy": "v2"},
   "compression": {"codings": ["br", "gzip"], "min_bytes": 500}})";
 }  // namespace
 
@@ -64,7 +65,7 @@ TEST_CASE("a rule that cannot be kept is refused with its place, its value and w
       {R"([])", "rules: the set of rules is [], but must be an object"},
       {R"({"redirect":[]})",
        "rules: redirect is not known; there are: addresses, basic_auth, client_certificates, "
-       "compression, error_pages, in_hand, maintenance, max_body_bytes, rate, redirects, "
+       "compression, error_pages, in_hand, instance, maintenance, max_body_bytes, rate, redirects, "
        "request_headers, response_headers, "
        "security_headers"},
       {R"({"redirects":[{"path":"/a","to":"/b"},{"path":"/a","to":"/b","status":200}]})",
@@ -106,6 +107,8 @@ TEST_CASE("a rule that cannot be kept is refused with its place, its value and w
        "(86400 s)"},
       {R"({"in_hand":{"app":1.5}})",
        "rules: in_hand.app is 1.5, but must be a whole number from 1 to 100000"},
+      {R"({"instance":{"send_proxy":"v3"}})",
+       "rules: instance.send_proxy is \"v3\", but must be none, v1 or v2"},
       {R"({"max_body_bytes":18446744073709551615})",
        "rules: max_body_bytes is 18446744073709551615, but must be a whole number from 1 to "
        "1099511627776"},
