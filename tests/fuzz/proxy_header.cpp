@@ -1,5 +1,5 @@
 // The PROXY protocol's header: one that is complete was not broken, nor complete, before its last
-// byte.
+// byte; and who it tells of is the same when we tell it on.
 #include "fuzz/forwarded.hpp"
 #include "reverse-proxy/proxy_protocol.hpp"
 
@@ -17,5 +17,13 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   }
   const auto exact = read_proxy_header(bytes.substr(0, length));
   fuzz::must(exact.header && exact.header->client == whole.header->client);
+  const auto& ends = whole.header->ends;
+  if (whole.header->client.empty()) return 0;
+  for (const int version : {1, 2}) {
+    std::string told;
+    append_proxy_header(told, version, ends, {bytes.substr(0, 255), bytes});
+    const auto again = read_proxy_header(told);
+    fuzz::must(again.header && again.header->bytes == told.size() && again.header->ends == ends);
+  }
   return 0;
 }

@@ -369,6 +369,39 @@ TEST_CASE("applications that share a host by path are asked for by the longest p
   CHECK(body_of(anna.read_message()) == "admin");
 }
 
+TEST_CASE("a certificate authority that asks whether a name is ours is asked for none") {
+  const Authority ours("ours");
+  App app(App::hello("hi"));
+  Guarded loop;
+  loop.use({route("a.test", app, asks(ours.certificate()))});
+  std::vector<std::string> left_out;
+  REQUIRE(loop.proxy.use(std::make_shared<const tls::Challenges>(
+      std::vector<wire::AcmeChallenge>{{"tls-alpn-01", "a.test", "t", "key"},
+                                       {"http-01", "a.test", "t", "key"}},
+      left_out)));
+  TlsPeer authority(loop.proxy.tls_port(), {.protocols = "\x0a"
+                                                         "acme-tls/1"});
+  CHECK(authority.stands());
+  CHECK(authority.read_to_end().empty());
+  CHECK(authority.ended_cleanly());
+  CHECK(body_of(loop.get("/.well-known/acme-challenge/t")) == "key");
+  // Others that say the same protocol among theirs are visitors.
+  CHECK(loop.ask({.protocols = "\x0a"
+                               "acme-tls/1\x08http/1.1"})
+            .empty());
+  CHECK(app.connections() == 0);
+}
+
+TEST_CASE("a second hello of the handshake is asked as the first was") {
+  const Authority ours("ours");
+  App app(App::hello("hi"));
+  Guarded loop;
+  loop.use({route("a.test", app, asks(ours.certificate()))});
+  // It offers a key of a group that the proxy does not take, so it has to say hello again.
+  CHECK(body_of(loop.ask({.shows = ours.issue(), .groups = "P-521:P-256"})) == "hi");
+  CHECK(loop.ask({.groups = "P-521:P-256"}).empty());
+}
+
 TEST_CASE("the access log tells whom a handshake has refused, why, and whose application it was") {
   struct Kept : AccessSink {
     void write(const AccessRecord& record) override {

@@ -82,6 +82,7 @@ class TlsPeer {
     std::string before = {};     ///< said before the handshake
     std::string protocols = {};  ///< for ALPN, each after its length; empty: none
     std::string shows = {};      ///< certificate, further ones and key, PEM; empty: none
+    std::string groups = {};     ///< of its keys, the one that it offers first; empty: OpenSSL's
   };
   explicit TlsPeer(std::uint16_t port) : TlsPeer(port, Wish{}) {}
   TlsPeer(std::uint16_t port, const Wish& wish) : context_(SSL_CTX_new(TLS_client_method())) {
@@ -102,6 +103,7 @@ class TlsPeer {
       return 1;
     });
     if (!wish.shows.empty()) show(wish.shows);
+    if (!wish.groups.empty()) SSL_CTX_set1_groups_list(context, wish.groups.c_str());
     fd_ = Peer::connect(port).release();
     const timeval patience{10, 0};
     ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
