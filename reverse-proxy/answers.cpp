@@ -123,6 +123,38 @@ Answer backend_late(std::string_view host, long seconds) {
           {}};
 }
 
+Answer backend_full(std::string_view host) {
+  return {503,
+          "The application is too busy",
+          fmt::format("The instances of \"{}\" take no more requests at once. Its owner may have "
+                      "them allow more concurrent streams of HTTP/2, or give it more instances.",
+                      host),
+          1,
+          {}};
+}
+
+Answer backend_unfit(std::string_view host, std::string_view why) {
+  return {502,
+          "The application is not spoken to as it expects",
+          fmt::format("The instances of \"{}\" could not be spoken to as the application's rules "
+                      "say: {}. Its owner sees them with `karreg rules show`, and changes them with "
+                      "`karreg rules edit instance.protocol=...`.",
+                      host, why),
+          0,
+          {}};
+}
+
+Answer no_websocket(std::string_view host) {
+  return {501,
+          "No WebSocket here",
+          fmt::format("The instances of \"{}\" are spoken to by HTTP/2, and do not take a "
+                      "WebSocket that way (RFC 8441). Its owner can have them spoken to by "
+                      "HTTP/1.1 with `karreg rules edit instance.protocol=http1`.",
+                      host),
+          0,
+          {}};
+}
+
 Answer client_late() {
   return {
       408, "The request came too slowly", "The rest of the request did not come in time.", 0, {}};

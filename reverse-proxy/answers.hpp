@@ -29,6 +29,12 @@ Answer nothing_serves(std::string_view host);
 Answer backend_gone(std::string_view host);
 Answer backend_nonsense(std::string_view host, std::string_view why);
 Answer backend_late(std::string_view host, long seconds);
+/// Its instances say by HTTP/2 how many requests they take at once.
+Answer backend_full(std::string_view host);
+/// They do not speak as the application's rules say; @p why in English.
+Answer backend_unfit(std::string_view host, std::string_view why);
+/// A WebSocket to instances that are spoken to by HTTP/2.
+Answer no_websocket(std::string_view host);
 Answer client_late();
 Answer too_many_connections();
 Answer app_busy(std::string_view host);

@@ -31,7 +31,7 @@ error_code system_error(int number) {
 
 Connection::Connected not_connected(int why) {
   static constexpr std::array<int, 5> own = {EMFILE, ENFILE, ENOBUFS, ENOMEM, EADDRNOTAVAIL};
-  return {nullptr, system_error(why).message(), std::ranges::find(own, why) != own.end()};
+  return {nullptr, system_error(why).message(), std::ranges::find(own, why) != own.end(), false};
 }
 }  // namespace
 
@@ -323,6 +323,16 @@ Task<tls::Stream::Status> Connection::secure(const tls::Context& context, Steady
   co_return status;
 }
 
+Task<std::string> Connection::secure_towards(const tls::ClientContext& context,
+                                             const std::string& name, SteadyTime by) {
+  tls_ = std::make_unique<tls::Stream>(context, name, socket_);
+  socket_.entwine();
+  const auto status = co_await Handshaking(*this, by);
+  if (status == tls::Stream::Status::done) co_return std::string();
+  if (expired_) co_return "it does not end the handshake of TLS in time";
+  co_return tls_->why().empty() ? "it ended the connection in the handshake" : tls_->why();
+}
+
 /// Until a connection stands or has failed.
 class [[nodiscard]] Connection::Connecting final : public Operation {
  public:
@@ -366,16 +376,16 @@ Task<Connection::Connected> Connection::connect(Loop& loop,
   try {
     connection = std::make_unique<Connection>(loop, fd, buffers, swept);
   } catch (const std::system_error& e) {
-    co_return Connected{nullptr, e.what(), true};
+    co_return Connected{nullptr, e.what(), true, false};
   }
-  if (begun == 0) co_return Connected{std::move(connection), {}};
+  if (begun == 0) co_return Connected{std::move(connection), {}, false, false};
   const auto ec = co_await Connecting(*connection, by);
-  if (ec) co_return Connected{nullptr, connection->expired() ? "timed out" : ec.message()};
+  if (ec) co_return Connected{nullptr, connection->expired() ? "timed out" : ec.message(), false, false};
   int why = 0;
   socklen_t size = sizeof why;
   if (::getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &size) != 0) why = errno;
   if (why != 0) co_return not_connected(why);
-  co_return Connected{std::move(connection), {}};
+  co_return Connected{std::move(connection), {}, false, false};
 }
 
 Ends Connection::ends() const {

@@ -63,6 +63,19 @@ class BufferPool {
   std::vector<std::unique_ptr<char[]>> spare_;
 };
 
+/// What waits for one side of a request, while the other one may leave.
+class Cancellable {
+ public:
+  /// All that waits ends with an error.
+  virtual void cancel() = 0;
+
+ protected:
+  Cancellable() = default;
+  Cancellable(const Cancellable&) = default;
+  Cancellable& operator=(const Cancellable&) = default;
+  ~Cancellable() = default;
+};
+
 class Connection;
 using ConnectionHook =
     boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
@@ -73,7 +86,7 @@ using ConnectionList =
 using Pieces = std::array<std::string_view, 4>;
 
 /// Used on its loop's thread only.
-class Connection : public ConnectionHook {
+class Connection final : public ConnectionHook, public Cancellable {
  public:
   /// Takes @p fd over, a non-blocking stream socket.
   Connection(Loop& loop, int fd, BufferPool& buffers, ConnectionList& swept);
@@ -166,6 +179,11 @@ class Connection : public ConnectionHook {
   /// `plain_http`: it was not; then the connection is as before, but for what was read of it.
   Task<tls::Stream::Status> secure(const tls::Context& context, SteadyTime by);
 
+  /// Has TLS spoken as the client, to a server called @p name. Why it does not stand, in English;
+  /// empty: it does.
+  Task<std::string> secure_towards(const tls::ClientContext& context, const std::string& name,
+                                   SteadyTime by);
+
   /// What the peer and we agreed on in the handshake (ALPN); empty without TLS.
   std::string_view protocol() const { return tls_ ? tls_->protocol() : std::string_view(); }
 
@@ -179,6 +197,7 @@ class Connection : public ConnectionHook {
     std::unique_ptr<Connection> connection;  ///< nullptr: it did not work
     std::string why;                         ///< in English, when it did not
     bool own_fault = false;  ///< this machine has no descriptor, port or memory for it
+    bool unfit = false;      ///< it was there, but did not speak as it should
   };
   static Task<Connected> connect(Loop& loop, const boost::asio::ip::tcp::endpoint& to,
                                  BufferPool& buffers, ConnectionList& swept, SteadyTime by);
@@ -187,9 +206,10 @@ class Connection : public ConnectionHook {
   bool expired() const { return expired_; }
   /// While the other side is waited for: if this peer leaves meanwhile, @p other is cancelled.
   /// nullptr ends the watch.
-  void watch_for_leaving(Connection* other) { watched_for_ = other; }
+  void watch_for_leaving(Cancellable* other) { watched_for_ = other; }
   bool peer_left() const { return peer_left_; }
   bool is_open() const { return socket_.is_open(); }
+  Loop& loop() const { return socket_.loop(); }
   /// The loop's clock.
   SteadyTime now() const { return socket_.loop().now(); }
   /// Whether the peer has neither closed nor said anything, as far as this loop has heard: what a
@@ -200,7 +220,7 @@ class Connection : public ConnectionHook {
   /// Whether there are bytes (not the end) to be read now.
   bool has_bytes() { return is_open() && peek() == 1; }
   /// All that waits on the socket ends with an error.
-  void cancel() { socket_.cancel(); }
+  void cancel() override { socket_.cancel(); }
   void close() { socket_.close(); }
   /// Closes so that the peer sees a broken connection, not an end.
   void reset();
@@ -229,7 +249,7 @@ class Connection : public ConnectionHook {
   BufferPool& buffers_;
   SteadyTime read_by_ = SteadyTime::max();
   SteadyTime write_by_ = SteadyTime::max();
-  Connection* watched_for_ = nullptr;
+  Cancellable* watched_for_ = nullptr;
   std::uint64_t read_ = 0;
   std::uint64_t written_ = 0;
   SteadyTime turn_{};  ///< in which operations_ were done

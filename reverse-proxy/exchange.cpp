@@ -1,14 +1,10 @@
 #include "reverse-proxy/exchange.hpp"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 
 #include "common/text.hpp"
-#include "reverse-proxy/answer_coding.hpp"
 #include "reverse-proxy/balance.hpp"
-#include "reverse-proxy/http1/chunk_frame.hpp"
-#include "reverse-proxy/tunnel.hpp"
+#include "reverse-proxy/instance_link.hpp"
 #include "reverse-proxy/worker.hpp"
 
 namespace karreg::proxy {
@@ -20,17 +16,6 @@ namespace {
 /// Informational answers before the final one.
 constexpr int max_informational = 16;
 
-/// Ends the watch for a leaving client whatever happens.
-class Watch {
- public:
-  explicit Watch(Visitor& visitor) : visitor_(visitor) {}
-  ~Watch() { visitor_.watch_for_leaving(nullptr); }
-  Watch(const Watch&) = delete;
-  Watch& operator=(const Watch&) = delete;
-
- private:
-  Visitor& visitor_;
-};
 
 }  // namespace
 
@@ -50,6 +35,9 @@ void Exchange::begin(Request& request, Visitor& visitor) {
   sticky_cookie_.clear();
   websocket_ = http1::wants_websocket(*request.head, request.framing);
   whole_body_ = false;
+  replayable_ = true;
+  taken_.clear();
+  speech_ = request.rules ? request.rules->speech().get() : nullptr;
   step_.reset();
   repeats_ = false;
   send_proxy_ = request.rules ? request.rules->send_proxy() : 0;
@@ -63,6 +51,8 @@ std::optional<Answer> Exchange::end(std::optional<Answer> answer) {
 
 Task<std::optional<Answer>> Exchange::run(Request& request, Visitor& visitor) {
   begin(request, visitor);
+  const bool by_http2 = speech_ != nullptr && speech_->http2();
+  if (by_http2 && websocket_) co_return end(no_websocket(request.target->host));
   const auto& limits = worker_.limits();
   const auto& framing = request.framing;
   if (framing.kind == BodyKind::length && framing.length <= limits.whole_body_bytes &&
@@ -115,27 +105,34 @@ Task<std::optional<Answer>> Exchange::run(Request& request, Visitor& visitor) {
       co_return end(rules::instances_full());
     }
     if (picked == Picked::all_failed) {
-      if (request.attempts >= limits.attempts) co_return end(answer_for(Step::no_answer));
+      if (request.attempts >= limits.attempts)
+        co_return end(answer_for(step_.value_or(Step::no_answer)));
       // A backend may be back, or replaced by another one, in a moment.
       tried_.clear();
       co_await worker_.loop().sleep_for(std::chrono::milliseconds(50 * request.attempts));
       continue;
     }
-    auto up = fresh_only ? nullptr : take_kept(kept);
-    reused_ = up != nullptr;
-    if (!up) up = co_await connect();
-    if (!up)
-      step_ = Step::no_answer;
-    else if (visitor.left())
-      step_ = Step::client_gone;
-    else
-      co_await attempt(*up);
+    std::unique_ptr<Connection> up;
+    refused_ = again_here_ = false;
+    bool sent = false;
+    if (by_http2) {
+      sent = co_await ask_by_http2(kept == UpstreamPool::For::once);
+    } else {
+      if (!fresh_only) up = take_kept(kept);
+      reused_ = up != nullptr;
+      if (!up) up = co_await connect();
+      sent = up != nullptr;
+      if (up && visitor.left())
+        step_ = Step::client_gone;
+      else if (up)
+        co_await attempt(*up);
+    }
     KARREG_INVARIANT(step_.has_value());
     if (step_ == Step::answered) {
       request.answered = true;
       request.error.clear();
       if (connection_reusable_ && !up_broken_ && send_proxy_ == 0)
-        worker_.pool().put(at_.shared(), std::move(up), now(), reused_);
+        kept_connections().put(at_.shared(), std::move(up), now(), reused_);
       co_return end(std::nullopt);
     }
     // No instance, and no client, is to blame for what the proxy ends.
@@ -145,18 +142,19 @@ Task<std::optional<Answer>> Exchange::run(Request& request, Visitor& visitor) {
       request.error = !why_.empty() ? why_ : "the client left";
       co_return end(std::nullopt);
     }
-    const bool sent = up != nullptr;
-    const bool retry = *step_ == Step::no_answer &&
-                       may_retry(sent, idempotent, !has_body() || whole_body_ || !sent,
-                                 request.attempts, limits.attempts);
+    const bool nothing_came =
+        step_ == Step::no_answer || step_ == Step::unfit || step_ == Step::full;
+    const bool retry =
+        nothing_came && may_retry(sent, idempotent, !has_body() || whole_body_ || replayable_,
+                                  request.attempts, limits.attempts);
     // What a kept connection has lost, its end has crossed: nobody had work with it.
     const bool stale = sent && reused_ && step_ == Step::no_answer;
     if (stale) {
       worker_.count().stale.add();
       fresh_only = true;
-    } else if (step_ == Step::no_answer) {
-      if (!own_fault_) failed(Backend::Failure::no_answer);
-      tried_.push_back(&*at_);
+    } else if (nothing_came) {
+      if (!own_fault_ && !refused_ && step_ != Step::full) failed(Backend::Failure::no_answer);
+      if (!again_here_) tried_.push_back(&*at_);
     } else if (step_ == Step::late || step_ == Step::nonsense) {
       failed(Backend::Failure::bad_answer);
     }
@@ -166,41 +164,58 @@ Task<std::optional<Answer>> Exchange::run(Request& request, Visitor& visitor) {
   }
 }
 
+UpstreamPool& Exchange::kept_connections() {
+  if (speech_ == nullptr) return worker_.pool();
+  return worker_.secure_pool(request_->rules->speech(), speech_->name_for(request_->target->host));
+}
+
 std::unique_ptr<Connection> Exchange::take_kept(UpstreamPool::For request) {
-  auto kept = worker_.pool().take(*at_, now(), request);
+  auto kept = kept_connections().take(*at_, now(), request);
   if (kept) worker_.count().backend_reuses.add();
   return kept;
 }
 
 Task<std::unique_ptr<Connection>> Exchange::connect() {
-  worker_.count().backend_connects.add();
-  auto fresh = co_await Connection::connect(worker_.loop(), at_->endpoint, worker_.buffers(),
-                                            worker_.swept(), now() + worker_.limits().connect_time);
-  own_fault_ = fresh.own_fault;
-  if (fresh.connection && send_proxy_ != 0) {
-    fresh.why = co_await introduce(*fresh.connection);
-    if (!fresh.why.empty()) fresh.connection.reset();
-  }
+  const auto& host = request_->target->host;
+  auto fresh = co_await link_to(worker_, *at_, speech_,
+                                speech_ == nullptr ? host : speech_->name_for(host), introduction());
   if (fresh.connection) co_return std::move(fresh.connection);
-  worker_.count().backend_connect_failures.add();
-  request_->error = "cannot connect to " + at_->address + ": " + fresh.why;
+  own_fault_ = fresh.own_fault;
+  not_connected(fresh.unfit ? Step::unfit : Step::no_answer, fresh.why);
   co_return nullptr;
 }
 
-Task<std::string> Exchange::introduce(Connection& fresh) {
+std::string_view Exchange::introduction() {
+  if (send_proxy_ == 0) return {};
   const auto& visitor = visitor_->connection();
   ProxyExtras extras;
   if (const auto* tls = visitor.tls()) extras.authority = tls->server_name();
   extras.unique_id = request_->id;
   request_text_.clear();
   append_proxy_header(request_text_, send_proxy_, visitor.ends(), extras);
-  const auto ec = co_await fresh.write(request_text_, now() + worker_.limits().connect_time);
-  if (!ec) co_return std::string();
-  co_return fresh.expired() ? "timed out" : ec.message();
+  return request_text_;
 }
 
 void Exchange::failed(Backend::Failure failure) {
   if (at_->failed(failure, now(), worker_.limits().aside)) worker_.count().set_aside.add();
+}
+
+void Exchange::not_connected(Step step, const std::string& why) {
+  step_ = step;
+  unfit_why_ = why;
+  request_->error = "cannot connect to " + at_->address + ": " + why;
+}
+
+void Exchange::begin_attempt() {
+  step_.reset();
+  why_ = {};
+  own_fault_ = false;
+  again_here_ = false;
+  connection_reusable_ = false;
+  up_broken_ = false;
+  upload_ended_ = false;
+  uploading_ = false;
+  answer_begun_ = false;
 }
 
 void Exchange::fail(Step step, std::string_view why) {
@@ -209,291 +224,54 @@ void Exchange::fail(Step step, std::string_view why) {
   why_ = why;
 }
 
-Task<void> Exchange::attempt(Connection& up) {
-  up_in_.clear();
-  step_.reset();
-  why_ = {};
-  connection_reusable_ = false;
-  up_broken_ = false;
-  upload_ended_ = false;
-  answer_begun_ = false;
-  request_text_.clear();
-  http1::append_request(request_text_, *request_->head, *request_->target, request_->framing,
-                        request_->by, websocket_);
-  const Watch watch(*visitor_);
-  visitor_->watch_for_leaving(&up);
-  if (has_body() && !whole_body_) {
-    uploading_ = true;
-    co_await Both(upload(up), receive(up));
-  } else {
-    uploading_ = false;
-    const auto body = whole_body_ ? visitor_->taken_in() : std::string_view{};
-    const auto ec =
-        co_await up.write(Pieces{request_text_, body}, now() + worker_.limits().answer_time);
-    // After other errors there may still be an answer that was sent before the end.
-    if (ec && up.expired()) {
-      fail(Step::late);
-      co_return;
-    }
-    visitor_->watch_for_leaving(&up);
-    if (visitor_->left())
-      fail(Step::client_gone);
-    else
-      co_await receive(up);
-  }
-}
-
-Task<void> Exchange::upload(Connection& up) {
-  const auto& limits = worker_.limits();
-  auto ec = co_await up.write(request_text_, now() + limits.answer_time);
-  const auto most = request_->rules ? request_->rules->max_body() : std::nullopt;
-  std::uint64_t passed = 0;
-  while (!ec && !upload_ended_ && !visitor_->body_complete()) {
-    const auto piece = co_await visitor_->next_piece();
-    if (upload_ended_) break;
-    passed += piece.bytes.size();
-    if (most && passed > *most) {
-      fail(answer_begun_ ? Step::cut : Step::body_large, "rule: max_body_bytes");
-      up.reset();
-      break;
-    }
-    const bool broken =
-        piece.end != BodyReader::End::none && piece.end != BodyReader::End::complete;
-    if (broken) {
-      // After the answer has begun there is no other way to say so than to break it off.
-      if (piece.end == BodyReader::End::closed) fail(Step::client_gone);
-      if (piece.end == BodyReader::End::expired)
-        fail(answer_begun_ ? Step::cut : Step::client_slow, "the client's body came too slowly");
-      if (piece.end == BodyReader::End::malformed)
-        fail(answer_begun_ ? Step::cut : Step::bad_body, visitor_->malformed());
-      // The backend sees a broken request, never one that looks complete.
-      up.reset();
-      break;
-    }
-    const bool last = piece.end == BodyReader::End::complete;
-    const http1::ChunkFrame frame(piece.bytes, last, request_->framing.kind,
-                                  last ? visitor_->trailers() : nullptr);
-    // The backend's time for its answer begins anew with each piece of the question.
-    const auto by = now() + limits.answer_time;
-    up.extend_read(by);
-    ec = co_await up.write(
-        Pieces{frame.before(), {piece.bytes.data(), piece.bytes.size()}, frame.after()}, by);
-  }
-  uploading_ = false;
-  // Half a body stands on that connection.
-  if (ec) up_broken_ = true;
-  if (!visitor_->body_complete() || upload_ended_) co_return;
-  visitor_->watch_for_leaving(&up);
-  if (!visitor_->left()) co_return;
-  fail(Step::client_gone);
-  up.reset();
-}
-
-void Exchange::end_upload(Connection& up) {
-  if (!uploading_) return;
-  upload_ended_ = true;
-  connection_reusable_ = false;
-  up.cancel();
-  visitor_->stop_body();
-}
-
-Task<void> Exchange::receive(Connection& up) {
-  const bool read = co_await read_final_head(up);
-  if (read) {
-    if (answer_.status == 101)
-      co_await tunnel(up);
-    else
-      co_await relay_answer(up);
-  }
-  end_upload(up);
-}
-
-Task<bool> Exchange::read_final_head(Connection& up) {
-  for (int informational = 0;; ++informational) {
-    const bool read = co_await read_head(up);
-    if (!read) {
-      if (informational > 0 && step_ == Step::no_answer) {
-        step_ = Step::nonsense;
-        why_ = "it ended after an informational answer";
-      }
-      co_return false;
-    }
-    if (request_->first_byte == SteadyTime{})
-      request_->first_byte = std::chrono::steady_clock::now();
-    if (answer_.status >= 200 || answer_.status == 101) {
-      const auto why = objection();
-      if (!why.empty()) fail(Step::nonsense, why);
-      co_return why.empty();
-    }
-    if (informational == max_informational) {
-      fail(Step::nonsense, "it sends informational answers without end");
-      co_return false;
-    }
-    const bool told = co_await visitor_->inform(answer_);
-    if (!told) {
-      fail(Step::client_gone);
-      co_return false;
-    }
-    up_in_.erase(0, answer_head_bytes_);
-  }
-}
-
 std::string_view Exchange::objection() const {
   if (answer_.status == 101 && !(websocket_ && text::iequals(answer_.known.upgrade, "websocket")))
     return "it switches to a protocol that was not asked for";
   return websocket_ ? visitor_->objection(answer_) : std::string_view();
 }
 
-Task<bool> Exchange::read_head(Connection& up) {
-  const auto& limits = worker_.limits();
-  std::size_t seen = 0;
-  for (;;) {
-    const auto found = http1::find_head_end(up_in_.view(), seen);
-    if (found.refusal) {
-      fail(Step::nonsense, found.refusal->why);
-      co_return false;
-    }
-    if (found.end) {
-      answer_head_bytes_ = *found.end;
-      const auto refusal =
-          http1::parse_response(up_in_.view().substr(0, *found.end), limits.head, answer_);
-      if (refusal) fail(Step::nonsense, refusal->why);
-      co_return !refusal;
-    }
-    seen = up_in_.size();
-    if (seen > limits.head.bytes) {
-      fail(Step::nonsense, "the answer's header is too large");
-      co_return false;
-    }
-    const auto read = co_await up.read_some(up_in_, now() + limits.answer_time);
-    if (read.ok()) continue;
-    if (visitor_->left())
-      fail(Step::client_gone);
-    else if (up.expired())
-      fail(Step::late);
-    else if (up_in_.empty())
-      fail(Step::no_answer);
-    else
-      fail(Step::nonsense, "the answer ended in the middle of its header");
-    co_return false;
+std::optional<bool> Exchange::judge_head(int informational) {
+  if (request_->first_byte == SteadyTime{})
+    request_->first_byte = std::chrono::steady_clock::now();
+  if (answer_.status >= 200 || answer_.status == 101) {
+    const auto why = objection();
+    if (!why.empty()) fail(Step::nonsense, why);
+    return why.empty();
   }
+  if (informational < max_informational) return std::nullopt;
+  fail(Step::nonsense, "it sends informational answers without end");
+  return false;
 }
 
-Task<void> Exchange::relay_answer(Connection& up) {
-  // The client's body was refused while this head was on its way: that is the answer.
-  if (step_) co_return;
-  const bool head_request = request_->head->method == "HEAD";
-  const auto framed = http1::response_framing(answer_, head_request);
-  if (const auto* refusal = std::get_if<http1::Refusal>(&framed)) {
-    fail(Step::nonsense, refusal->why);
-    co_return;
-  }
-  const auto& framing = std::get<http1::Framing>(framed);
-  BodyReader body(up, up_in_, answer_head_bytes_, framing);
-  auto piece = body.buffered();
+void Exchange::ended_after_informational() {
+  if (step_ != Step::no_answer) return;
+  step_ = Step::nonsense;
+  why_ = "it ended after an informational answer";
+}
+
+std::optional<http1::Framing> Exchange::answer_framing() {
+  const auto framed = http1::response_framing(answer_, request_->head->method == "HEAD");
+  const auto* refusal = std::get_if<http1::Refusal>(&framed);
+  if (refusal == nullptr) return std::get<http1::Framing>(framed);
+  fail(Step::nonsense, refusal->why);
+  return std::nullopt;
+}
+
+bool Exchange::may_pass(const BodyReader::Piece& piece, std::uint64_t passed) {
   using End = BodyReader::End;
-  // Before a byte of it has gone on there is still another answer.
-  if (piece.end == End::malformed) {
-    fail(Step::nonsense, body.malformed());
-    co_return;
+  const auto most = request_->rules ? request_->rules->max_body() : std::nullopt;
+  // After the answer has begun there is no other way to say so than to break it off.
+  if (most && passed > *most) {
+    fail(answer_begun_ ? Step::cut : Step::body_large, "rule: max_body_bytes");
+    return false;
   }
-  at_->answered();
-  request_->status = answer_.status;
-  http1::AnswerForm form;
-  form.head_request = head_request;
-  form.request_id = request_->id;
-  form.sticky_cookie = sticky_cookie_;
-  form.hsts = request_->hsts;
-  AnswerCoding coding(worker_);
-  auto to_visitor = framing;
-  if (request_->rules) to_visitor = coding.begin(*request_, answer_, framing, piece);
-  visitor_->begin_answer(answer_, to_visitor, form);
-  answer_begun_ = true;
-  using Then = rules::Encoder::Then;
-  bool head_sent = false;
-  for (;;) {
-    if (piece.end == End::none || piece.end == End::complete) {
-      const bool last = piece.end == End::complete;
-      auto bytes = piece.bytes;
-      if (coding.on()) {
-        // What is there is not held back while the application says nothing more.
-        const bool pauses = !piece.bytes.empty() && !up.has_bytes();
-        const auto made = coding.encode(piece.bytes, last     ? Then::end
-                                                     : pauses ? Then::flush
-                                                              : Then::more);
-        if (!made) {
-          fail(Step::cut, "the answer could not be compressed");
-          visitor_->break_off();
-          up.close();
-          co_return;
-        }
-        bytes = *made;
-      }
-      // What they say of the content (a digest) would not hold of what was made of it.
-      const auto* trailers = last && !coding.on() ? body.trailers() : nullptr;
-      if (trailers != nullptr) visitor_->trail(*trailers);
-      // The encoder keeps some pieces for a while.
-      bool sent = head_sent && bytes.empty() && !last;
-      if (!sent) sent = co_await visitor_->send(bytes, last);
-      head_sent = true;
-      if (!sent) {
-        fail(Step::client_gone, visitor_->late() ? "the client took no byte for too long" : "");
-        visitor_->break_off();
-        up.close();
-        co_return;
-      }
-    }
-    if (piece.end != End::none) break;
-    piece = co_await body.next(worker_.limits().answer_time);
-  }
-  if (piece.end == End::complete) {
-    body.finish();
-    connection_reusable_ = answer_.persistent() && framing.kind != BodyKind::until_close &&
-                           up_in_.size() == answer_head_bytes_;
-    fail(Step::answered);
-    co_return;
-  }
-  if (visitor_->left()) {
-    fail(Step::client_gone);
-    visitor_->break_off();
-    co_return;
-  }
-  fail(Step::cut, piece.end == End::malformed ? body.malformed()
-                  : piece.end == End::expired ? "the application stopped in its answer"
-                                              : "the application broke off its answer");
-  if (!worker_.cutting()) worker_.count().truncated.add();
-  visitor_->break_off();
-}
-
-Task<void> Exchange::tunnel(Connection& up) {
-  if (step_) co_return;
-  visitor_->watch_for_leaving(nullptr);
-  at_->answered();
-  request_->status = 101;
-  http1::AnswerForm form{.upgrade = true};
-  form.request_id = request_->id;
-  form.sticky_cookie = sticky_cookie_;
-  visitor_->begin_answer(answer_, {}, form);
-  const bool sent = co_await visitor_->send({}, false);
-  if (!sent) {
-    fail(Step::client_gone);
-    co_return;
-  }
-  struct Open {
-    explicit Open(WorkerMetrics& to) : metrics(to) {
-      metrics.tunnels.add();
-      metrics.tunnels_open.add();
-    }
-    ~Open() { metrics.tunnels_open.subtract(); }
-    Open(const Open&) = delete;
-    Open& operator=(const Open&) = delete;
-    WorkerMetrics& metrics;
-  };
-  const Open open(worker_.count());
-  up_in_.erase(0, answer_head_bytes_);
-  Tunnel through(worker_, *visitor_, up, up_in_);
-  co_await through.run();
-  fail(worker_.cutting() ? Step::cut : Step::answered);
+  if (piece.end == End::none || piece.end == End::complete) return true;
+  if (piece.end == End::closed) fail(Step::client_gone);
+  if (piece.end == End::expired)
+    fail(answer_begun_ ? Step::cut : Step::client_slow, "the client's body came too slowly");
+  if (piece.end == End::malformed)
+    fail(answer_begun_ ? Step::cut : Step::bad_body, visitor_->malformed());
+  return false;
 }
 
 Answer Exchange::answer_for(Step step) const {
@@ -518,6 +296,12 @@ Answer Exchange::answer_for(Step step) const {
       count.backend_failures.add();
       request_->error = why_;
       return backend_nonsense(host, why_);
+    case Step::full:
+      count.app_refused.add();
+      return backend_full(host);
+    case Step::unfit:
+      count.backend_failures.add();
+      return backend_unfit(host, unfit_why_);
     case Step::no_answer:
     case Step::answered:
     case Step::cut:

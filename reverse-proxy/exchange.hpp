@@ -5,8 +5,10 @@
 #include <boost/container/small_vector.hpp>
 #include <optional>
 
+#include "reverse-proxy/answer_body.hpp"
 #include "reverse-proxy/backend.hpp"
 #include "reverse-proxy/balance.hpp"
+#include "reverse-proxy/http2/request_lines.hpp"
 #include "reverse-proxy/live_routes.hpp"
 #include "reverse-proxy/upstream_pool.hpp"
 #include "reverse-proxy/visitor.hpp"
@@ -66,6 +68,8 @@ class Exchange {
     nonsense,     ///< what came is no answer
     bad_body,     ///< the client's chunks are malformed; nothing was answered yet
     body_large,   ///< the client's body is longer than the application's rules allow
+    full,         ///< the backend takes no more requests at once
+    unfit,        ///< the backend does not speak as the application's rules say
     client_slow,  ///< the client's body came too slowly; nothing was answered yet
   };
   enum class Picked {
@@ -93,18 +97,41 @@ class Exchange {
   /// none.
   std::unique_ptr<Connection> take_kept(UpstreamPool::For request);
   Task<std::unique_ptr<Connection>> connect();
-  /// Tells the instance at the other end of @p fresh of the visitor. Why it cannot; empty: it was.
-  Task<std::string> introduce(Connection& fresh);
+  /// What an instance hears of the visitor first; empty: nothing. Valid until the request is sent.
+  std::string_view introduction();
+  /// Of at_, for requests as this one is.
+  UpstreamPool& kept_connections();
+  void not_connected(Step step, const std::string& why);
+  void begin_attempt();
+  /// An attempt at an instance that speaks HTTP/2, on a stream of a connection that others use, too.
+  /// Whether the request may have reached the application.
+  Task<bool> ask_by_http2(bool once);
+  // HTTP/1.1: http1_attempt.cpp; HTTP/2: http2_attempt.cpp.
   Task<void> attempt(Connection& up);
+  Task<void> attempt(http2::ClientStream& up);
   Task<void> upload(Connection& up);
+  Task<void> upload(http2::ClientStream& up);
   Task<void> receive(Connection& up);
+  Task<void> receive(http2::ClientStream& up);
   Task<bool> read_final_head(Connection& up);
+  Task<bool> read_final_head(http2::ClientStream& up);
   Task<bool> read_head(Connection& up);
+  Task<bool> read_head(http2::ClientStream& up);
+  /// Of the head that was read: whether it is the answer's and can be passed on; nothing: it is
+  /// informational, the @p informational -th one.
+  std::optional<bool> judge_head(int informational);
+  void ended_after_informational();
+  /// By HTTP/1.1's rules; nothing: there are none for it, and the attempt has failed.
+  std::optional<http1::Framing> answer_framing();
+  /// Whether the piece @p piece of the client's body, @p passed bytes with it, can be passed on;
+  /// else the attempt has failed.
+  bool may_pass(const BodyReader::Piece& piece, std::uint64_t passed);
   /// Why the head that was read cannot be passed on; empty: it can.
   std::string_view objection() const;
-  Task<void> relay_answer(Connection& up);
+  Task<void> relay_answer(AnswerBody body, http1::Framing framing);
   Task<void> tunnel(Connection& up);
   void end_upload(Connection& up);
+  void end_upload(http2::ClientStream& up);
   /// The attempt ends as @p step, unless the other direction has said why before.
   void fail(Step step, std::string_view why = {});
   Answer answer_for(Step step) const;
@@ -112,6 +139,7 @@ class Exchange {
   Worker& worker_;
   Buffer up_in_;
   std::string request_text_;
+  http2::RequestLines request_lines_;
   http1::ResponseHead answer_;
 
   // State of the request in hand.
@@ -123,6 +151,9 @@ class Exchange {
   bool whole_body_ = false;  ///< it was taken in
   bool repeats_ = false;     ///< an instance may have had work with it before
   int send_proxy_ = 0;       ///< as rules::AppRules::send_proxy()
+  bool replayable_ = true;   ///< all that was taken of another body is in taken_
+  std::string taken_;
+  const rules::Speech* speech_ = nullptr;  ///< of at_; nullptr: HTTP/1.1 in clear
   bool websocket_ = false;
   bool uploading_ = false;
   bool upload_ended_ = false;  ///< the answer is complete: the rest of the body is not wanted
@@ -131,6 +162,9 @@ class Exchange {
   bool connection_reusable_ = false;
   bool up_broken_ = false;  ///< the request did not get through as a whole
   bool own_fault_ = false;  ///< it is not the instance's that it could not be connected to
+  bool refused_ = false;    ///< the instance has not looked at it, but is there
+  bool again_here_ = false; ///< and would by another connection
+  std::string unfit_why_;
   std::size_t answer_head_bytes_ = 0;
   std::optional<Step> step_;
   std::string_view why_;

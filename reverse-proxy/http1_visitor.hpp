@@ -32,7 +32,7 @@ class Http1Visitor final : public Visitor {
   Task<bool> send(std::span<const char> bytes, bool last) override;
   void break_off() override;
   Task<bool> say(const Answer& answer, AnswerFormat format, std::string_view request_id) override;
-  void watch_for_leaving(Connection* up) override { client_.watch_for_leaving(up); }
+  void watch_for_leaving(Cancellable* up) override { client_.watch_for_leaving(up); }
   bool left() const override { return client_.peer_left() || !client_.is_open(); }
   const Connection& connection() const override { return client_; }
   void end_connection() override { ends_ = true; }

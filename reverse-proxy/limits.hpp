@@ -28,6 +28,8 @@ struct Limits {
                                                ///< instances; 503 beyond, for the others' sake
   std::size_t idle_per_backend = 256;          ///< kept connections per worker; no more than were
                                                ///< in use at once in the last backend_idle_time
+  std::size_t http2_per_backend = 16;          ///< connections by HTTP/2 per worker that take new
+                                               ///< requests; each has up to 128 in hand
   std::size_t compressing = 128;               ///< answers that a worker compresses at once; others
                                                ///< go as they are
   int attempts = 4;                            ///< backends called for one request
@@ -42,6 +44,7 @@ struct Limits {
   ms answer_time{180'000};    ///< backend without a byte of the answer, or between two; 504 or cut
   ms tunnel_time{3'600'000};  ///< WebSocket without a byte in either direction; closed
   ms backend_idle_time{4'000};  ///< kept connection to a backend; below the 5 s of Node's default
+  ms http2_backend_idle_time{60'000};  ///< connection to a backend by HTTP/2 without a request
   ms linger_time{2'000};        ///< for the client to read an answer it did not wait for
 };
 

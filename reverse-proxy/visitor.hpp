@@ -62,7 +62,7 @@ class Visitor {
   // The visitor himself.
 
   /// @p up is cancelled when he leaves; nullptr: no longer.
-  virtual void watch_for_leaving(Connection* up) = 0;
+  virtual void watch_for_leaving(Cancellable* up) = 0;
   virtual bool left() const = 0;
   /// His connection, which may be the one of other requests as well.
   virtual const Connection& connection() const = 0;

@@ -263,6 +263,21 @@ void Worker::sweep() {
   for (auto& connection : swept_) connection.sweep(now, sweeps_ == 0);
   for (auto* session : http2_sessions_) session->sweep(now);
   pool_.sweep(now);
+  for (auto it = secure_pools_.begin(); it != secure_pools_.end();) {
+    it->second.sweep(now);
+    it = it->second.size() == 0 ? secure_pools_.erase(it) : std::next(it);
+  }
+  http2_instances_.sweep(now);
+  // What waits for requests that do not come any more is all that is left.
+  if (stopped_ != nullptr && loop_.tasks() == http2_instances_.tasks()) http2_instances_.leave();
+}
+
+UpstreamPool& Worker::secure_pool(const std::shared_ptr<const rules::Speech>& speech,
+                                  std::string_view name) {
+  return secure_pools_
+      .try_emplace({speech, std::string(name)}, options_.limits.idle_per_backend,
+                   options_.limits.backend_idle_time)
+      .first->second;
 }
 
 void Worker::close_entrances() {
@@ -312,6 +327,7 @@ void Worker::cut() {
 void Worker::stop_if_done() {
   if (stopped_ == nullptr || loop_.tasks() > 0) return;
   pool_.clear();
+  secure_pools_.clear();
   std::exchange(stopped_, nullptr)->set_value();
 }
 

@@ -12,6 +12,7 @@
 #include "common/config.hpp"
 #include "reverse-proxy/access_log.hpp"
 #include "reverse-proxy/connection.hpp"
+#include "reverse-proxy/http2/client_pool.hpp"
 #include "reverse-proxy/limits.hpp"
 #include "reverse-proxy/listeners.hpp"
 #include "reverse-proxy/live_routes.hpp"
@@ -112,6 +113,10 @@ class Worker {
   TrafficTable& instances() { return instances_; }
   AccessLog& access_log() { return access_log_; }
   UpstreamPool& pool() { return pool_; }
+  /// Those that speak HTTP/1.1 by TLS as @p speech says, for requests to @p name.
+  UpstreamPool& secure_pool(const std::shared_ptr<const rules::Speech>& speech,
+                            std::string_view name);
+  http2::ClientPool& http2_instances() { return http2_instances_; }
   BufferPool& buffers() { return buffers_; }
   rules::Passwords& passwords() { return passwords_; }
   rules::PasswordChecker& password_checker() { return password_checker_; }
@@ -173,6 +178,9 @@ class Worker {
   ConnectionList swept_;                   ///< before all that holds connections
   BufferPool buffers_;
   UpstreamPool pool_;
+  std::map<std::pair<std::shared_ptr<const rules::Speech>, std::string>, UpstreamPool>
+      secure_pools_;
+  http2::ClientPool http2_instances_{*this};
   std::mt19937_64 random_{std::random_device{}()};
   std::vector<std::unique_ptr<Turn>> spare_turns_;
   SessionList sessions_;

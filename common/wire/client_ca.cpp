@@ -13,11 +13,10 @@ namespace {
 int no_pass_phrase(char*, int, int, void*) {
   return 0;
 }
-}  // namespace
 
 // Whether they are still good is asked when a visitor comes: rules that could be read once must be
 // readable on every day after.
-Wrong check_client_ca(std::string_view pem) {
+Wrong check_certificates(std::string_view pem, bool of_authorities) {
   if (pem.size() > RuleBounds::ca_bytes || !text::is_utf8(pem) ||
       pem.find('\0') != std::string_view::npos)
     return "must be PEM of at most 16384 bytes";
@@ -32,7 +31,7 @@ Wrong check_client_ca(std::string_view pem) {
     const Handle<X509, X509_free> certificate(next);
     ++count;
     // 1: its basicConstraints say so (RFC 5280 §4.2.1.9).
-    if (!wrong && X509_check_ca(certificate.get()) != 1)
+    if (of_authorities && !wrong && X509_check_ca(certificate.get()) != 1)
       wrong =
           "must have certificates of authorities (basicConstraints with CA:TRUE), not those of "
           "visitors";
@@ -45,6 +44,15 @@ Wrong check_client_ca(std::string_view pem) {
   if (count == 0) return "must be PEM: \"-----BEGIN CERTIFICATE-----\" and so on";
   if (count > RuleBounds::ca_certificates) return "must not have more than 10 certificates";
   return wrong;
+}
+}  // namespace
+
+Wrong check_client_ca(std::string_view pem) {
+  return check_certificates(pem, true);
+}
+
+Wrong check_instance_ca(std::string_view pem) {
+  return check_certificates(pem, false);
 }
 
 }  // namespace karreg::wire

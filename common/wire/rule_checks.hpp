@@ -30,6 +30,8 @@ Wrong check_rule_field(std::string_view name, bool of_request);
 Wrong check_field_value(std::string_view value);
 /// Certificates of authorities, as PEM, and nothing that is secret.
 Wrong check_client_ca(std::string_view pem);
+/// Certificates of authorities, or of instances themselves, the same way.
+Wrong check_instance_ca(std::string_view pem);
 Wrong check_security_field(std::string_view name, std::string_view value);
 
 }  // namespace karreg::wire

@@ -284,10 +284,24 @@ void read_client_certificates(Fields& fields, ClientCertificates& into) {
 }
 
 void read_instance(Fields& fields, InstanceRule& into) {
+  fields.text("protocol", into.protocol, [](std::string_view protocol) -> Wrong {
+    if (protocol == "http1" || protocol == "h2c" || protocol == "https" || protocol == "h2")
+      return std::nullopt;
+    return "must be http1, h2c, https or h2";
+  });
   fields.text("send_proxy", into.send_proxy, [](std::string_view version) -> Wrong {
     if (version == "none" || version == "v1" || version == "v2") return std::nullopt;
     return "must be none, v1 or v2";
   });
+  if (into.send_proxy != "none" && (into.protocol == "h2c" || into.protocol == "h2"))
+    fields.fail("send_proxy", into.send_proxy,
+                "must be none beside the protocol h2c or h2, whose connections visitors share");
+  fields.text("ca", into.ca, check_instance_ca);
+  fields.text("name", into.name, check_rule_host);
+  if (into.protocol == "https" || into.protocol == "h2") return;
+  constexpr auto of_tls = "must stand beside the protocol https or h2";
+  if (!into.ca.empty()) fields.fail("ca", into.ca, of_tls);
+  if (!into.name.empty()) fields.fail("name", into.name, of_tls);
 }
 
 void read_all(Fields& fields, Rules& into) {
@@ -414,9 +428,12 @@ json rules_json(const Rules& rules) {
                   .field("preset", rules.security_headers.preset, none.security_headers.preset)
                   .field("replace", rules.security_headers.replace, none.security_headers.replace)
                   .done())
-      .object(
-          "instance",
-          Writer().field("send_proxy", rules.instance.send_proxy, none.instance.send_proxy).done())
+      .object("instance", Writer()
+                              .field("protocol", rules.instance.protocol, none.instance.protocol)
+                              .field("ca", rules.instance.ca, none.instance.ca)
+                              .field("name", rules.instance.name, none.instance.name)
+                              .field("send_proxy", rules.instance.send_proxy, none.instance.send_proxy)
+                              .done())
       .object("request_headers", header_rules_json(rules.request_headers))
       .object("response_headers", header_rules_json(rules.response_headers));
   if (const auto& auth = rules.basic_auth)

@@ -127,13 +127,10 @@ void append_forwarded(std::string& out, const RequestHead& head, const Target& t
 
 }  // namespace
 
-void append_request(std::string& out, const RequestHead& head, const Target& target,
-                    const Framing& framing, const ForwardedBy& by, bool upgrade) {
-  out += head.method;
-  out += ' ';
-  out += target.forward;
-  out += " HTTP/1.1\r\n";
-  append_field(out, "Host", target.authority);
+namespace {
+/// What the client says to the application, by whichever protocol it goes on.
+void append_passed_on(std::string& out, const RequestHead& head, const Framing& framing,
+                      const ForwardedBy& by) {
   for (const auto& field : head.fields) {
     if (text::iequals(field.name, "host") || is_framing(field.name) || is_hop_by_hop(field.name) ||
         is_origin_claim(field.name) || text::iequals(field.name, "x-request-id"))
@@ -144,6 +141,26 @@ void append_request(std::string& out, const RequestHead& head, const Target& tar
     if (named_by_connection(head, field.name)) continue;
     append_field(out, field.name, field.value);
   }
+}
+
+/// What the proxy says of the request.
+void append_own(std::string& out, const RequestHead& head, const Target& target,
+                const ForwardedBy& by) {
+  append_forwarded(out, head, target, by);
+  append_field(out, "X-Request-Id", by.request_id);
+  if (!by.client_certificate.empty()) append_field(out, "Client-Cert", by.client_certificate);
+  if (!by.new_trace.empty()) append_traceparent(out, by.new_trace);
+}
+}  // namespace
+
+void append_request(std::string& out, const RequestHead& head, const Target& target,
+                    const Framing& framing, const ForwardedBy& by, bool upgrade) {
+  out += head.method;
+  out += ' ';
+  out += target.forward;
+  out += " HTTP/1.1\r\n";
+  append_field(out, "Host", target.authority);
+  append_passed_on(out, head, framing, by);
   append_framing(out, framing);
   if (upgrade) {
     out += "Connection: Upgrade\r\n";
@@ -155,11 +172,16 @@ void append_request(std::string& out, const RequestHead& head, const Target& tar
   } else if (by.last) {
     out += "Connection: close\r\n";
   }
-  append_forwarded(out, head, target, by);
-  append_field(out, "X-Request-Id", by.request_id);
-  if (!by.client_certificate.empty()) append_field(out, "Client-Cert", by.client_certificate);
-  if (!by.new_trace.empty()) append_traceparent(out, by.new_trace);
+  append_own(out, head, target, by);
   out += "\r\n";
+}
+
+void append_request_fields(std::string& out, const RequestHead& head, const Target& target,
+                           const Framing& framing, const ForwardedBy& by) {
+  append_passed_on(out, head, framing, by);
+  if (framing.kind == BodyKind::length) append_framing(out, framing);
+  if (head.known.te_trailers && head.minor_version >= 1) out += "TE: trailers\r\n";
+  append_own(out, head, target, by);
 }
 
 void drop_connection_fields(Head& head) {

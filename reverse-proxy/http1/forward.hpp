@@ -29,6 +29,11 @@ struct ForwardedBy {
 void append_request(std::string& out, const RequestHead& head, const Target& target,
                     const Framing& framing, const ForwardedBy& by, bool upgrade);
 
+/// The same for a backend that speaks HTTP/2: the fields alone, a line each, without those that its
+/// pseudo fields and its framing stand for.
+void append_request_fields(std::string& out, const RequestHead& head, const Target& target,
+                           const Framing& framing, const ForwardedBy& by);
+
 /// How an answer goes to the client.
 struct AnswerForm {
   int client_minor_version = 1;

@@ -12,12 +12,6 @@ constexpr std::uint32_t max_streams = 128;
 /// Of bodies, on the way and not handed out yet: of one stream, of all of a connection.
 constexpr std::int32_t stream_window = 256 * 1024;
 constexpr std::int32_t connection_window = 1024 * 1024;
-/// Of a frame's head (RFC 9113 §4.1).
-constexpr std::size_t frame_head_bytes = 9;
-/// Of DATA in one frame: with its head as much as one record of TLS holds.
-constexpr std::size_t largest_data = 16'384 - frame_head_bytes;
-/// Less room than this is not worth a frame.
-constexpr std::size_t least_room = 512;
 /// Frames that wait to be sent: a client that makes us say things and does not read is ended.
 constexpr std::size_t max_waiting_frames = 1'000;
 /// Streams that may be reset, and as many more as end well: who resets as fast as he asks has the
@@ -126,8 +120,7 @@ class Session::Callbacks {
     auto* stream = stream_of(frames, frame->hd.stream_id);
     // Its read callback has named that size just before.
     KARREG_INVARIANT(stream != nullptr);
-    session.put_data(head, stream->take_answer(size));
-    return session.out_.free().size() < least_room ? NGHTTP2_ERR_PAUSE : 0;
+    return session.out_.put_data(head, stream->take_answer(size));
   }
 
   static int sent(nghttp2_session* frames, const nghttp2_frame* frame, void*) {
@@ -170,6 +163,7 @@ Session::Session(Worker& worker, Connection& client, Buffer& in, const Door& doo
       in_(in),
       door_(door),
       client_address_(client_address),
+      out_(worker.buffers()),
       to_write_(worker.loop()),
       stream_ended_(worker.loop()) {
   Options options;
@@ -202,7 +196,6 @@ Session::~Session() {
   worker_.http2_sessions_.erase(this);
   streams_.clear();
   coming_.reset();
-  worker_.buffers().take_back(out_);
 }
 
 SteadyTime Session::patience() const {
@@ -280,48 +273,22 @@ void Session::forget_coming() {
 }
 
 std::string_view Session::gather() {
-  worker_.buffers().lend(out_);
-  out_.clear();
   // Now, so that no stream begins before it is on its way: it names the last one that is served.
   if (refusing_ && !std::exchange(refused_, true))
     nghttp2_submit_goaway(frames_.get(), NGHTTP2_FLAG_NONE,
                           nghttp2_session_get_last_proc_stream_id(frames_.get()), NGHTTP2_NO_ERROR,
                           nullptr, 0);
-  take_waiting();
-  while (waiting_.empty() && out_.free().size() >= least_room) {
-    const std::uint8_t* frame = nullptr;
-    const auto size = nghttp2_session_mem_send(frames_.get(), &frame);
-    if (size < 0) end();
-    if (size <= 0) break;
-    waiting_ = text(frame, static_cast<std::size_t>(size));
-    take_waiting();
-  }
-  return out_.view();
-}
-
-void Session::take_waiting() {
-  const auto fits = waiting_.substr(0, out_.free().size());
-  fits.copy(out_.free().data(), fits.size());
-  out_.grow(fits.size());
-  waiting_.remove_prefix(fits.size());
-}
-
-std::size_t Session::data_room() const {
-  return std::min(largest_data, out_.room() - frame_head_bytes);
-}
-
-void Session::put_data(const std::uint8_t* head, std::span<const char> bytes) {
-  text(head, frame_head_bytes).copy(out_.free().data(), frame_head_bytes);
-  out_.grow(frame_head_bytes);
-  std::ranges::copy(bytes, out_.free().data());
-  out_.grow(bytes.size());
+  bool failed = false;
+  const auto bytes = out_.gather(frames_.get(), failed);
+  if (failed) end();
+  return bytes;
 }
 
 Task<void> Session::write() {
   for (;;) {
     const auto bytes = gather();
     if (bytes.empty()) {
-      worker_.buffers().take_back(out_);
+      out_.release();
       // Nothing more is expected in either direction: all streams ended after a GOAWAY.
       const bool done = nghttp2_session_want_read(frames_.get()) == 0 &&
                         nghttp2_session_want_write(frames_.get()) == 0;

@@ -6,6 +6,7 @@
 
 #include "common/handle.hpp"
 #include "reverse-proxy/connection.hpp"
+#include "reverse-proxy/http2/outgoing.hpp"
 #include "reverse-proxy/http2/stream.hpp"
 #include "reverse-proxy/loop/signal.hpp"
 #include "reverse-proxy/worker.hpp"
@@ -39,12 +40,6 @@ class Session {
   void forget_coming();
   /// Takes what nghttp2 has to say, as much as fits.
   std::string_view gather();
-  /// Of what waits to be taken, as much as fits.
-  void take_waiting();
-  /// Bytes of a body that the next frame may have.
-  std::size_t data_room() const;
-  /// Puts a frame of DATA with @p bytes and the head @p head behind what was gathered.
-  void put_data(const std::uint8_t* head, std::span<const char> bytes);
   /// nghttp2 has something to say.
   void wake_writer() { to_write_.tell(); }
   /// The client can be told nothing more, and says nothing more.
@@ -61,9 +56,7 @@ class Session {
   const Door& door_;
   const std::string_view client_address_;
   Handle<nghttp2_session, nghttp2_session_del> frames_;
-  Buffer out_;
-  std::string_view
-      waiting_;  ///< of nghttp2's last frame, what did not fit; until it is asked again
+  Outgoing out_;
   std::unique_ptr<Stream> coming_;  ///< its head is not complete; no other frame comes before that
   std::vector<std::unique_ptr<Stream>> begun_;  ///< to be served after this read
   StreamList streams_;                          ///< these, and those being served

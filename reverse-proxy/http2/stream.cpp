@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "common/text.hpp"
+#include "reverse-proxy/http2/grpc.hpp"
 #include "reverse-proxy/http2/session.hpp"
 
 namespace karreg::proxy::http2 {
@@ -221,7 +222,8 @@ void Stream::begin_answer(const http1::ResponseHead& head, const http1::Framing&
         !(tunnel_ && text::iequals(field.name, "sec-websocket-accept")))
       add_answer_field(field.name, field.value);
   const bool bodiless = form.head_request || head.status == 304;
-  if (framing.kind == BodyKind::length)
+  // Of nothing only when the application says it: an answer without a body needs no word about it.
+  if (framing.kind == BodyKind::length && (framing.length > 0 || head.known.content_lengths > 0))
     add_answer_field("content-length", digits(length_, framing.length));
   else if (bodiless && head.known.content_lengths == 1)
     add_answer_field("content-length", head.known.content_length);
@@ -275,7 +277,7 @@ bool Stream::submit_answer(bool with_body) {
     auto* stream = static_cast<Stream*>(nghttp2_session_get_stream_user_data(frames, id));
     if (stream == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     bool last = false;
-    const auto size = stream->next_of_answer(std::min(most, stream->session_.data_room()), last);
+    const auto size = stream->next_of_answer(std::min(most, stream->session_.out_.data_room()), last);
     if (!size) return NGHTTP2_ERR_DEFERRED;
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     if (last) *flags |= NGHTTP2_DATA_FLAG_EOF;
@@ -286,7 +288,9 @@ bool Stream::submit_answer(bool with_body) {
     return static_cast<ssize_t>(*size);
   };
   const auto list = answer_list();
-  answer_ended_ = !with_body;
+  // While the request is not through, the head is waited for (answer_sent()): a reset (serve())
+  // would take it away that still waits to be sent.
+  answer_ended_ = !with_body && body_ended_;
   return nghttp2_submit_response(session_.frames_.get(), id_, list.data(), list.size(),
                                  with_body ? &body : nullptr) == 0;
 }
@@ -297,9 +301,7 @@ Task<bool> Stream::send(std::span<const char> bytes, bool last) {
   last_ = last;
   answer_late_ = false;
   if (!submitted_) {
-    // Without a body the end is an empty frame that is waited for, while the request is not
-    // through: a reset (serve()) would take the head with it that still waits to be sent.
-    const bool with_body = !bytes.empty() || !last || !body_ended_ || answer_trailers_ != nullptr;
+    const bool with_body = !bytes.empty() || !last || answer_trailers_ != nullptr;
     if (!submit_answer(with_body)) co_return false;
   } else {
     nghttp2_session_resume_data(session_.frames_.get(), id_);
@@ -343,9 +345,12 @@ void Stream::hang_up() {
 
 Task<bool> Stream::say(const Answer& answer, AnswerFormat format, std::string_view request_id) {
   const auto parts = parts_of(answer, format, request_id);
+  const bool known = turn_->request.head != nullptr;
+  if (known && is_grpc(turn_->head.find("content-type").value_or("")))
+    co_return co_await say_by_grpc(answer, parts);
   begin_fields(answer.status);
   for (const auto& [name, value] : parts.fields) add_answer_field(name, value);
-  const bool head_request = turn_->request.head != nullptr && turn_->head.method == "HEAD";
+  const bool head_request = known && turn_->head.method == "HEAD";
   const std::string_view body = head_request ? std::string_view() : std::string_view(parts.body);
   co_return co_await send({body.data(), body.size()}, true);
 }
@@ -358,7 +363,20 @@ void Stream::end_connection() {
   session_.drain();
 }
 
-void Stream::watch_for_leaving(Connection* up) {
+Task<bool> Stream::say_by_grpc(const Answer& answer, const AnswerParts& parts) {
+  // All in one head, which is its end as well ("Trailers-Only").
+  begin_fields(200);
+  const auto message = grpc_message(answer.title + ". " + answer.message);
+  add_answer_field("content-type", "application/grpc");
+  add_answer_field("grpc-status", grpc_status(answer.status));
+  add_answer_field("grpc-message", message);
+  for (const auto& [name, value] : parts.fields)
+    if (!text::iequals(name, "content-type") && !text::iequals(name, "content-length"))
+      add_answer_field(name, value);
+  co_return co_await send({}, true);
+}
+
+void Stream::watch_for_leaving(Cancellable* up) {
   watched_ = up;
   if (up != nullptr && closed_) up->cancel();
 }

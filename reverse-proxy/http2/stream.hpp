@@ -70,7 +70,7 @@ class Stream final : public Visitor, public StreamHook {
   Task<bool> send(std::span<const char> bytes, bool last) override;
   void break_off() override;
   Task<bool> say(const Answer& answer, AnswerFormat format, std::string_view request_id) override;
-  void watch_for_leaving(Connection* up) override;
+  void watch_for_leaving(Cancellable* up) override;
   bool left() const override { return closed_; }
   const Connection& connection() const override;
   void end_connection() override;
@@ -96,6 +96,8 @@ class Stream final : public Visitor, public StreamHook {
   using FieldList = boost::container::small_vector<nghttp2_nv, 24>;
   FieldList answer_list() const;
   bool submit_answer(bool with_body);
+  /// To a client of gRPC, what else is an answer of HTTP.
+  Task<bool> say_by_grpc(const Answer& answer, const AnswerParts& parts);
   bool submit_trailers();
   /// Waits for what body_news_ tells.
   Task<void> wait_for_body();
@@ -124,7 +126,7 @@ class Stream final : public Visitor, public StreamHook {
   bool closed_ = false;
   bool body_late_ = false;
   bool answer_late_ = false;
-  Connection* watched_ = nullptr;
+  Cancellable* watched_ = nullptr;
   std::unique_ptr<Handshake> handshake_;      ///< of a WebSocket, if it is to be one
   SteadyTime tunnel_by_ = SteadyTime::max();  ///< until when the next piece in a tunnel may come
   bool tunnel_ = false;                       ///< it is one

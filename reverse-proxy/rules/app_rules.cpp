@@ -86,7 +86,8 @@ AppRules::AppRules(const std::string& app_id, const wire::SharedRules& source,
       compression_(rules().compression),
       send_proxy_(rules().instance.send_proxy == "v1"   ? 1
                   : rules().instance.send_proxy == "v2" ? 2
-                                                        : 0) {
+                                                        : 0),
+      speech_(Speech::of(rules().instance, before == nullptr ? nullptr : before->speech_)) {
   const auto old = before == nullptr ? Counts() : before->counts_;
   counts_.app_pace = kept(rules().rate.app.has_value(), old.app_pace);
   counts_.visitor_paces = kept(rules().rate.client.has_value(), old.visitor_paces);

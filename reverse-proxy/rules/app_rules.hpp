@@ -20,6 +20,7 @@
 #include "reverse-proxy/rules/header_edits.hpp"
 #include "reverse-proxy/rules/in_hand.hpp"
 #include "reverse-proxy/rules/pace.hpp"
+#include "reverse-proxy/rules/speech.hpp"
 
 namespace karreg::proxy::rules {
 
@@ -82,6 +83,8 @@ class AppRules {
   int most_per_instance() const { return rules().in_hand.instance; }
   /// Longest body of a request; nothing: it does not matter.
   std::optional<std::uint64_t> max_body() const;
+  /// How the instances are spoken to; nullptr: by HTTP/1.1 in clear.
+  const std::shared_ptr<const Speech>& speech() const { return speech_; }
   /// The head as the application gets it.
   void edit_request(http1::RequestHead& head) const { request_.apply(head); }
   const CompressionRule& compression() const { return compression_; }
@@ -108,6 +111,7 @@ class AppRules {
   const CompressionRule compression_;
   const int send_proxy_;
   std::shared_ptr<const tls::ClientTrust> client_trust_;  ///< nullptr: no certificate is wanted
+  const std::shared_ptr<const Speech> speech_;
 };
 
 /// What is said when all instances have as many in hand as they may have.

@@ -37,6 +37,8 @@ bool is_compressible(std::string_view content_type) {
   auto type = content_type.substr(0, content_type.find(';'));
   while (type.ends_with(' ') || type.ends_with('\t')) type.remove_suffix(1);
   const auto plain = text::lower(type);
+  // Has a compression of its own, message by message, also where it ends with +json.
+  if (plain.starts_with("application/grpc")) return false;
   return plain.starts_with("text/") || plain.ends_with("+json") || plain.ends_with("+xml") ||
          std::ranges::find(others, plain) != others.end();
 }

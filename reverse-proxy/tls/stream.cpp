@@ -6,6 +6,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
+#include <openssl/x509v3.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -254,16 +255,32 @@ class Stream::Wire {
   }
 };
 
-Stream::Stream(const Context& context, Socket& socket)
-    : socket_(socket), ssl_(SSL_new(context.get())) {
+Stream::Stream(const Context& context, Socket& socket) : Stream(context.get(), socket) {
+  SSL_set_app_data(ssl_.get(), &hello_);
+  SSL_set_accept_state(ssl_.get());
+}
+
+Stream::Stream(const ClientContext& context, const std::string& name, Socket& socket)
+    : Stream(context.get(), socket) {
+  SSL_set_connect_state(ssl_.get());
+  // Addresses are not sent (RFC 6066 §3).
+  const Handle<ASN1_OCTET_STRING, ASN1_OCTET_STRING_free> address(a2i_IPADDRESS(name.c_str()));
+  ERR_clear_error();
+  if (!name.empty() && !address) SSL_set_tlsext_host_name(ssl_.get(), name.c_str());
+  if (!context.checks_name()) return;
+  if (address)
+    X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl_.get()), name.c_str());
+  else
+    SSL_set1_host(ssl_.get(), name.c_str());
+}
+
+Stream::Stream(SSL_CTX* context, Socket& socket) : socket_(socket), ssl_(SSL_new(context)) {
   BIO* bio = ssl_ ? BIO_new(Wire::method()) : nullptr;
   if (bio == nullptr) throw std::bad_alloc();
   BIO_set_data(bio, this);
   BIO_set_init(bio, 1);
   // One reference for both directions, which the SSL takes over.
   SSL_set_bio(ssl_.get(), bio, bio);
-  SSL_set_app_data(ssl_.get(), &hello_);
-  SSL_set_accept_state(ssl_.get());
 }
 
 Stream::Status Stream::status_of(int returned) {
@@ -276,11 +293,22 @@ Stream::Status Stream::status_of(int returned) {
     default:
       break;
   }
-  const bool plain = ERR_GET_REASON(ERR_peek_error()) == SSL_R_HTTP_REQUEST;
+  const auto error = ERR_peek_error();
+  const bool plain = ERR_GET_REASON(error) == SSL_R_HTTP_REQUEST;
+  if (!SSL_is_init_finished(ssl_.get())) why_ = reason_of(error);
   if (hello_.check && !identity_) client_refusal_ = tls::client_refusal(ssl_.get());
   ERR_clear_error();
   failed_ = true;
   return plain ? Status::plain_http : Status::failed;
+}
+
+std::string Stream::reason_of(unsigned long error) const {
+  if (ERR_GET_REASON(error) == SSL_R_CERTIFICATE_VERIFY_FAILED)
+    return std::string("its certificate is not accepted: ") +
+           X509_verify_cert_error_string(SSL_get_verify_result(ssl_.get()));
+  const char* reason = error == 0 ? nullptr : ERR_reason_error_string(error);
+  return reason == nullptr ? "it ended the connection in the handshake"
+                           : std::string("the handshake failed: ") + reason;
 }
 
 void Stream::release() {

@@ -1,17 +1,19 @@
 #pragma once
-/// TLS 1.2 and 1.3 for visitors, by OpenSSL, over a socket of the loop.
+/// TLS 1.2 and 1.3 for visitors, and towards instances, by OpenSSL, over a socket of the loop.
 
 #include <openssl/ssl.h>
 
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "common/handle.hpp"
 #include "reverse-proxy/loop/socket.hpp"
 #include "reverse-proxy/tls/certificate.hpp"
 #include "reverse-proxy/tls/challenges.hpp"
+#include "reverse-proxy/tls/client_context.hpp"
 #include "reverse-proxy/tls/client_trust.hpp"
 #include "reverse-proxy/tls/ticket_keys.hpp"
 
@@ -57,11 +59,14 @@ struct HelloSeen {
   std::unique_ptr<ClientCheck> check;      ///< nullptr: the visitor is asked for nothing
 };
 
-/// One connection, the server's side. Never waits: what the socket refuses is `waits`, and the
+/// One connection. Never waits: what the socket refuses is `waits`, and the
 /// socket's flags say what for.
 class Stream {
  public:
+  /// The server's side.
   Stream(const Context& context, Socket& socket);
+  /// The client's side, to the server called @p name; empty: by none.
+  Stream(const ClientContext& context, const std::string& name, Socket& socket);
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 
@@ -92,10 +97,14 @@ class Stream {
   /// none, is the reason; empty: it is not.
   const ClientTrust* asked_by() const { return hello_.check ? hello_.check->trust.get() : nullptr; }
   const std::string& client_refusal() const { return client_refusal_; }
+  /// Why the handshake failed, in English.
+  const std::string& why() const { return why_; }
 
  private:
   class Wire;
+  Stream(SSL_CTX* context, Socket& socket);
   Status status_of(int returned);
+  std::string reason_of(unsigned long error) const;
   /// What the kernel was told that more follows goes, since it does not follow yet.
   void release();
 
@@ -104,6 +113,7 @@ class Stream {
   Handle<SSL, SSL_free> ssl_;
   std::unique_ptr<const ClientIdentity> identity_;
   std::string client_refusal_;
+  std::string why_;
   bool failed_ = false;
   bool more_ = false;       ///< follows at once
   bool held_back_ = false;  ///< the kernel may wait for it

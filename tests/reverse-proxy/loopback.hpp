@@ -91,6 +91,15 @@ class Peer {
     }
     return take(std::min(n, rest_.size()));
   }
+  /// What comes next; empty: the end (see ended()), or nothing in time.
+  std::string read_some(std::chrono::milliseconds patience = 10s) {
+    if (rest_.empty()) (void)more(std::chrono::steady_clock::now() + patience);
+    return take(rest_.size());
+  }
+  bool ended() const { return ended_; }
+  /// Whether something comes, or the end, within @p patience; for who reads fd() himself.
+  bool readable(std::chrono::milliseconds patience) const { return ready(POLLIN, patience); }
+  int fd() const { return fd_; }
   std::string read_to_end(std::chrono::milliseconds patience = 10s) {
     const auto by = std::chrono::steady_clock::now() + patience;
     while (more(by)) {

@@ -1,0 +1,190 @@
+// Applications that are spoken to by TLS: HTTP/1.1 and HTTP/2, certificates that are checked.
+#include <catch2/catch.hpp>
+
+#include "reverse-proxy/http2_instance.hpp"
+#include "reverse-proxy/http2_peer.hpp"
+
+using namespace karreg;
+using namespace karreg::proxy;
+using namespace karreg::proxy::testing;
+using Catch::Contains;
+using Catch::StartsWith;
+
+namespace {
+
+/// An application of HTTP/1.1 by TLS, which answers with the name that it was called by.
+struct SecureApp {
+  explicit SecureApp(const std::string& pem) : certificate(pem) {}
+  std::string certificate;
+  std::atomic<int> handshakes{0};
+  App app{[this](Peer& peer, int) {
+    const Handle<SSL_CTX, SSL_CTX_free> context(SSL_CTX_new(TLS_server_method()));
+    const Handle<BIO, BIO_free_all> in(
+        BIO_new_mem_buf(certificate.data(), static_cast<int>(certificate.size())));
+    const Handle<X509, X509_free> leaf(PEM_read_bio_X509(in.get(), nullptr, nullptr, nullptr));
+    const Handle<EVP_PKEY, EVP_PKEY_free> key(
+        PEM_read_bio_PrivateKey(in.get(), nullptr, nullptr, nullptr));
+    SSL_CTX_use_certificate(context.get(), leaf.get());
+    SSL_CTX_use_PrivateKey(context.get(), key.get());
+    const Handle<SSL, SSL_free> ssl(SSL_new(context.get()));
+    SSL_set_fd(ssl.get(), peer.fd());
+    if (SSL_accept(ssl.get()) != 1) return;
+    ++handshakes;
+    const char* name = SSL_get_servername(ssl.get(), TLSEXT_NAMETYPE_host_name);
+    const std::string body = name == nullptr ? "none" : name;
+    const auto answer = "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) +
+                        "\r\n\r\n" + body;
+    char bytes[4096];
+    for (std::string text; SSL_read(ssl.get(), bytes, 1) == 1;) {
+      text += bytes[0];
+      if (!text.ends_with("\r\n\r\n")) continue;
+      if (text.find("/bye") != std::string::npos) return;
+      text.clear();
+      SSL_write(ssl.get(), answer.data(), static_cast<int>(answer.size()));
+    }
+  }};
+};
+
+std::string only_certificate(const std::string& bundle) {
+  return bundle.substr(0, bundle.find("-----BEGIN PRIVATE KEY-----"));
+}
+
+}  // namespace
+
+TEST_CASE("applications are spoken to by TLS, and connections are kept") {
+  const auto pem = bundle({"inside.test"});
+  SecureApp application(pem);
+  Modern loop;
+  loop.use({spoken_to("https", {&application.app})});
+  auto client = loop.client();
+  for (int i = 0; i < 5; ++i) {
+    client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    // The name is the one that was asked for.
+    CHECK(body_of(client.read_message()) == "a.test");
+  }
+  CHECK(application.handshakes == 1);
+  Http2Peer modern(loop.proxy.tls_port());
+  CHECK(modern.fetch(Http2Peer::get()).body == "a.test");
+  CHECK(application.handshakes == 1);
+  SECTION("which end when they have been idle") {
+    CHECK(eventually([&] { return application.app.closed() == 1; }));
+    CHECK(body_of(loop.get()) == "a.test");
+  }
+  SECTION("one that broke is another's request no more") {
+    CHECK(status_of(loop.get("/bye")) == "502");
+    CHECK(body_of(loop.get()) == "a.test");
+  }
+}
+
+TEST_CASE("applications are spoken to by HTTP/2 over TLS") {
+  auto behaviour = Http2Instance::hello("secure");
+  behaviour.certificate = bundle({"inside.test"});
+  Http2Instance instance(behaviour);
+  Modern loop;
+  loop.use({spoken_to("h2", {&instance.app()})});
+  for (int i = 0; i < 3; ++i) CHECK_THAT(loop.get(), Contains("secure"));
+  Http2Peer modern(loop.proxy.tls_port());
+  const auto large = letters(1'000'000);
+  CHECK(modern.fetch(Http2Peer::post(), large).body == "secure");
+  CHECK(instance.only().body == large);
+  CHECK(instance.only().field(":scheme") == "https");
+  CHECK(instance.app().connections() == 1);
+}
+
+TEST_CASE("an instance that does not choose HTTP/2 by ALPN is not spoken to by it") {
+  auto behaviour = Http2Instance::hello();
+  behaviour.certificate = bundle({"inside.test"});
+  behaviour.protocol = "\x08http/1.1";
+  Http2Instance instance(behaviour);
+  Modern loop;
+  loop.use({spoken_to("h2", {&instance.app()})});
+  const auto answer = loop.get();
+  CHECK(status_of(answer) == "502");
+  CHECK_THAT(answer, Contains("it does not offer HTTP/2 by TLS (ALPN)"));
+}
+
+TEST_CASE("with a ca the certificates of instances are checked, and nothing is sent without") {
+  const auto right = bundle({"inside.test"});
+  const auto other = bundle({"inside.test"});
+  const std::string protocol = GENERATE("https", "h2");
+  auto behaviour = Http2Instance::hello("inside.test");
+  behaviour.certificate = right;
+  Http2Instance modern(behaviour);
+  SecureApp old(right);
+  const auto& app = protocol == "h2" ? modern.app() : old.app;
+  Modern loop;
+  auto fails = [&](const std::string& why) {
+    const auto answer = loop.get();
+    CHECK(status_of(answer) == "502");
+    CHECK_THAT(answer, Contains("could not be spoken to as the application's rules say"));
+    CHECK_THAT(answer, Contains(why));
+    CHECK(modern.requests().empty());
+    CHECK(old.handshakes == 0);
+  };
+  SECTION("its own certificate is one") {
+    loop.use({spoken_to(protocol, {&app}, only_certificate(right))});
+    CHECK(status_of(loop.get()) == "200");
+  }
+  SECTION("one among others") {
+    loop.use({spoken_to(protocol, {&app}, only_certificate(other) + only_certificate(right))});
+    CHECK(status_of(loop.get()) == "200");
+  }
+  SECTION("another one of the same name is not") {
+    loop.use({spoken_to(protocol, {&app}, only_certificate(other))});
+    fails("its certificate is not accepted");
+    // Not a second time either, by what was kept.
+    fails("its certificate is not accepted");
+  }
+  SECTION("the name is checked when it is said") {
+    loop.use({spoken_to(protocol, {&app}, only_certificate(right), "inside.test")});
+    const auto answer = loop.get();
+    CHECK(status_of(answer) == "200");
+    // And is what the instance is called by.
+    CHECK_THAT(answer, Contains("inside.test"));
+  }
+  SECTION("and a wrong one is a failure") {
+    loop.use({spoken_to(protocol, {&app}, only_certificate(right), "outside.test")});
+    fails("its certificate is not accepted: hostname mismatch");
+  }
+}
+
+TEST_CASE("connections by which a certificate was not checked serve no request that wants it checked") {
+  const auto right = bundle({"inside.test"});
+  const auto other = bundle({"inside.test"});
+  SecureApp application(right);
+  Modern loop;
+  loop.use({spoken_to("https", {&application.app})});
+  CHECK(status_of(loop.get()) == "200");
+  loop.use({spoken_to("https", {&application.app}, only_certificate(other))});
+  CHECK(status_of(loop.get()) == "502");
+  loop.use({spoken_to("https", {&application.app}, only_certificate(right))});
+  CHECK(eventually([&] { return status_of(loop.get()) == "200"; }));
+}
+
+TEST_CASE("an application that speaks no TLS is not spoken to in clear instead") {
+  std::atomic<int> requests{0};
+  App plain([&](Peer& peer, int) {
+    const auto head = peer.read_until("\r\n\r\n", 300ms);
+    if (head.find("HTTP/1.1\r\n") != std::string::npos) ++requests;
+    peer.send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+  });
+  Modern loop;
+  const std::string protocol = GENERATE("https", "h2");
+  loop.use({spoken_to(protocol, {&plain})});
+  const auto answer = loop.get();
+  CHECK(status_of(answer) == "502");
+  CHECK_THAT(answer, Contains("could not be spoken to as the application's rules say"));
+  CHECK(requests == 0);
+}
+
+TEST_CASE("a handshake of TLS that an instance does not end is given up in time") {
+  App silent([](Peer& peer, int) { (void)peer.read_to_end(); });
+  ProxyOptions options = with_tls();
+  options.limits.connect_time = 200ms;
+  options.limits.attempts = 1;
+  Modern loop(options);
+  loop.use({spoken_to("https", {&silent})});
+  const auto answer = loop.get();
+  CHECK(status_of(answer) == "502");
+  CHECK_THAT(answer, Contains("does not end the handshake of TLS in time"));
+}
