@@ -134,14 +134,15 @@ Answer backend_full(std::string_view host) {
 }
 
 Answer backend_unfit(std::string_view host, std::string_view why) {
-  return {502,
-          "The application is not spoken to as it expects",
-          fmt::format("The instances of \"{}\" could not be spoken to as the application's rules "
-                      "say: {}. Its owner sees them with `karreg rules show`, and changes them with "
-                      "`karreg rules edit instance.protocol=...`.",
-                      host, why),
-          0,
-          {}};
+  return {
+      502,
+      "The application is not spoken to as it expects",
+      fmt::format("The instances of \"{}\" could not be spoken to as the application's rules "
+                  "say: {}. Its owner sees them with `karreg rules show`, and changes them with "
+                  "`karreg rules edit instance.protocol=...`.",
+                  host, why),
+      0,
+      {}};
 }
 
 Answer no_websocket(std::string_view host) {

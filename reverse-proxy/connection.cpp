@@ -380,7 +380,8 @@ Task<Connection::Connected> Connection::connect(Loop& loop,
   }
   if (begun == 0) co_return Connected{std::move(connection), {}, false, false};
   const auto ec = co_await Connecting(*connection, by);
-  if (ec) co_return Connected{nullptr, connection->expired() ? "timed out" : ec.message(), false, false};
+  if (ec)
+    co_return Connected{nullptr, connection->expired() ? "timed out" : ec.message(), false, false};
   int why = 0;
   socklen_t size = sizeof why;
   if (::getsockopt(fd, SOL_SOCKET, SO_ERROR, &why, &size) != 0) why = errno;

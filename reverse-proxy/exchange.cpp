@@ -16,7 +16,6 @@ namespace {
 /// Informational answers before the final one.
 constexpr int max_informational = 16;
 
-
 }  // namespace
 
 SteadyTime Exchange::now() const {
@@ -177,8 +176,8 @@ std::unique_ptr<Connection> Exchange::take_kept(UpstreamPool::For request) {
 
 Task<std::unique_ptr<Connection>> Exchange::connect() {
   const auto& host = request_->target->host;
-  auto fresh = co_await link_to(worker_, *at_, speech_,
-                                speech_ == nullptr ? host : speech_->name_for(host), introduction());
+  auto fresh = co_await link_to(
+      worker_, *at_, speech_, speech_ == nullptr ? host : speech_->name_for(host), introduction());
   if (fresh.connection) co_return std::move(fresh.connection);
   own_fault_ = fresh.own_fault;
   not_connected(fresh.unfit ? Step::unfit : Step::no_answer, fresh.why);
@@ -231,8 +230,7 @@ std::string_view Exchange::objection() const {
 }
 
 std::optional<bool> Exchange::judge_head(int informational) {
-  if (request_->first_byte == SteadyTime{})
-    request_->first_byte = std::chrono::steady_clock::now();
+  if (request_->first_byte == SteadyTime{}) request_->first_byte = std::chrono::steady_clock::now();
   if (answer_.status >= 200 || answer_.status == 101) {
     const auto why = objection();
     if (!why.empty()) fail(Step::nonsense, why);

@@ -103,8 +103,8 @@ class Exchange {
   UpstreamPool& kept_connections();
   void not_connected(Step step, const std::string& why);
   void begin_attempt();
-  /// An attempt at an instance that speaks HTTP/2, on a stream of a connection that others use, too.
-  /// Whether the request may have reached the application.
+  /// An attempt at an instance that speaks HTTP/2, on a stream of a connection that others use,
+  /// too. Whether the request may have reached the application.
   Task<bool> ask_by_http2(bool once);
   // HTTP/1.1: http1_attempt.cpp; HTTP/2: http2_attempt.cpp.
   Task<void> attempt(Connection& up);
@@ -160,10 +160,10 @@ class Exchange {
   bool answer_begun_ = false;  ///< its head went, or goes, to the client
   bool reused_ = false;
   bool connection_reusable_ = false;
-  bool up_broken_ = false;  ///< the request did not get through as a whole
-  bool own_fault_ = false;  ///< it is not the instance's that it could not be connected to
-  bool refused_ = false;    ///< the instance has not looked at it, but is there
-  bool again_here_ = false; ///< and would by another connection
+  bool up_broken_ = false;   ///< the request did not get through as a whole
+  bool own_fault_ = false;   ///< it is not the instance's that it could not be connected to
+  bool refused_ = false;     ///< the instance has not looked at it, but is there
+  bool again_here_ = false;  ///< and would by another connection
   std::string unfit_why_;
   std::size_t answer_head_bytes_ = 0;
   std::optional<Step> step_;

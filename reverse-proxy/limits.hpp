@@ -45,7 +45,7 @@ struct Limits {
   ms tunnel_time{3'600'000};  ///< WebSocket without a byte in either direction; closed
   ms backend_idle_time{4'000};  ///< kept connection to a backend; below the 5 s of Node's default
   ms http2_backend_idle_time{60'000};  ///< connection to a backend by HTTP/2 without a request
-  ms linger_time{2'000};        ///< for the client to read an answer it did not wait for
+  ms linger_time{2'000};               ///< for the client to read an answer it did not wait for
 };
 
 }  // namespace karreg::proxy

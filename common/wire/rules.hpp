@@ -126,10 +126,11 @@ struct ClientCertificates {
 /// How the instances are spoken to.
 struct InstanceRule {
   std::string protocol = "http1";  ///< http1, h2c: in clear; https, h2: by TLS
-  std::string ca = {};    ///< of TLS: PEM of the authorities (or of the instances' own certificates)
-                          ///< that are trusted; empty: any certificate will do
-  std::string name = {};  ///< of TLS: what an instance is called by, and with a ca the name that its
-                          ///< certificate must have; empty: the host that is asked for, unchecked
+  std::string ca = {};  ///< of TLS: PEM of the authorities (or of the instances' own certificates)
+                        ///< that are trusted; empty: any certificate will do
+  std::string name =
+      {};  ///< of TLS: what an instance is called by, and with a ca the name that its
+           ///< certificate must have; empty: the host that is asked for, unchecked
   /// none, v1, v2: each connection to one begins with the header of the PROXY protocol, of this
   /// version, for the visitor.
   std::string send_proxy = "none";

@@ -31,9 +31,8 @@ void AnswerFields::add(std::string_view name, std::string_view value,
 std::optional<http1::Refusal> AnswerFields::finish(http1::ResponseHead& into) {
   using http1::Refusal;
   if (too_large_) return Refusal{502, "the answer's header is too large"};
-  const bool is_number = status_.size() == 3 && std::ranges::all_of(status_, [](char c) {
-                           return c >= '0' && c <= '9';
-                         });
+  const bool is_number = status_.size() == 3 &&
+                         std::ranges::all_of(status_, [](char c) { return c >= '0' && c <= '9'; });
   if (!is_number || status_.front() == '0' || status_.front() > '5')
     return Refusal{502, "the answer's status is not a number from 100 to 599"};
   into.minor_version = 1;

@@ -68,8 +68,7 @@ Task<void> ClientConnection::write() {
       co_await session_.words();
       continue;
     }
-    const auto ec =
-        co_await connection_->write(bytes, connection_->now() + limits_.answer_time);
+    const auto ec = co_await connection_->write(bytes, connection_->now() + limits_.answer_time);
     if (!ec) continue;
     // What it said last may still be there to be read, and ends the session then.
     if (connection_->expired()) end("it takes no byte for too long");

@@ -103,9 +103,9 @@ Task<void> ClientPool::connect(Entry& entry) {
   auto fresh = co_await link_to(worker_, *entry.of.backend, entry.of.speech.get(), entry.of.name);
   entry.last = {};
   if (fresh.connection) {
-    auto connection = std::make_shared<ClientConnection>(
-        std::move(fresh.connection), worker_.buffers(), worker_.limits(),
-        [this, &entry] { changed(entry); });
+    auto connection =
+        std::make_shared<ClientConnection>(std::move(fresh.connection), worker_.buffers(),
+                                           worker_.limits(), [this, &entry] { changed(entry); });
     entry.connections.push_back(connection);
     worker_.loop().spawn("http2 to an instance", run(entry, connection));
     const auto& session = connection->session();

@@ -32,12 +32,12 @@ class ClientPool {
   };
   struct Opened {
     std::unique_ptr<ClientStream> stream = {};  ///< nullptr: it did not work
-    bool reused = false;                   ///< its connection has had others
-    std::string why = {};                  ///< in English, when it did not work
-    bool own_fault = false;                ///< as Connection::Connected has it
-    bool unfit = false;                    ///< the same
-    bool late = false;                     ///< the instance accepts and does not speak
-    bool full = false;                     ///< it takes no more requests at once
+    bool reused = false;                        ///< its connection has had others
+    std::string why = {};                       ///< in English, when it did not work
+    bool own_fault = false;                     ///< as Connection::Connected has it
+    bool unfit = false;                         ///< the same
+    bool late = false;                          ///< the instance accepts and does not speak
+    bool full = false;                          ///< it takes no more requests at once
   };
   /// A stream for one request. Where connections are full another one is opened, up to
   /// Limits::http2_per_backend; then requests wait, as long as for a connection. One that was

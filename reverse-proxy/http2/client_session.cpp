@@ -238,8 +238,8 @@ void ClientSession::end(std::string_view why) {
 std::size_t ClientSession::room() const {
   if (over_ || leaving_ || !greeted_) return 0;
   if (nghttp2_session_check_request_allowed(frames_.get()) == 0) return 0;
-  const std::size_t taken = nghttp2_session_get_remote_settings(
-      frames_.get(), NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+  const std::size_t taken =
+      nghttp2_session_get_remote_settings(frames_.get(), NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
   const auto most = std::min(taken, most_streams);
   return most > streams_.size() ? most - streams_.size() : 0;
 }

@@ -24,7 +24,7 @@ class ClientSession {
  public:
   /// What a session keeps to.
   struct Bounds {
-    http1::HeadLimits head;            ///< of an answer, and of its trailers
+    http1::HeadLimits head;                ///< of an answer, and of its trailers
     std::chrono::milliseconds patience{};  ///< for a word of the instance about a stream
   };
   /// Requests in hand at once on one connection, also when the instance would take more.

@@ -9,6 +9,9 @@ namespace {
 
 /// Requests in hand at once on one connection.
 constexpr std::uint32_t max_streams = 128;
+/// With those that are over for the client. More than max_streams: a client that uses all of them
+/// asks anew as soon as one is answered, and would be refused a moment too early.
+constexpr std::size_t most_unended = 2UL * max_streams;
 /// Of bodies, on the way and not handed out yet: of one stream, of all of a connection.
 constexpr std::int32_t stream_window = 256 * 1024;
 constexpr std::int32_t connection_window = 1024 * 1024;
@@ -60,8 +63,8 @@ class Session::Callbacks {
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
     auto& session = *static_cast<Session*>(self);
     const auto id = frame->hd.stream_id;
-    // Streams that were reset do not count for nghttp2, but may still be ours to end.
-    if (session.streams_.size() >= max_streams) {
+    // Streams that were reset, or answered, do not count for nghttp2, but may still be ours to end.
+    if (session.streams_.size() >= most_unended) {
       nghttp2_submit_rst_stream(frames, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
       return 0;
     }

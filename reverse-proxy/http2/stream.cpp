@@ -277,7 +277,8 @@ bool Stream::submit_answer(bool with_body) {
     auto* stream = static_cast<Stream*>(nghttp2_session_get_stream_user_data(frames, id));
     if (stream == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     bool last = false;
-    const auto size = stream->next_of_answer(std::min(most, stream->session_.out_.data_room()), last);
+    const auto size =
+        stream->next_of_answer(std::min(most, stream->session_.out_.data_room()), last);
     if (!size) return NGHTTP2_ERR_DEFERRED;
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
     if (last) *flags |= NGHTTP2_DATA_FLAG_EOF;

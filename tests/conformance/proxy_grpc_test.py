@@ -131,8 +131,8 @@ def check_calls(tap, proxy, app, how):
         tap.check(f"{how}: an error comes with its code and its text",
                   failure(client.one("Fail"), b"") == (grpc.StatusCode.NOT_FOUND, "there is no such thing: é%\n"),
                   failure(client.one("Fail"), b""))
-        tap.check(f"{how}: so does one before the request is through",
-                  failure(client.of_many("Early"), iter(said.get, None)) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "no more"))
+        early = failure(client.of_many("Early"), iter(said.get, None))
+        tap.check(f"{how}: so does one before the request is through", early == (grpc.StatusCode.RESOURCE_EXHAUSTED, "no more"), early)
         said.put(None)
         code, details = failure(client.one("Nothing"), b"")
         tap.check(f"{how}: a method that is not there", code == grpc.StatusCode.UNIMPLEMENTED, code, details)
@@ -160,7 +160,7 @@ def check_own_answers(tap, proxy, gone):
             ("none.test", "no instance", unavailable, "No instance is running"),
             ("unknown.test", "no application", grpc.StatusCode.UNIMPLEMENTED, "No application here"),
             ("gone.test", "an instance that does not answer", unavailable, "The application does not answer"),
-            ("closed.test", "maintenance", unavailable, "back at noon"),
+            ("closed.test", "maintenance", unavailable, "Under maintenance"),
             ("secret.test", "a password that is missing", grpc.StatusCode.UNAUTHENTICATED, "A password is needed"),
             ("late.test", "an application that is silent", unavailable, "no answer within 2 seconds"),
             ("untrusted.test", "a certificate that is not accepted", unavailable, "its certificate is not accepted")):

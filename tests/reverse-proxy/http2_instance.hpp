@@ -100,8 +100,8 @@ class Http2Instance {
     /// When the connection stands, before a frame came.
     std::function<void(Server&)> begun = {};
     std::vector<nghttp2_settings_entry> settings = {};
-    std::string certificate = {};        ///< and key, PEM; empty: in clear
-    std::string protocol = "\x02h2";     ///< that ALPN chooses
+    std::string certificate = {};     ///< and key, PEM; empty: in clear
+    std::string protocol = "\x02h2";  ///< that ALPN chooses
   };
 
   explicit Http2Instance(Behaviour behaviour);

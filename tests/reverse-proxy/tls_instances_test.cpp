@@ -32,8 +32,8 @@ struct SecureApp {
     ++handshakes;
     const char* name = SSL_get_servername(ssl.get(), TLSEXT_NAMETYPE_host_name);
     const std::string body = name == nullptr ? "none" : name;
-    const auto answer = "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) +
-                        "\r\n\r\n" + body;
+    const auto answer =
+        "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
     char bytes[4096];
     for (std::string text; SSL_read(ssl.get(), bytes, 1) == 1;) {
       text += bytes[0];
@@ -148,7 +148,8 @@ TEST_CASE("with a ca the certificates of instances are checked, and nothing is s
   }
 }
 
-TEST_CASE("connections by which a certificate was not checked serve no request that wants it checked") {
+TEST_CASE(
+    "connections by which a certificate was not checked serve no request that wants it checked") {
   const auto right = bundle({"inside.test"});
   const auto other = bundle({"inside.test"});
   SecureApp application(right);
