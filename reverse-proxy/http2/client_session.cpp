@@ -117,7 +117,12 @@ class ClientSession::Callbacks {
     return session.out_.put_data(head, stream->take_request(size));
   }
 
-  static int sent(nghttp2_session* frames, const nghttp2_frame* frame, void*) {
+  static int sent(nghttp2_session* frames, const nghttp2_frame* frame, void* self) {
+    auto& violation = static_cast<ClientSession*>(self)->violation_;
+    // What nghttp2 says in our name about what it could not take.
+    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR &&
+        violation == nullptr)
+      violation = nghttp2_http2_strerror(frame->goaway.error_code);
     if (frame->hd.type != NGHTTP2_HEADERS) return 0;
     if (auto* stream = stream_of(frames, frame->hd.stream_id))
       stream->head_sent((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0);

@@ -30,8 +30,22 @@ const char* const all_of_them = R"({
   "security_headers": {"preset": "strict", "replace": {"X-Frame-Options": "SAMEORIGIN", "Content-Security-Policy": ""}},
   "request_headers": {"remove": ["X-Debug"], "set": {"X-Edge": "1"}, "add": {"X-More": "a"}},
   "response_headers": {"remove": ["Server"], "set": {"Cache-Control": "no-store"}, "add": {"X-By": "us"}},
-  "instance": {"send_proxy": "v2"},
-  "compression": {"codings": ["br", "gzip"], "min_bytes": 500}})";
+  "compression": {"codings": ["br", "gzip"], "min_bytes": 500},
+  "instance": {"protocol": "https", "name": "inside.example", "send_proxy": "v2"}})";
+
+/// A certificate that signs itself.
+const std::string authority = R"(-----BEGIN CERTIFICATE-----
+MIIBijCCAS+gAwIBAgIUJSKA7ZFUGtBMrdEAKxxoT2K6NzowCgYIKoZIzj0EAwIw
+GTEXMBUGA1UEAwwOaW5zaWRlLmV4YW1wbGUwIBcNMjYxMTI3MTA1OTI4WhgPMjEy
+NjExMDMxMDU5MjhaMBkxFzAVBgNVBAMMDmluc2lkZS5leGFtcGxlMFkwEwYHKoZI
+zj0CAQYIKoZIzj0DAQcDQgAETN0csoN2jpCaYBp0E1gUhzWMk0qHisfeI/2ygzpz
+DAy0ZiXmDj2nOaHsT7PKzKSplLpI4NhWW7+Z4JQX0QhBeKNTMFEwHQYDVR0OBBYE
+FP+QTDnpADlfRsrKR01cA1yZqcbmMB8GA1UdIwQYMBaAFP+QTDnpADlfRsrKR01c
+A1yZqcbmMA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSQAwRgIhAIg6RJdq
+dkd6Fl7FINCAmCNMh02cLJDC8x+HVYrUUU65AiEA+tGvrFJwcerbVtrrYDXkreQR
+0OrMQtjQpxD1mR5y1pA=
+-----END CERTIFICATE-----
+)";
 }  // namespace
 
 TEST_CASE("a set of rules is written as it was read") {
@@ -119,6 +133,16 @@ TEST_CASE("a rule that cannot be kept is refused with its place, its value and w
       {R"({"error_pages":{"404":"x"}})",
        "rules: error_pages[\"404\"] is \"404\", but must be a status that the proxy itself gives: "
        "401, 403, 408, 413, 429, 502, 503 or 504"},
+      {R"({"instance":{"protocol":"http2"}})",
+       "rules: instance.protocol is \"http2\", but must be http1, h2c, https or h2"},
+      {R"({"instance":{"protocol":"h2c","name":"inside.example"}})",
+       "rules: instance.name is \"inside.example\", but must stand beside the protocol https or "
+       "h2"},
+      {R"({"instance":{"protocol":"h2","name":"Inside"}})",
+       "rules: instance.name is \"Inside\", but must be a host name in lower case without a port"},
+      {R"({"instance":{"protocol":"h2","ca":"/etc/ssl/ca.pem"}})",
+       "rules: instance.ca is \"/etc/ssl/ca.pem\", but must be PEM: \"-----BEGIN CERTIFICATE-----\" "
+       "and so on"},
       {R"({"security_headers":{"preset":"high"}})",
        "rules: security_headers.preset is \"high\", but must be none, basic or strict"},
       {R"({"request_headers":{"set":{"Content-Length":"5"}}})",
@@ -224,4 +248,29 @@ TEST_CASE("rules that a route has and that cannot be read are told, not dropped"
   REQUIRE(route);
   CHECK_FALSE(route->rules);
   CHECK_THAT(route->rules.unreadable(), Catch::StartsWith("rules: addreses is not known"));
+}
+
+TEST_CASE("the authorities of instances are certificates and nothing else") {
+  const auto with = [](const std::string& ca) {
+    const auto rules = read_rules({{"instance", {{"protocol", "https"}, {"ca", ca}}}});
+    return rules ? "fine" : rules.error().message();
+  };
+  CHECK(with(authority) == "fine");
+  CHECK(with("inside.example:\n" + authority + "\n" + authority) == "fine");
+  const auto rules = read_rules({{"instance", {{"protocol", "https"}, {"ca", authority}}}});
+  REQUIRE(rules);
+  CHECK(rules_json(*rules) == json{{"instance", {{"protocol", "https"}, {"ca", authority}}}});
+  CHECK_THAT(with(authority + "-----BEGIN PRIVATE KEY-----\nMC4C\n-----END PRIVATE KEY-----\n"),
+             Catch::Contains("must not have a private key"));
+  auto broken = authority;
+  broken.replace(60, 4, "####");
+  CHECK_THAT(with(broken), Catch::Contains("a certificate in it cannot"));
+  std::string many;
+  for (int i = 0; i < 11; ++i) many += authority;
+  CHECK_THAT(with(many), Catch::Contains("must not have more than 10 certificates"));
+  CHECK_THAT(with(std::string(20'000, '\n') + authority), Catch::Contains("at most 16384 bytes"));
+  CHECK_THAT(with(""), Catch::Contains("must be PEM"));
+  CHECK_THAT(with(authority.substr(0, 100)), Catch::Contains("must be PEM"));
+  CHECK_THAT(refusal(R"({"instance":{"protocol":"http1","ca":"x"}})"),
+             Catch::Contains("must be PEM"));
 }
