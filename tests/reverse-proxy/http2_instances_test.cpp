@@ -518,3 +518,25 @@ TEST_CASE("a change of the protocol holds from the next request on") {
   loop.use({spoken_to("http1", {&old})});
   CHECK(eventually([&] { return body_of(loop.get()) == "by HTTP/1.1"; }));
 }
+
+TEST_CASE(
+    "a proxy that stops waits for no idle instance, but for the requests that one has in hand") {
+  Http2Instance::Behaviour behaviour;
+  behaviour.whole = [](Server& server, Request& request) {
+    if (request.path() != "/slow") server.answer(request.id, fine, "hello");
+  };
+  Http2Instance instance(behaviour);
+  Modern loop;
+  loop.use({spoken_to("h2c", {&instance.app()})});
+  CHECK(status_of(loop.get()) == "200");
+  auto client = loop.client();
+  client.send("GET /slow HTTP/1.1\r\nHost: a.test\r\n\r\n");
+  REQUIRE(eventually([&] { return instance.requests().size() == 2; }));
+  const auto begun = std::chrono::steady_clock::now();
+  std::thread stopping([&] { loop.proxy.stop(20s); });
+  instance.tell([](Server& server) { server.answer(3, fine, "in the end"); });
+  CHECK_THAT(client.read_until("in the end"), EndsWith("in the end"));
+  stopping.join();
+  CHECK(std::chrono::steady_clock::now() - begun < 10s);
+  CHECK(instance.went_away() == "0");
+}

@@ -15,6 +15,15 @@ namespace {
 /// An application of HTTP/1.1 by TLS, which answers with the name that it was called by.
 struct SecureApp {
   explicit SecureApp(const std::string& pem) : certificate(pem) {}
+  /// Switches, and says what it hears.
+  static void echo(SSL* ssl) {
+    const std::string_view answer =
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+    SSL_write(ssl, answer.data(), static_cast<int>(answer.size()));
+    char bytes[4096];
+    for (int n = 0; (n = SSL_read(ssl, bytes, sizeof bytes)) > 0;) SSL_write(ssl, bytes, n);
+  }
+
   std::string certificate;
   std::atomic<int> handshakes{0};
   App app{[this](Peer& peer, int) {
@@ -39,6 +48,7 @@ struct SecureApp {
       text += bytes[0];
       if (!text.ends_with("\r\n\r\n")) continue;
       if (text.find("/bye") != std::string::npos) return;
+      if (text.find("Upgrade: websocket") != std::string::npos) return echo(ssl.get());
       text.clear();
       SSL_write(ssl.get(), answer.data(), static_cast<int>(answer.size()));
     }
@@ -74,6 +84,29 @@ TEST_CASE("applications are spoken to by TLS, and connections are kept") {
     CHECK(status_of(loop.get("/bye")) == "502");
     CHECK(body_of(loop.get()) == "a.test");
   }
+}
+
+TEST_CASE("a WebSocket goes to an application by TLS, but to none by HTTP/2") {
+  const std::string ask =
+      "GET /chat HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+  SecureApp application(bundle({"inside.test"}));
+  Http2Instance modern(Http2Instance::hello());
+  Modern loop;
+  loop.use({spoken_to("https", {&application.app})});
+  auto client = loop.client();
+  client.send(ask);
+  CHECK_THAT(client.read_head(), StartsWith("HTTP/1.1 101 "));
+  const auto much = letters(100'000);
+  for (const auto& word : {std::string("one"), much}) {
+    client.send(word);
+    CHECK(client.read_exactly(word.size()) == word);
+  }
+  loop.use({spoken_to("h2c", {&modern.app()})});
+  const auto answer = loop.talk(ask);
+  CHECK(status_of(answer) == "501");
+  CHECK_THAT(answer, Contains("are spoken to by HTTP/2"));
+  CHECK(modern.requests().empty());
 }
 
 TEST_CASE("applications are spoken to by HTTP/2 over TLS") {

@@ -141,7 +141,8 @@ TEST_CASE("a rule that cannot be kept is refused with its place, its value and w
       {R"({"instance":{"protocol":"h2","name":"Inside"}})",
        "rules: instance.name is \"Inside\", but must be a host name in lower case without a port"},
       {R"({"instance":{"protocol":"h2","ca":"/etc/ssl/ca.pem"}})",
-       "rules: instance.ca is \"/etc/ssl/ca.pem\", but must be PEM: \"-----BEGIN CERTIFICATE-----\" "
+       "rules: instance.ca is \"/etc/ssl/ca.pem\", but must be PEM: \"-----BEGIN "
+       "CERTIFICATE-----\" "
        "and so on"},
       {R"({"security_headers":{"preset":"high"}})",
        "rules: security_headers.preset is \"high\", but must be none, basic or strict"},
