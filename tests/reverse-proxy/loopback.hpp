@@ -144,7 +144,6 @@ class Peer {
     if (fd_ >= 0) ::close(fd_);
     fd_ = -1;
   }
-  int fd() const { return fd_; }
   /// Whoever takes the descriptor closes it.
   int release() { return std::exchange(fd_, -1); }
   /// Ends all blocking calls of another thread on this connection.

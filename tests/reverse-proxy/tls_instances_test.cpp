@@ -3,6 +3,7 @@
 
 #include "reverse-proxy/http2_instance.hpp"
 #include "reverse-proxy/http2_peer.hpp"
+#include "reverse-proxy/with_rules.hpp"
 
 using namespace karreg;
 using namespace karreg::proxy;
@@ -26,6 +27,8 @@ struct SecureApp {
 
   std::string certificate;
   std::atomic<int> handshakes{0};
+  bool is_introduced = false;  ///< a line of the PROXY protocol comes before all else
+  std::string introduction;
   App app{[this](Peer& peer, int) {
     const Handle<SSL_CTX, SSL_CTX_free> context(SSL_CTX_new(TLS_server_method()));
     const Handle<BIO, BIO_free_all> in(
@@ -37,6 +40,7 @@ struct SecureApp {
     SSL_CTX_use_PrivateKey(context.get(), key.get());
     const Handle<SSL, SSL_free> ssl(SSL_new(context.get()));
     SSL_set_fd(ssl.get(), peer.fd());
+    if (is_introduced) introduction = peer.read_until("\r\n");
     if (SSL_accept(ssl.get()) != 1) return;
     ++handshakes;
     const char* name = SSL_get_servername(ssl.get(), TLSEXT_NAMETYPE_host_name);
@@ -84,6 +88,16 @@ TEST_CASE("applications are spoken to by TLS, and connections are kept") {
     CHECK(status_of(loop.get("/bye")) == "502");
     CHECK(body_of(loop.get()) == "a.test");
   }
+}
+
+TEST_CASE("the PROXY protocol comes before the handshake with an instance") {
+  SecureApp application(bundle({"inside.test"}));
+  application.is_introduced = true;
+  Modern loop;
+  loop.use(
+      {with_rules({&application.app}, R"({"instance":{"protocol":"https","send_proxy":"v1"}})")});
+  CHECK(body_of(loop.get()) == "a.test");
+  CHECK_THAT(application.introduction, StartsWith("PROXY TCP4 127.0.0.1 127.0.0.1 "));
 }
 
 TEST_CASE("a WebSocket goes to an application by TLS, but to none by HTTP/2") {

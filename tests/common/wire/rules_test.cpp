@@ -133,6 +133,10 @@ TEST_CASE("a rule that cannot be kept is refused with its place, its value and w
       {R"({"error_pages":{"404":"x"}})",
        "rules: error_pages[\"404\"] is \"404\", but must be a status that the proxy itself gives: "
        "401, 403, 408, 413, 429, 502, 503 or 504"},
+      {R"({"instance":{"protocol":"h2c","send_proxy":"v1"}})",
+       "rules: instance.send_proxy is \"v1\", but must be none beside the protocol h2c or h2, "
+       "whose "
+       "connections visitors share"},
       {R"({"instance":{"protocol":"http2"}})",
        "rules: instance.protocol is \"http2\", but must be http1, h2c, https or h2"},
       {R"({"instance":{"protocol":"h2c","name":"inside.example"}})",
