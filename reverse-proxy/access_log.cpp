@@ -48,7 +48,9 @@ void append_clf_line(std::string& out, const AccessRecord& record) {
   fmt::format_to(std::back_inserter(out), "{} - - [{:%d/%b/%Y:%H:%M:%S} +0000] \"",
                  record.client.empty() ? std::string_view("-") : record.client,
                  fmt::gmtime(std::chrono::system_clock::to_time_t(whole)));
-  if (record.method.empty()) {
+  if (record.port != 0) {
+    fmt::format_to(std::back_inserter(out), "TCP :{} -", record.port);
+  } else if (record.method.empty()) {
     out += '-';
   } else {
     append_escaped(out, record.method);
@@ -87,8 +89,12 @@ void append_json_line(std::string& out, const AccessRecord& record) {
   if (!record.method.empty()) text("scheme", record.tls ? "https" : "http");
   text("host", record.host);
   text("target", record.target.substr(0, max_target));
-  fmt::format_to(std::back_inserter(out), ",\"status\":{},\"ms\":{:.3f}", record.status,
-                 in_ms(record.took));
+  if (record.port != 0)
+    fmt::format_to(std::back_inserter(out), ",\"protocol\":\"{}\",\"port\":{}", record.protocol,
+                   record.port);
+  else
+    fmt::format_to(std::back_inserter(out), ",\"status\":{}", record.status);
+  fmt::format_to(std::back_inserter(out), ",\"ms\":{:.3f}", in_ms(record.took));
   if (record.to_first_byte.count() > 0)
     fmt::format_to(std::back_inserter(out), ",\"first_byte_ms\":{:.3f}",
                    in_ms(record.to_first_byte));
@@ -99,6 +105,7 @@ void append_json_line(std::string& out, const AccessRecord& record) {
   if (record.attempts > 1)
     fmt::format_to(std::back_inserter(out), ",\"attempts\":{}", record.attempts);
   text("user_agent", record.user_agent.substr(0, max_target));
+  text("ended_by", record.ended_by);
   text("error", record.error);
   out += "}\n";
 }

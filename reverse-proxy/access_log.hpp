@@ -14,7 +14,10 @@
 
 namespace karreg::proxy {
 
-/// What is told about a request.
+/// AccessRecord::protocol of a connection of a TCP service.
+inline constexpr std::string_view tcp_protocol = "tcp";
+
+/// What is told about a request, or a connection of a TCP service.
 struct AccessRecord {
   std::chrono::system_clock::time_point begun;
   std::chrono::microseconds took{0};
@@ -27,7 +30,8 @@ struct AccessRecord {
   std::string_view target = {};
   std::string_view user_agent = {};
   std::string_view referer = {};
-  std::string_view protocol = {};  ///< "HTTP/1.1"
+  std::string_view protocol = {};  ///< "HTTP/1.1", or tcp_protocol
+  std::uint16_t port = 0;          ///< of a TCP service
   std::string_view app = {};
   std::string_view instance = {};
   int status = 0;  ///< 499: the client left before the answer was complete; 0: there was no answer
@@ -35,7 +39,8 @@ struct AccessRecord {
   int attempts = 0;
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
-  std::string_view error = {};  ///< why it did not go well; empty: it did
+  std::string_view ended_by = {};  ///< who of a TCP connection said all first: client or instance
+  std::string_view error = {};     ///< why it did not go well; empty: it did
 };
 
 enum class AccessFormat {

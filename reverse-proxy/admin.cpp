@@ -65,26 +65,33 @@ json describe_routes(Proxy& proxy, std::string_view only) {
   const auto live = proxy.live_routes();
   json all{{"version", live ? live->version() : 0}, {"routes", json::array()}};
   const auto now = std::chrono::steady_clock::now();
+  auto describe = [now](const auto& route) {
+    json described = json::array();
+    for (std::size_t i = 0; i < route.backends.size(); ++i) {
+      const auto& b = route.backends[i];
+      const int weight = route.weights.empty() ? route.weight : route.weights[i];
+      described.push_back({{"instance", b->instance_id},
+                           {"address", b->address},
+                           {"weight", weight},
+                           {"in_flight", b->in_flight()},
+                           {"requests", b->requests()},
+                           {"set_aside", b->aside(now)}});
+    }
+    return described;
+  };
   if (live) {
     for (const auto* host : live->hosts()) {
       if (!only.empty() && *host != only) continue;
-      for (const auto& route : *live->of_host(*host)) {
-        json backends = json::array();
-        for (std::size_t i = 0; i < route.backends.size(); ++i) {
-          const auto& b = route.backends[i];
-          const int weight = route.weights.empty() ? route.weight : route.weights[i];
-          backends.push_back({{"instance", b->instance_id},
-                              {"address", b->address},
-                              {"weight", weight},
-                              {"in_flight", b->in_flight()},
-                              {"requests", b->requests()},
-                              {"set_aside", b->aside(now)}});
-        }
+      for (const auto& route : *live->of_host(*host))
         all["routes"].push_back({{"host", *host},
                                  {"path", route.path},
                                  {"app", route.app_id},
-                                 {"backends", std::move(backends)}});
-      }
+                                 {"backends", describe(route)}});
+    }
+    if (only.empty()) {
+      auto& described = all["tcp_routes"] = json::array();
+      for (const auto& [port, route] : live->tcp())
+        described.push_back({{"port", port}, {"app", route.app_id}, {"backends", describe(route)}});
     }
   }
   all["draining"] = proxy.in_use().draining;

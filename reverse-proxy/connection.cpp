@@ -435,6 +435,16 @@ void Connection::shutdown_send() {
   if (is_open()) (void)::shutdown(socket_.fd(), SHUT_WR);
 }
 
+void Connection::keep_alive() {
+  auto set = [this](int level, int option, int value) {
+    (void)::setsockopt(socket_.fd(), level, option, &value, sizeof value);
+  };
+  set(SOL_SOCKET, SO_KEEPALIVE, 1);
+  set(IPPROTO_TCP, TCP_KEEPIDLE, 60);
+  set(IPPROTO_TCP, TCP_KEEPINTVL, 10);
+  set(IPPROTO_TCP, TCP_KEEPCNT, 5);
+}
+
 void Connection::sweep(SteadyTime now, bool look_for_leavers) {
   if (now >= read_by_ || now >= write_by_) {
     expired_ = true;

@@ -225,6 +225,9 @@ class Connection final : public ConnectionHook, public Cancellable {
   /// Closes so that the peer sees a broken connection, not an end.
   void reset();
   void shutdown_send();
+  /// Has the kernel ask from time to time whether an idle peer is still there, so that one that
+  /// vanished without a word reads as broken within two minutes.
+  void keep_alive();
 
   void sweep(SteadyTime now, bool look_for_leavers);
   std::uint64_t read_bytes() const { return read_; }

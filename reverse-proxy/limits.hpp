@@ -43,6 +43,8 @@ struct Limits {
   ms connect_time{3'000};     ///< backend does not accept; next backend, 502
   ms answer_time{180'000};    ///< backend without a byte of the answer, or between two; 504 or cut
   ms tunnel_time{3'600'000};  ///< WebSocket without a byte in either direction; closed
+  ms tcp_idle_time{3'600'000};  ///< TCP service: no byte in either direction, or one that is not
+                                ///< taken; reset
   ms backend_idle_time{4'000};  ///< kept connection to a backend; below the 5 s of Node's default
   ms http2_backend_idle_time{60'000};  ///< connection to a backend by HTTP/2 without a request
   ms linger_time{2'000};               ///< for the client to read an answer it did not wait for

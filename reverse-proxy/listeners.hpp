@@ -19,6 +19,7 @@ inline constexpr int listen_backlog = 4096;
 struct Door {
   std::uint16_t port = 0;
   bool tls = false;
+  bool tcp = false;  ///< of a TCP service: bytes pass through as they are
 };
 
 struct Listener {

@@ -9,6 +9,25 @@ namespace karreg::proxy {
 
 namespace {
 
+/// @p live: a LiveRoute or LiveTcpRoute.
+template <class Live>
+void bind_backends(Live& live, const std::vector<wire::Backend>& backends, const Bindings& to,
+                   const log::Field& whose) {
+  for (const auto& wire : backends) {
+    auto backend = to.backends.get(wire);
+    if (backend) {
+      live.backends.push_back(*backend);
+      live.weights.push_back(wire.weight);
+    } else {
+      log::error("backend left out", {whose, log::field("why", backend.error().message())});
+    }
+  }
+  const bool even = std::ranges::all_of(
+      live.weights, [&](int weight) { return weight > 0 && weight == live.weights.front(); });
+  if (even && !live.weights.empty()) live.weight = live.weights.front();
+  if (even) live.weights = {};
+}
+
 LiveRoute bind(const wire::Route& route, const Bindings& to) {
   LiveRoute live;
   live.path = route.path;
@@ -16,21 +35,18 @@ LiveRoute bind(const wire::Route& route, const Bindings& to) {
   live.sticky_sessions = route.sticky_sessions;
   live.force_https = route.force_https;
   live.rules = to.rules.get(route.app_id, route.rules);
-  for (const auto& wire : route.backends) {
-    auto backend = to.backends.get(wire);
-    if (backend) {
-      live.backends.push_back(*backend);
-      live.weights.push_back(wire.weight);
-    } else {
-      log::error("backend left out",
-                 {log::field("host", route.host), log::field("why", backend.error().message())});
-    }
-  }
-  const bool even = std::ranges::all_of(
-      live.weights, [&](int weight) { return weight > 0 && weight == live.weights.front(); });
-  if (even && !live.weights.empty()) live.weight = live.weights.front();
-  if (even) live.weights = {};
+  bind_backends(live, route.backends, to, log::field("host", route.host));
   return live;
+}
+
+std::shared_ptr<const TcpRoutes> bind_tcp(const RouteTable& table, const Bindings& to) {
+  TcpRoutes routes;
+  for (const auto& [port, route] : table.tcp_routes()) {
+    auto& live = routes[port];
+    live.app_id = route.app_id;
+    bind_backends(live, route.backends, to, log::field("port", port));
+  }
+  return std::make_shared<const TcpRoutes>(std::move(routes));
 }
 
 /// nullptr: the table has no route for it.
@@ -47,7 +63,7 @@ std::shared_ptr<const HostRoutes> bind_host(const RouteTable& table, const std::
 }  // namespace
 
 LiveRoutes::LiveRoutes(const RouteTable& table, const Bindings& to)
-    : version_(table.version()), shards_(shard_count) {
+    : version_(table.version()), shards_(shard_count), tcp_(bind_tcp(table, to)) {
   std::vector<Shard> shards(shard_count);
   const std::string* last = nullptr;
   // By host, so that those of one stand together.
@@ -60,20 +76,22 @@ LiveRoutes::LiveRoutes(const RouteTable& table, const Bindings& to)
     if (!shards[i].empty()) shards_[i] = std::make_shared<const Shard>(std::move(shards[i]));
 }
 
-LiveRoutes::LiveRoutes(const LiveRoutes& before, const RouteTable& table,
-                       const std::set<std::string>& hosts, const Bindings& to)
-    : version_(table.version()), shards_(before.shards_) {
-  std::map<std::size_t, Shard> changed;
-  for (const auto& host : hosts) {
+LiveRoutes::LiveRoutes(const LiveRoutes& before, const RouteTable& table, const Changed& changed,
+                       const Bindings& to)
+    : version_(table.version()),
+      shards_(before.shards_),
+      tcp_(changed.tcp ? bind_tcp(table, to) : before.tcp_) {
+  std::map<std::size_t, Shard> shards;
+  for (const auto& host : changed.hosts) {
     const auto at = shard_of(host);
-    auto [shard, fresh] = changed.try_emplace(at);
+    auto [shard, fresh] = shards.try_emplace(at);
     if (fresh && shards_[at]) shard->second = *shards_[at];
     if (auto routes = bind_host(table, host, to))
       shard->second.insert_or_assign(host, std::move(routes));
     else
       shard->second.erase(host);
   }
-  for (auto& [at, shard] : changed)
+  for (auto& [at, shard] : shards)
     shards_[at] = shard.empty() ? nullptr : std::make_shared<const Shard>(std::move(shard));
 }
 
@@ -124,12 +142,23 @@ std::vector<std::shared_ptr<Backend>> LiveRoutes::backends() const {
     if (!shard) continue;
     for (const auto& [host, routes] : *shard) append_backends(result, routes.get());
   }
+  append_backends(result, *tcp_);
   return result;
+}
+
+const LiveTcpRoute* LiveRoutes::find_tcp(std::uint16_t port) const {
+  const auto found = tcp_->find(port);
+  return found == tcp_->end() ? nullptr : &found->second;
 }
 
 void append_backends(std::vector<std::shared_ptr<Backend>>& to, const HostRoutes* routes) {
   if (routes == nullptr) return;
   for (const auto& route : *routes)
+    to.insert(to.end(), route.backends.begin(), route.backends.end());
+}
+
+void append_backends(std::vector<std::shared_ptr<Backend>>& to, const TcpRoutes& routes) {
+  for (const auto& [port, route] : routes)
     to.insert(to.end(), route.backends.begin(), route.backends.end());
 }
 

@@ -3,6 +3,7 @@
 /// of their backends.
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -27,6 +28,15 @@ struct LiveRoute {
   std::shared_ptr<const rules::AppRules> rules;  ///< nullptr: it has none
 };
 
+struct LiveTcpRoute {
+  std::string app_id;
+  std::vector<std::shared_ptr<Backend>> backends;
+  std::vector<int> weights;  ///< as those of a LiveRoute
+  int weight = wire::Backend::plain_weight;
+};
+/// By port.
+using TcpRoutes = std::map<std::uint16_t, LiveTcpRoute>;
+
 /// What routes are bound to, which outlives a table.
 struct Bindings {
   BackendRegistry& backends;
@@ -42,8 +52,13 @@ class LiveRoutes {
  public:
   /// Backends with an address that cannot be called are left out, with a line in the log.
   LiveRoutes(const RouteTable& table, const Bindings& to);
-  /// As @p before, but with the routes of @p hosts as @p table has them.
-  LiveRoutes(const LiveRoutes& before, const RouteTable& table, const std::set<std::string>& hosts,
+  /// What differs from the table before.
+  struct Changed {
+    std::set<std::string> hosts;
+    bool tcp = false;  ///< TCP routes, which are few: all are bound again
+  };
+  /// As @p before, but with the routes of @p changed as @p table has them.
+  LiveRoutes(const LiveRoutes& before, const RouteTable& table, const Changed& changed,
              const Bindings& to);
 
   /// As RouteTable::find().
@@ -52,6 +67,9 @@ class LiveRoutes {
   /// handshake: where applications share it by path, the first rule of them, longest path first, is
   /// the one that is asked by, and required only where all of them have it.
   tls::ClientCheck client_check(std::string_view host) const;
+  const TcpRoutes& tcp() const { return *tcp_; }
+  /// nullptr: the table has none for @p port.
+  const LiveTcpRoute* find_tcp(std::uint16_t port) const;
   std::uint64_t version() const { return version_; }
   /// In alphabetical order.
   std::vector<const std::string*> hosts() const;
@@ -72,9 +90,11 @@ class LiveRoutes {
 
   std::uint64_t version_;
   std::vector<std::shared_ptr<const Shard>> shards_;  ///< nullptr: no host in it
+  std::shared_ptr<const TcpRoutes> tcp_;
 };
 
 /// Appends the backends of @p routes, some more than once; none for nullptr.
 void append_backends(std::vector<std::shared_ptr<Backend>>& to, const HostRoutes* routes);
+void append_backends(std::vector<std::shared_ptr<Backend>>& to, const TcpRoutes& routes);
 
 }  // namespace karreg::proxy

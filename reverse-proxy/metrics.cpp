@@ -97,8 +97,13 @@ void append_traffic(Text& text, const std::string& what,
           text.line(name + "_count", fmt::format("{{{}}}", labels), below);
         });
   number("_retries_total", "attempts after the first", &Traffic::retries);
-  number("_bytes_in_total", "bytes of requests", &Traffic::bytes_in);
-  number("_bytes_out_total", "bytes of answers", &Traffic::bytes_out);
+  number("_tcp_connections_total", "ended connections of TCP services", &Traffic::tcp_connections);
+  number("_tcp_failures_total", "connections of TCP services that reached no instance",
+         &Traffic::tcp_failures);
+  number("_bytes_in_total", "bytes of requests, and from clients of TCP services",
+         &Traffic::bytes_in);
+  number("_bytes_out_total", "bytes of answers, and to clients of TCP services",
+         &Traffic::bytes_out);
 }
 
 }  // namespace
@@ -173,6 +178,13 @@ std::string render_metrics(std::span<const WorkerMetrics* const> workers, std::u
            &M::backend_reuses);
   text.one("tunnels_total", "counter", "WebSocket connections", &M::tunnels);
   text.one("tunnels_open", "gauge", "WebSocket connections now", &M::tunnels_open);
+  text.one("tcp_connections_total", "counter", "connections of TCP services", &M::tcp_connections);
+  text.one("tcp_open", "gauge", "connections of TCP services now", &M::tcp_open);
+  text.one("tcp_failures_total", "counter", "connections of TCP services that reached no instance",
+           &M::tcp_failures);
+  text.one("tcp_no_backend_total", "counter",
+           "connections of TCP services for an application without an instance",
+           &M::tcp_no_backend);
   text.one("bytes_in_total", "counter", "bytes from clients", &M::bytes_in);
   text.one("bytes_out_total", "counter", "bytes to clients", &M::bytes_out);
   text.head("access_log_dropped_total", "counter", "lines of the access log that were lost");

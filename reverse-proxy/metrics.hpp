@@ -69,6 +69,10 @@ struct WorkerMetrics {
   Counter backend_reuses;
   Counter tunnels_open;
   Counter tunnels;
+  Counter tcp_open;  ///< connections of TCP services
+  Counter tcp_connections;
+  Counter tcp_failures;    ///< that reached no instance
+  Counter tcp_no_backend;  ///< of these, since none serves
   Counter bytes_in;
   Counter bytes_out;
   std::array<Counter, time_buckets_ms.size() + 1> times;

@@ -107,19 +107,23 @@ Result<void> Proxy::use(const RouteTable& table, const wire::RouteUpdate& update
   {
     const std::lock_guard lock(mutex_);
     if (settled_ && live_->version() == update.base && table.version() == update.version) {
-      std::set<std::string> hosts;
-      for (const auto& route : update.upserts) hosts.insert(route.host);
-      for (const auto& key : update.removes) hosts.insert(key.host);
+      LiveRoutes::Changed changed{{}, update.about_tcp()};
+      for (const auto& route : update.upserts) changed.hosts.insert(route.host);
+      for (const auto& key : update.removes) changed.hosts.insert(key.host);
       const auto before = live_;
       const auto live =
-          std::make_shared<const LiveRoutes>(*before, table, hosts, Bindings{registry_, rules_});
+          std::make_shared<const LiveRoutes>(*before, table, changed, Bindings{registry_, rules_});
       auto switched = switch_to(live);
       if (!switched) return switched;
       std::vector<std::shared_ptr<Backend>> came;
       std::vector<std::shared_ptr<Backend>> left;
-      for (const auto& host : hosts) {
+      for (const auto& host : changed.hosts) {
         append_backends(came, live->of_host(host));
         append_backends(left, before->of_host(host));
+      }
+      if (changed.tcp) {
+        append_backends(came, live->tcp());
+        append_backends(left, before->tcp());
       }
       registry_.change(came, left);
       settled_ = true;
@@ -136,8 +140,55 @@ Result<void> Proxy::switch_to(const std::shared_ptr<const LiveRoutes>& live) {
   for (auto& worker : workers_) worker->use(live, [countdown] { countdown->one_less(); });
   if (!countdown->wait())
     return Error(ErrorKind::timeout, "a worker did not take over the new routes");
+  const bool same_ports = live_ && &live_->tcp() == &live->tcp();
   live_ = live;
+  if (!same_ports) tell_ports(live->tcp());
   return ok();
+}
+
+void Proxy::when_ports_change(std::function<void(const std::set<std::uint16_t>&)> tell) {
+  const std::lock_guard lock(mutex_);
+  tell_ports_ = std::move(tell);
+}
+
+void Proxy::tell_ports(const TcpRoutes& routes) {
+  std::set<std::uint16_t> needed;
+  for (const auto& [port, route] : routes) needed.insert(port);
+  if (told_ports_ == needed) return;
+  {
+    const std::lock_guard lock(ports_mutex_);
+    std::erase_if(ports_, [&](const auto& port) { return !needed.contains(port.first); });
+    for (const auto port : needed) ports_.try_emplace(port, "waits for its socket");
+  }
+  told_ports_ = needed;
+  if (tell_ports_) tell_ports_(needed);
+}
+
+void Proxy::open_port(std::uint16_t port, std::vector<Descriptor> sockets) {
+  {
+    const std::lock_guard lock(ports_mutex_);
+    const auto known = ports_.find(port);
+    if (known == ports_.end()) return;
+    known->second = "open";
+  }
+  // Each port begins at another worker, so that where there are fewer sockets than workers not all
+  // services are at the same ones.
+  std::vector<std::vector<Descriptor>> shares(workers_.size());
+  for (std::size_t i = 0; i < sockets.size(); ++i)
+    shares[(port + i) % workers_.size()].push_back(std::move(sockets[i]));
+  for (std::size_t i = 0; i < shares.size(); ++i)
+    if (!shares[i].empty()) workers_[i]->open_port(port, std::move(shares[i]));
+}
+
+void Proxy::port_refused(std::uint16_t port, std::string why) {
+  const std::lock_guard lock(ports_mutex_);
+  const auto known = ports_.find(port);
+  if (known != ports_.end() && known->second != "open") known->second = std::move(why);
+}
+
+std::map<std::uint16_t, std::string> Proxy::tcp_ports() {
+  const std::lock_guard lock(ports_mutex_);
+  return ports_;
 }
 
 Proxy::InUse Proxy::in_use() {

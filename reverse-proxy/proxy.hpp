@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,17 @@ class Proxy {
   /// The same when only the routes that @p update names differ from the table before: then it costs
   /// what has changed.
   Result<void> use(const RouteTable& table, const wire::RouteUpdate& update);
+  /// @p tell gets the ports that TCP routes need: with the first table, and whenever they change.
+  /// Whoever listens there gives the sockets to open_port(), or says why he cannot. It must not
+  /// call use(). Before the first use().
+  void when_ports_change(std::function<void(const std::set<std::uint16_t>&)> tell);
+  /// Takes connections of TCP routes of @p port from @p sockets too, for as long as a route needs
+  /// it.
+  void open_port(std::uint16_t port, std::vector<Descriptor> sockets);
+  void port_refused(std::uint16_t port, std::string why);
+  /// Of each port that TCP routes need, whether it is open, or why not.
+  std::map<std::uint16_t, std::string> tcp_ports();
+
   /// Certificates for handshakes from now on; what stands, stays.
   void use(const std::shared_ptr<const tls::CertificateSet>& certificates);
   /// Answers for certificate authorities. Returns when every worker gives them; errors as above.
@@ -67,6 +79,7 @@ class Proxy {
  private:
   /// Lets all workers use @p live. Under mutex_.
   Result<void> switch_to(const std::shared_ptr<const LiveRoutes>& live);
+  void tell_ports(const TcpRoutes& routes);
 
   const ProxyOptions options_;
   AccessLog& access_log_;
@@ -78,6 +91,10 @@ class Proxy {
   std::shared_ptr<const LiveRoutes> live_;
   bool settled_ = false;  ///< the registry counts what live_ has, and no worker uses another one
   bool stopped_ = false;  ///< the workers' threads have ended
+  std::function<void(const std::set<std::uint16_t>&)> tell_ports_;
+  std::optional<std::set<std::uint16_t>> told_ports_;
+  std::mutex ports_mutex_;  ///< ports_; after mutex_
+  std::map<std::uint16_t, std::string> ports_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::uint16_t port_ = 0;
   std::uint16_t tls_port_ = 0;

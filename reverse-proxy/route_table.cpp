@@ -13,6 +13,43 @@ namespace {
 wire::RouteKey key_of(const wire::Route& route) {
   return {route.host, route.path};
 }
+
+/// What is wrong with @p backends; empty: nothing.
+std::string objection_to(const std::vector<wire::Backend>& backends) {
+  std::set<std::string_view> ids;
+  for (const auto& backend : backends) {
+    if (backend.instance_id.empty() || !ids.insert(backend.instance_id).second)
+      return "a backend has no instance id or one that is there twice";
+    const auto endpoint = parse_endpoint(backend.address);
+    if (!endpoint || endpoint->port == 0)
+      return "backend address \"" + backend.address + "\" is not host:port";
+    if (backend.weight < 0 || backend.weight > wire::Backend::most_weight)
+      return fmt::format("backend {} has the weight {}, but it must be from 0 to {}",
+                         backend.instance_id, backend.weight, wire::Backend::most_weight);
+  }
+  return {};
+}
+
+/// Adds to @p removes and @p upserts what makes the ordered map @p from the map @p to.
+template <class Map>
+void append_difference(const Map& from, const Map& to, std::vector<typename Map::key_type>& removes,
+                       std::vector<typename Map::mapped_type>& upserts) {
+  auto a = from.begin();
+  auto b = to.begin();
+  while (a != from.end() || b != to.end()) {
+    if (b == to.end() || (a != from.end() && a->first < b->first)) {
+      removes.push_back(a->first);
+      ++a;
+    } else if (a == from.end() || b->first < a->first) {
+      upserts.push_back(b->second);
+      ++b;
+    } else {
+      if (a->second != b->second) upserts.push_back(b->second);
+      ++a;
+      ++b;
+    }
+  }
+}
 }  // namespace
 
 bool prefix_takes(std::string_view prefix, std::string_view path) {
@@ -29,17 +66,17 @@ Result<void> check_route(const wire::Route& route) {
   if (route.path.empty() || route.path.front() != '/' || route.path.back() != '/')
     return bad("the path must begin and end with /");
   if (!route.rules.unreadable().empty()) return bad(route.rules.unreadable());
-  std::set<std::string_view> ids;
-  for (const auto& backend : route.backends) {
-    if (backend.instance_id.empty() || !ids.insert(backend.instance_id).second)
-      return bad("a backend has no instance id or one that is there twice");
-    const auto endpoint = parse_endpoint(backend.address);
-    if (!endpoint || endpoint->port == 0)
-      return bad("backend address \"" + backend.address + "\" is not host:port");
-    if (backend.weight < 0 || backend.weight > wire::Backend::most_weight)
-      return bad(fmt::format("backend {} has the weight {}, but it must be from 0 to {}",
-                             backend.instance_id, backend.weight, wire::Backend::most_weight));
-  }
+  if (const auto why = objection_to(route.backends); !why.empty()) return bad(why);
+  return ok();
+}
+
+Result<void> check_route(const wire::TcpRoute& route) {
+  auto bad = [&](std::string_view why) {
+    return Error(ErrorKind::invalid, fmt::format("TCP route of port {}: {}", route.port, why));
+  };
+  if (route.port == 0) return bad("there is no such port");
+  if (route.app_id.empty()) return bad("it belongs to no application");
+  if (const auto why = objection_to(route.backends); !why.empty()) return bad(why);
   return ok();
 }
 
@@ -53,6 +90,13 @@ Result<RouteTable> RouteTable::from(const wire::RouteSnapshot& snapshot) {
       return Error(ErrorKind::invalid,
                    fmt::format("route {}{} is there twice", route.host, route.path));
   }
+  for (const auto& route : snapshot.tcp_routes) {
+    auto checked = check_route(route);
+    if (!checked) return checked.error();
+    if (!table.tcp_routes_.emplace(route.port, route).second)
+      return Error(ErrorKind::invalid,
+                   fmt::format("TCP route of port {} is there twice", route.port));
+  }
   return table;
 }
 
@@ -60,6 +104,7 @@ wire::RouteSnapshot RouteTable::snapshot() const {
   wire::RouteSnapshot snapshot{version_, {}, 0};
   snapshot.routes.reserve(routes_.size());
   for (const auto& [key, route] : routes_) snapshot.routes.push_back(route);
+  for (const auto& [port, route] : tcp_routes_) snapshot.tcp_routes.push_back(route);
   return snapshot;
 }
 
@@ -75,6 +120,12 @@ Result<void> RouteTable::apply(const wire::RouteUpdate& update) {
     auto checked = check_route(route);
     if (!checked) return checked;
   }
+  for (const auto& route : update.tcp_upserts) {
+    auto checked = check_route(route);
+    if (!checked) return checked;
+  }
+  for (const auto port : update.tcp_removes) tcp_routes_.erase(port);
+  for (const auto& route : update.tcp_upserts) tcp_routes_.insert_or_assign(route.port, route);
   for (const auto& key : update.removes) routes_.erase(key);
   for (const auto& route : update.upserts) routes_.insert_or_assign(key_of(route), route);
   version_ = update.version;
@@ -83,21 +134,8 @@ Result<void> RouteTable::apply(const wire::RouteUpdate& update) {
 
 wire::RouteUpdate RouteTable::diff(const RouteTable& from, const RouteTable& to) {
   wire::RouteUpdate update{from.version_, to.version_, {}, {}};
-  auto a = from.routes_.begin();
-  auto b = to.routes_.begin();
-  while (a != from.routes_.end() || b != to.routes_.end()) {
-    if (b == to.routes_.end() || (a != from.routes_.end() && a->first < b->first)) {
-      update.removes.push_back(a->first);
-      ++a;
-    } else if (a == from.routes_.end() || b->first < a->first) {
-      update.upserts.push_back(b->second);
-      ++b;
-    } else {
-      if (a->second != b->second) update.upserts.push_back(b->second);
-      ++a;
-      ++b;
-    }
-  }
+  append_difference(from.routes_, to.routes_, update.removes, update.upserts);
+  append_difference(from.tcp_routes_, to.tcp_routes_, update.tcp_removes, update.tcp_upserts);
   return update;
 }
 
@@ -121,6 +159,10 @@ const wire::Route* RouteTable::find(std::string_view host, std::string_view path
 void RouteTable::check_invariants() const {
   for (const auto& [key, route] : routes_) {
     KARREG_INVARIANT(key == key_of(route));
+    KARREG_INVARIANT(check_route(route).has_value());
+  }
+  for (const auto& [port, route] : tcp_routes_) {
+    KARREG_INVARIANT(port == route.port);
     KARREG_INVARIANT(check_route(route).has_value());
   }
 }

@@ -38,19 +38,24 @@ class RouteTable {
   void check_invariants() const;
 
   std::uint64_t version() const { return version_; }
-  bool empty() const { return routes_.empty(); }
+  bool empty() const { return routes_.empty() && tcp_routes_.empty(); }
+  /// Routes of hosts.
   std::size_t size() const { return routes_.size(); }
   /// By host, then by path.
   const std::map<wire::RouteKey, wire::Route>& routes() const { return routes_; }
+  /// By port.
+  const std::map<std::uint16_t, wire::TcpRoute>& tcp_routes() const { return tcp_routes_; }
   bool operator==(const RouteTable&) const = default;
 
  private:
   std::uint64_t version_ = 0;
   std::map<wire::RouteKey, wire::Route> routes_;
+  std::map<std::uint16_t, wire::TcpRoute> tcp_routes_;
 };
 
 /// Why @p route may not stand in a table, naming it; ok otherwise.
 Result<void> check_route(const wire::Route& route);
+Result<void> check_route(const wire::TcpRoute& route);
 
 /// Whether the prefix @p prefix ('/' at both ends) takes @p path.
 bool prefix_takes(std::string_view prefix, std::string_view path);

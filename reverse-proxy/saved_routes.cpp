@@ -21,7 +21,8 @@ struct Whole {
   std::uint64_t version = 0;
   std::vector<wire::Route> routes;
   std::string journal;  ///< name of its journal; empty: it has none
-  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Whole, version, routes, journal)
+  std::vector<wire::TcpRoute> tcp_routes;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Whole, version, routes, journal, tcp_routes)
 };
 
 /// First line of a journal; the whole that it belongs to has the same name.
@@ -69,7 +70,8 @@ Result<RouteTable> SavedRoutes::load() const {
   const std::string text{std::istreambuf_iterator<char>(in), {}};
   auto whole = wire::from_text<Whole>(text, file_.string());
   if (!whole) return whole.error();
-  auto table = RouteTable::from({whole->version, std::move(whole->routes), 0});
+  auto table =
+      RouteTable::from({whole->version, std::move(whole->routes), 0, std::move(whole->tcp_routes)});
   if (!table) return table.error().within(file_.string());
   if (!whole->journal.empty()) replay(journal_file_, whole->journal, *table);
   return table;
@@ -81,7 +83,9 @@ Result<void> SavedRoutes::save(const RouteTable& table) {
   std::filesystem::create_directories(file_.parent_path(), ec);
   // A name that no journal had before: in between, too, the two files are one table.
   const auto name = ids::random_token(9);
-  const auto whole = wire::to_text(Whole{table.version(), table.snapshot().routes, name});
+  auto all = table.snapshot();
+  const auto whole =
+      wire::to_text(Whole{table.version(), std::move(all.routes), name, std::move(all.tcp_routes)});
   auto replaced = replace_file(file_, whole, saved_mode);
   if (!replaced) return replaced;
   const auto head = first_line(name);

@@ -85,32 +85,32 @@ void Session::leave() {
 
 Task<bool> Session::begin() {
   if (worker_.options().proxy_protocol) {
-    const bool told = co_await take_proxy_header();
+    const bool told = co_await take_proxy_header(worker_, client_, client_address_);
     if (!told) co_return false;
   }
   if (!door_.tls) co_return true;
   co_return co_await begin_tls();
 }
 
-Task<bool> Session::take_proxy_header() {
-  const auto by = client_.now() + worker_.limits().header_time;
+Task<bool> take_proxy_header(Worker& worker, Connection& connection, std::string& client) {
+  const auto by = connection.now() + worker.limits().header_time;
   std::array<char, max_proxy_header> came{};
   // Only looked at, so that what follows stays where TLS finds it.
   for (std::size_t seen = 0;;) {
-    const auto look = co_await client_.look_ahead(came, seen, by);
+    const auto look = co_await connection.look_ahead(came, seen, by);
     if (look.error || look.bytes <= seen) co_return false;
     seen = look.bytes;
     const auto read = read_proxy_header({came.data(), seen});
     if (read.broken) {
-      worker_.count().malformed.add();
+      worker.count().malformed.add();
       co_return false;
     }
     if (!read.header) continue;
     if (!read.header->client.empty()) {
-      client_address_ = read.header->client;
-      client_.are_told(read.header->ends);
+      client = read.header->client;
+      connection.are_told(read.header->ends);
     }
-    client_.pass_over(read.header->bytes);
+    connection.pass_over(read.header->bytes);
     co_return true;
   }
 }

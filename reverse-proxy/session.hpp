@@ -8,6 +8,10 @@
 
 namespace karreg::proxy {
 
+/// Reads the header of the PROXY protocol that a balancer has put at the front of @p connection;
+/// @p client becomes the visitor's address. False: there was none, and the connection is of no use.
+Task<bool> take_proxy_header(Worker& worker, Connection& connection, std::string& client);
+
 class Session : public SessionHook {
  public:
   /// Serves @p connection until it is over. One coroutine, as far as an idle connection goes.
@@ -30,8 +34,6 @@ class Session : public SessionHook {
   Task<bool> begin_tls();
   /// Tells the access log when it was for want of a right certificate that the handshake failed.
   void tell_refusal();
-  /// Whether the balancer's header came, if one is to come.
-  Task<bool> take_proxy_header();
   Task<void> speak_http2();
   /// With a connection that has no request in hand.
   Limits::ms patience() const;

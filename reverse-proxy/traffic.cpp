@@ -24,6 +24,14 @@ void Traffic::add(const Answered& request) {
   bytes_out += request.bytes_out;
 }
 
+void Traffic::add(const TcpEnded& connection) {
+  ++tcp_connections;
+  if (!connection.reached) ++tcp_failures;
+  retries += static_cast<std::uint64_t>(std::max(0, connection.attempts - 1));
+  bytes_in += connection.bytes_in;
+  bytes_out += connection.bytes_out;
+}
+
 void Traffic::add(const Traffic& other) {
   each(answers, other.answers, std::plus());
   each(times, other.times, std::plus());
@@ -31,6 +39,8 @@ void Traffic::add(const Traffic& other) {
   retries += other.retries;
   bytes_in += other.bytes_in;
   bytes_out += other.bytes_out;
+  tcp_connections += other.tcp_connections;
+  tcp_failures += other.tcp_failures;
 }
 
 Traffic Traffic::since(const Traffic& before) const {
@@ -42,6 +52,8 @@ Traffic Traffic::since(const Traffic& before) const {
   result.retries -= before.retries;
   result.bytes_in -= before.bytes_in;
   result.bytes_out -= before.bytes_out;
+  result.tcp_connections -= before.tcp_connections;
+  result.tcp_failures -= before.tcp_failures;
   return result;
 }
 
@@ -49,7 +61,9 @@ bool Traffic::goes_on_from(const Traffic& before) const {
   const auto no_less = [](std::uint64_t now, std::uint64_t then) { return now >= then; };
   return std::ranges::equal(answers, before.answers, no_less) &&
          std::ranges::equal(times, before.times, no_less) && times_us >= before.times_us &&
-         retries >= before.retries && bytes_in >= before.bytes_in && bytes_out >= before.bytes_out;
+         retries >= before.retries && bytes_in >= before.bytes_in &&
+         bytes_out >= before.bytes_out && tcp_connections >= before.tcp_connections &&
+         tcp_failures >= before.tcp_failures;
 }
 
 std::uint64_t Traffic::requests() const {
@@ -67,13 +81,6 @@ double Traffic::time_ms(double part) const {
     if (below >= wanted) return time_buckets_ms[i];
   }
   return std::numeric_limits<double>::infinity();
-}
-
-void TrafficTable::add(std::string_view name, const Answered& request, Clock::time_point now) {
-  auto found = entries_.find(name);
-  if (found == entries_.end()) found = entries_.emplace(name, Entry{}).first;
-  found->second.traffic.add(request);
-  found->second.last = now;
 }
 
 void TrafficTable::forget_idle(Clock::time_point now) {

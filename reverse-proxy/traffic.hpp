@@ -23,6 +23,14 @@ struct Answered {
   std::uint64_t bytes_out = 0;
 };
 
+/// A connection of a TCP service that is over.
+struct TcpEnded {
+  bool reached = false;  ///< an instance
+  int attempts = 0;
+  std::uint64_t bytes_in = 0;
+  std::uint64_t bytes_out = 0;
+};
+
 struct Traffic {
   std::array<std::uint64_t, 6> answers{};  ///< by first digit of the status; 0: none
   std::array<std::uint64_t, time_buckets_ms.size() + 1> times{};
@@ -30,8 +38,11 @@ struct Traffic {
   std::uint64_t retries = 0;   ///< attempts after the first
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
+  std::uint64_t tcp_connections = 0;
+  std::uint64_t tcp_failures = 0;  ///< of these, those that reached no instance
 
   void add(const Answered& request);
+  void add(const TcpEnded& connection);
   void add(const Traffic& other);
   /// What came since @p before; all of it, when it has begun anew since (another process serves, or
   /// it was forgotten).
@@ -52,7 +63,14 @@ class TrafficTable {
   /// Who was not asked for this long is forgotten, so that it is bounded by those in use.
   static constexpr std::chrono::hours forgotten_after{1};
 
-  void add(std::string_view name, const Answered& request, Clock::time_point now);
+  /// @p what: an Answered or a TcpEnded.
+  template <class What = Answered>
+  void add(std::string_view name, const What& what, Clock::time_point now) {
+    auto found = entries_.find(name);
+    if (found == entries_.end()) found = entries_.emplace(name, Entry{}).first;
+    found->second.traffic.add(what);
+    found->second.last = now;
+  }
   void forget_idle(Clock::time_point now);
   void add_to(std::map<std::string, Traffic>& all) const;
 

@@ -16,20 +16,14 @@ class Tunnel {
       : worker_(worker), visitor_(visitor), up_(up), up_in_(up_in) {}
 
   /// Until one side breaks off, nobody has said a byte for Limits::tunnel_time, or one side has
-  /// said all and the other one its last within Limits::linger_time. Each piece is taken before the
-  /// next one is read.
+  /// said all and the other one its last within Limits::linger_time.
   Task<void> run();
 
  private:
-  /// Passes on what @p from says, until its end.
-  template <class From, class To>
-  Task<void> pump(From from, To to);
-
   Worker& worker_;
   Visitor& visitor_;
   Connection& up_;
   Buffer& up_in_;
-  bool half_ = false;  ///< one side has said all
 };
 
 }  // namespace karreg::proxy

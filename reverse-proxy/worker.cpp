@@ -10,6 +10,7 @@
 #include "reverse-proxy/answers.hpp"
 #include "reverse-proxy/http2/session.hpp"
 #include "reverse-proxy/session.hpp"
+#include "reverse-proxy/tcp_session.hpp"
 
 namespace karreg::proxy {
 
@@ -98,9 +99,36 @@ void Worker::use(std::shared_ptr<const LiveRoutes> routes, std::function<void()>
     auto own = std::make_shared<std::shared_ptr<const LiveRoutes>>(routes);
     routes_ = std::shared_ptr<const LiveRoutes>(own, own->get());
     version_.store(routes_->version(), std::memory_order_relaxed);
+    close_ports();
     done();
   };
   on_loop(std::move(take_over));
+}
+
+void Worker::open_port(std::uint16_t port, std::vector<Descriptor> sockets) {
+  auto all = std::make_shared<std::vector<Descriptor>>(std::move(sockets));
+  on_loop([this, port, all = std::move(all)] {
+    if (draining() || !routes_ || routes_->find_tcp(port) == nullptr) return;
+    for (auto& socket : *all) {
+      auto entrance = std::make_shared<const Entrance>(Entrance{
+          Door{.port = port, .tcp = true}, std::make_unique<Socket>(loop_, socket.release())});
+      ports_.emplace(port, entrance);
+      loop_.spawn("accept", accept_tcp(std::move(entrance)));
+    }
+  });
+}
+
+Task<void> Worker::accept_tcp(std::shared_ptr<const Entrance> entrance) {
+  co_await accept_loop(*entrance);
+}
+
+void Worker::close_ports() {
+  std::erase_if(ports_, [this](const auto& port) {
+    if (routes_->find_tcp(port.first) != nullptr) return false;
+    // Who waits is reset with the socket, which the master closes.
+    port.second->socket->close_shared();
+    return true;
+  });
 }
 
 void Worker::use(std::shared_ptr<const tls::CertificateSet> certificates) {
@@ -193,8 +221,15 @@ Task<void> Worker::accept_loop(const Entrance& entrance) {
 
 void Worker::accepted(Accepted connection) {
   metrics_.connections_accepted.add();
-  if (sessions_.size() >= most_connections()) {
+  if (sessions() >= most_connections()) {
     metrics_.connections_refused.add();
+    if (connection.door->tcp) {
+      // There is nothing that could be said: a reset comes at once, and is not taken for an end.
+      const struct linger hard{1, 0};
+      (void)::setsockopt(connection.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+      ::close(connection.fd);
+      return;
+    }
     if (refusing_ < max_refusing) {
       ++refusing_;
       loop_.spawn("refuse", refuse(std::move(connection)));
@@ -207,7 +242,10 @@ void Worker::accepted(Accepted connection) {
     ::close(connection.fd);
     return;
   }
-  loop_.spawn("session", Session::serve(*this, std::move(connection)));
+  if (connection.door->tcp)
+    loop_.spawn("tcp", TcpSession::serve(*this, std::move(connection)));
+  else
+    loop_.spawn("session", Session::serve(*this, std::move(connection)));
 }
 
 Task<void> Worker::refuse(Accepted connection) {
@@ -281,16 +319,20 @@ UpstreamPool& Worker::secure_pool(const std::shared_ptr<const rules::Speech>& sp
 }
 
 void Worker::close_entrances() {
-  for (auto& entrance : entrances_) {
-    if (!entrance.socket->is_open()) continue;
-    // Who is in the queue was promised an answer by the kernel. More than it holds came since.
-    for (int taken = 0; taken < listen_backlog; ++taken) {
-      auto connection = accept_from(*entrance.socket, entrance.door);
-      if (connection.fd < 0) break;
-      accepted(std::move(connection));
-    }
-    entrance.socket->close_shared();
+  for (const auto& entrance : entrances_) close_entrance(entrance);
+  for (const auto& [port, entrance] : ports_) close_entrance(*entrance);
+  ports_.clear();
+}
+
+void Worker::close_entrance(const Entrance& entrance) {
+  if (!entrance.socket->is_open()) return;
+  // Who is in the queue was promised an answer by the kernel. More than it holds came since.
+  for (int taken = 0; taken < listen_backlog; ++taken) {
+    auto connection = accept_from(*entrance.socket, entrance.door);
+    if (connection.fd < 0) break;
+    accepted(std::move(connection));
   }
+  entrance.socket->close_shared();
 }
 
 void Worker::start_leaving() {
@@ -317,6 +359,7 @@ void Worker::drain() {
 
 void Worker::cut_all() {
   cutting_ = true;
+  for (auto& session : tcp_sessions_) session.cut();
   for (auto& connection : swept_) connection.close();
 }
 

@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <future>
+#include <map>
 #include <random>
 #include <set>
 #include <thread>
@@ -25,6 +26,7 @@
 namespace karreg::proxy {
 
 class Session;
+class TcpSession;
 class Turn;
 namespace http2 {
 class Session;
@@ -32,6 +34,10 @@ class Session;
 using SessionHook =
     boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::safe_link>>;
 using SessionList = boost::intrusive::list<Session, boost::intrusive::base_hook<SessionHook>>;
+class TcpSessionHook : public boost::intrusive::list_base_hook<
+                           boost::intrusive::link_mode<boost::intrusive::safe_link>> {};
+using TcpSessionList =
+    boost::intrusive::list<TcpSession, boost::intrusive::base_hook<TcpSessionHook>>;
 
 /// What all workers are told at start.
 struct ProxyOptions {
@@ -69,6 +75,9 @@ class Worker {
   void listen_on(Listener listener);
   /// Starts the thread.
   void run();
+  /// Any thread: takes connections of the TCP service of @p port from @p sockets, as long as there
+  /// is a route for it; before there is one, or when this worker drains, they are closed.
+  void open_port(std::uint16_t port, std::vector<Descriptor> sockets);
   /// Any thread: from then on requests are routed by @p routes; @p done runs on the worker.
   void use(std::shared_ptr<const LiveRoutes> routes, std::function<void()> done);
   /// Any thread: handshakes take their certificates from @p certificates from now on.
@@ -144,6 +153,7 @@ class Worker {
 
  private:
   friend class Session;
+  friend class TcpSession;
   friend class http2::Session;
   class Accepting;
   struct Entrance {
@@ -152,10 +162,16 @@ class Worker {
   };
   void on_loop(std::function<void()> work);
   Task<void> accept_loop(const Entrance& entrance);
+  Task<void> accept_tcp(std::shared_ptr<const Entrance> entrance);
   void accepted(Accepted connection);
+  /// Of both kinds.
+  std::size_t sessions() const { return sessions_.size() + tcp_sessions_.size(); }
   Task<void> refuse(Accepted connection);
   void sweep();
   void close_entrances();
+  void close_entrance(const Entrance& entrance);
+  /// Those of TCP services that have no route any more.
+  void close_ports();
   void start_leaving();
   void start_draining();
   void cut_all();
@@ -167,6 +183,7 @@ class Worker {
   Loop loop_;
   rules::Passwords passwords_{loop_};
   std::deque<Entrance> entrances_;  ///< a deque: sessions know their doors
+  std::multimap<std::uint16_t, std::shared_ptr<const Entrance>> ports_;  ///< of TCP services
   std::uint16_t tls_port_ = 0;
   tls::Context tls_;
   std::shared_ptr<const LiveRoutes> routes_;
@@ -184,6 +201,7 @@ class Worker {
   std::mt19937_64 random_{std::random_device{}()};
   std::vector<std::unique_ptr<Turn>> spare_turns_;
   SessionList sessions_;
+  TcpSessionList tcp_sessions_;
   std::set<http2::Session*> http2_sessions_;
   bool leaving_ = false;
   bool draining_ = false;

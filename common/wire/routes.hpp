@@ -1,6 +1,6 @@
 #pragma once
 /// scheduler <-> proxies (docs/contracts.md §2). A route maps a host and a path prefix to the
-/// instances that serve it.
+/// instances that serve it; a TCP route does so with a port of the proxies.
 
 #include <cstdint>
 #include <map>
@@ -70,6 +70,20 @@ struct Route {
   }
 };
 
+/// Where instances listen for the connections of TCP services.
+inline constexpr std::uint16_t tcp_service_port = 4040;
+
+/// Connections to @c port of any proxy, of whatever protocol, go to the instances of an
+/// application. Its key is the port. An empty backend list means: nothing serves it now, and
+/// connections are reset.
+struct TcpRoute {
+  std::uint16_t port = 0;
+  std::string app_id;
+  std::vector<Backend> backends;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(TcpRoute, port, app_id, backends)
+  bool operator==(const TcpRoute&) const = default;
+};
+
 struct RouteKey {
   std::string host;
   std::string path = "/";
@@ -83,7 +97,9 @@ struct RouteSnapshot {
   std::uint64_t version = 0;
   std::vector<Route> routes;
   std::uint64_t for_version = 0;
-  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(RouteSnapshot, version, routes, for_version)
+  std::vector<TcpRoute> tcp_routes = {};
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(RouteSnapshot, version, routes, for_version,
+                                              tcp_routes)
 };
 
 /// What changed from @c base to @c version. Applies only to a table of version @c base; a proxy
@@ -93,7 +109,13 @@ struct RouteUpdate {
   std::uint64_t version = 0;
   std::vector<Route> upserts;
   std::vector<RouteKey> removes;
-  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(RouteUpdate, base, version, upserts, removes)
+  std::vector<TcpRoute> tcp_upserts = {};
+  std::vector<std::uint16_t> tcp_removes = {};  ///< ports
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(RouteUpdate, base, version, upserts, removes,
+                                              tcp_upserts, tcp_removes)
+
+  /// Whether it says anything of TCP routes.
+  bool about_tcp() const { return !tcp_upserts.empty() || !tcp_removes.empty(); }
 };
 
 /// proxy -> scheduler: at start, after each applied version, when a drain makes progress, and every

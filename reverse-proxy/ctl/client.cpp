@@ -83,6 +83,9 @@ Traffic traffic_of(const json& told) {
   told.at("retries").get_to(traffic.retries);
   told.at("bytes_in").get_to(traffic.bytes_in);
   told.at("bytes_out").get_to(traffic.bytes_out);
+  // A process of before there were TCP services says nothing of them.
+  traffic.tcp_connections = told.value("tcp_connections", traffic.tcp_connections);
+  traffic.tcp_failures = told.value("tcp_failures", traffic.tcp_failures);
   return traffic;
 }
 
@@ -134,7 +137,9 @@ Result<json> question_to_use(const std::string& file) {
                  fmt::format("{} is no table: it must be {{\"routes\": [...]}}, as in "
                              "<data>/proxy/<id>.json",
                              file));
-  return json{{"do", "use"}, {"routes", table.at("routes")}};
+  return json{{"do", "use"},
+              {"routes", table.at("routes")},
+              {"tcp_routes", table.value("tcp_routes", json::array())}};
 }
 
 std::string render_top(const json& before, const json& after, double seconds, int rows) {

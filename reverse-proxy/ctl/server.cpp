@@ -6,6 +6,7 @@
 
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/write.hpp>
+#include <set>
 
 #include "common/log.hpp"
 #include "common/wire/json.hpp"
@@ -28,9 +29,14 @@ json as_json(const Error& error) {
 }
 
 json as_json(const Traffic& traffic) {
-  return {{"answers", traffic.answers},   {"times", traffic.times},
-          {"times_us", traffic.times_us}, {"retries", traffic.retries},
-          {"bytes_in", traffic.bytes_in}, {"bytes_out", traffic.bytes_out}};
+  return {{"answers", traffic.answers},
+          {"times", traffic.times},
+          {"times_us", traffic.times_us},
+          {"retries", traffic.retries},
+          {"bytes_in", traffic.bytes_in},
+          {"bytes_out", traffic.bytes_out},
+          {"tcp_connections", traffic.tcp_connections},
+          {"tcp_failures", traffic.tcp_failures}};
 }
 
 json as_json(const std::map<std::string, Traffic>& all) {
@@ -133,6 +139,7 @@ json CtlServer::status() {
           {"has_table", control.has_table},
           {"waits_for_scheduler", control.wants_snapshot},
           {"connections", proxy_.open_connections()},
+          {"tcp_ports", proxy_.tcp_ports()},
           {"draining", proxy_.in_use().draining}};
 }
 
@@ -142,11 +149,19 @@ json CtlServer::traffic() {
   auto in_hand = json::object();
   const auto live = proxy_.live_routes();
   if (live) {
+    // An instance has one for requests and one for TCP, each maybe in several routes.
+    std::set<const Backend*> counted;
+    auto count = [&](const auto& route) {
+      for (const auto& backend : route.backends) {
+        const int now = backend->in_flight();
+        if (now <= 0 || !counted.insert(backend.get()).second) continue;
+        auto& sum = in_hand[route.app_id][backend->instance_id];
+        sum = now + (sum.is_null() ? 0 : sum.template get<int>());
+      }
+    };
     for (const auto* host : live->hosts())
-      for (const auto& route : *live->of_host(*host))
-        for (const auto& backend : route.backends)
-          if (const int now = backend->in_flight(); now > 0)
-            in_hand[route.app_id][backend->instance_id] = now;
+      for (const auto& route : *live->of_host(*host)) count(route);
+    for (const auto& [port, route] : live->tcp()) count(route);
   }
   return {{"apps", as_json(all->apps)},
           {"instances", as_json(all->instances)},
@@ -160,7 +175,11 @@ Result<json> CtlServer::use(const json& question) {
     auto checked = check_route(route);
     if (!checked) return checked.error();
   }
-  const auto routes = snapshot->routes.size();
+  for (const auto& route : snapshot->tcp_routes) {
+    auto checked = check_route(route);
+    if (!checked) return checked.error();
+  }
+  const auto routes = snapshot->routes.size() + snapshot->tcp_routes.size();
   auto used = control_.use_by_hand(std::move(*snapshot));
   if (!used) return used.error();
   return json{{"routes", routes}, {"workers", proxy_.versions().size()}};

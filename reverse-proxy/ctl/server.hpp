@@ -2,11 +2,15 @@
 /// The operator's line to a serving process: a unix socket in the data folder that root and the
 /// proxy's user can open. A connection is one question and one answer, each a line of JSON.
 ///
-///   {"do": "status"}                   which process, which routes each worker uses, what drains
+///   {"do": "status"}                   which process, which routes each worker uses, which ports
+///   of
+///                                      TCP services are open or why not, what drains
 ///   {"do": "routes", "host": "a.com"}  the table in use; without a host all of it
 ///   {"do": "traffic"}                  what applications and instances were asked (traffic.hpp)
-///   {"do": "use", "routes": [...]}     replaces the table (wire::Route); answers when each worker
-///                                      uses it. A scheduler that is there puts its own back.
+///   {"do": "use", "routes": [...], "tcp_routes": [...]}
+///                                      replaces the table (wire::Route, wire::TcpRoute); answers
+///                                      when each worker uses it. A scheduler that is there puts
+///                                      its own back.
 ///
 /// What cannot be done is answered by {"error": "a sentence", "kind": "invalid"} (ErrorKind).
 

@@ -127,6 +127,25 @@ TEST_CASE("one bad route is left out and named, and the others are used") {
   CHECK(follower.table().find("c", "/") != nullptr);
 }
 
+TEST_CASE("one bad TCP route is left out and named, and the others are used") {
+  Follower follower;
+  const wire::TcpRoute good{4000, "app_1", {{"vm_1", "10.0.0.1:4040"}}};
+  const wire::TcpRoute bad{4001, "app_1", {{"vm_1", "nowhere"}}};
+  auto decision = follower.take(wire::RouteSnapshot{1, {}, 0, {good, bad}});
+  CHECK(decision.use_table);
+  CHECK(decision.left_out.size() == 1);
+  CHECK(follower.table().tcp_routes().contains(4000));
+  CHECK_FALSE(follower.table().tcp_routes().contains(4001));
+  // A bad successor of a good route: the good one is not wanted any more.
+  wire::RouteUpdate update{1, 2, {}, {}};
+  update.tcp_upserts = {{4000, "app_1", {{"vm_1", "nowhere"}}}, {4002, "app_1", {}}};
+  decision = follower.take(update);
+  CHECK(decision.left_out.size() == 1);
+  CHECK(decision.update->about_tcp());
+  CHECK(follower.table().tcp_routes().size() == 1);
+  CHECK(follower.table().tcp_routes().contains(4002));
+}
+
 TEST_CASE(
     "however messages are lost, late, doubled and mixed, a follower ends at the scheduler's "
     "table") {

@@ -39,6 +39,13 @@ RouteTable random_table(std::mt19937& random, std::uint64_t version) {
   }
   wire::RouteSnapshot snapshot{version, {}};
   for (auto& [key, route] : routes) snapshot.routes.push_back(route);
+  for (std::uint16_t port = 4000; port < 4004; ++port) {
+    if (below(2) == 0) continue;
+    wire::TcpRoute route{port, "app_" + std::to_string(below(2)), {}};
+    if (below(2) != 0)
+      route.backends.push_back({"vm", "127.0.0.1:" + std::to_string(1000 + below(3))});
+    snapshot.tcp_routes.push_back(route);
+  }
   auto table = RouteTable::from(snapshot);
   REQUIRE(table);
   return *table;
@@ -149,4 +156,34 @@ TEST_CASE("a snapshot survives its way through the table and through text") {
   const auto again = RouteTable::from(table.snapshot());
   REQUIRE(again);
   CHECK(*again == table);
+}
+
+TEST_CASE("a TCP route that breaks a rule is refused by name") {
+  struct Case {
+    wire::TcpRoute route;
+    std::string why;
+  };
+  const std::vector<Case> cases = {
+      {{0, "app_1", {}}, "TCP route of port 0: there is no such port"},
+      {{4000, "", {}}, "TCP route of port 4000: it belongs to no application"},
+      {{4000, "app_1", {{"vm_1", "10.0.0.1"}}},
+       "TCP route of port 4000: backend address \"10.0.0.1\" is not host:port"},
+      {{4000, "app_1", {{"vm_1", "10.0.0.1:4040"}, {"vm_1", "10.0.0.2:4040"}}},
+       "TCP route of port 4000: a backend has no instance id or one that is there twice"}};
+  for (const auto& [route, why] : cases) {
+    wire::RouteSnapshot snapshot{1, {}, 0, {route}};
+    const auto table = RouteTable::from(snapshot);
+    REQUIRE_FALSE(table);
+    CHECK(table.error().message() == why);
+    auto empty = a_table(1, {});
+    wire::RouteUpdate update{1, 2, {}, {}};
+    update.tcp_upserts = {route};
+    const auto applied = empty.apply(update);
+    REQUIRE_FALSE(applied);
+    CHECK(applied.error().message() == why);
+    CHECK(empty.version() == 1);
+  }
+  const auto twice = RouteTable::from({1, {}, 0, {{4000, "a", {}}, {4000, "b", {}}}});
+  REQUIRE_FALSE(twice);
+  CHECK(twice.error().message() == "TCP route of port 4000 is there twice");
 }

@@ -24,7 +24,10 @@ TEST_CASE("every message survives its JSON form") {
   RouteUpdate update{
       1, 2, {{"a.localhost", "/", "app_1", true, false, {{"i", "127.0.0.1:1"}}}}, {{"b", "/x/"}}};
   round_trip(update);
-  round_trip(RouteSnapshot{7, update.upserts});
+  update.tcp_upserts = {{4000, "app_1", {{"i", "127.0.0.1:4040"}}}};
+  update.tcp_removes = {4001};
+  round_trip(update);
+  round_trip(RouteSnapshot{7, update.upserts, 6, update.tcp_upserts});
   round_trip(ProxyReport{"p", 2, false, {{"i", 3}}, false});
   const ServedCertificate served{"cert_1", "-----BEGIN CERTIFICATE-----\n", "sealed", {"a.test"}};
   const AcmeChallenge challenge{"http-01", "a.example.com", "token", "token.thumbprint"};
