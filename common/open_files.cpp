@@ -13,8 +13,9 @@ namespace {
 constexpr std::size_t other_files = 1024;
 }  // namespace
 
-std::size_t possible_connections(std::size_t wanted, std::size_t files_each) {
-  const rlim_t needed = wanted * files_each + other_files;
+std::size_t possible_connections(std::size_t wanted, std::size_t files_each, std::size_t others) {
+  const auto besides = other_files + others;
+  const rlim_t needed = wanted * files_each + besides;
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
   if (limit.rlim_cur < needed) {
@@ -24,8 +25,7 @@ std::size_t possible_connections(std::size_t wanted, std::size_t files_each) {
   }
   if (limit.rlim_cur >= needed) return wanted;
   // Half of a small limit is for the rest.
-  const auto free =
-      limit.rlim_cur > other_files * 2 ? limit.rlim_cur - other_files : limit.rlim_cur / 2;
+  const auto free = limit.rlim_cur > besides * 2 ? limit.rlim_cur - besides : limit.rlim_cur / 2;
   const auto possible = std::max<std::size_t>(1, free / files_each);
   log::info("fewer connections than wanted, for want of open files",
             {log::field("connections", possible), log::field("wanted", wanted),

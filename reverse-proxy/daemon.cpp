@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <set>
+#include <sstream>
 
 #include "common/async/offload.hpp"
 #include "common/async/run.hpp"
@@ -30,9 +32,12 @@ constexpr std::size_t files_of_a_connection = 2;
 /// How soon a process that leaves sees that its last connection has ended.
 constexpr auto look_every = 100ms;
 
-ProxyOptions within_open_files(ProxyOptions options) {
+ProxyOptions within_open_files(const Settings& settings) {
+  auto options = settings.options;
+  const auto of_ports = settings.tcp_listen.empty() ? 0 : settings.tcp_ports.size();
   options.limits.connections =
-      possible_connections(options.limits.connections, files_of_a_connection);
+      possible_connections(options.limits.connections, files_of_a_connection,
+                           of_ports * static_cast<std::size_t>(options.workers));
   return options;
 }
 
@@ -50,7 +55,7 @@ class Daemon {
          std::optional<crypto::Vault> vault)
       : settings_(settings),
         number_(inheritance.number),
-        proxy_(within_open_files(settings.options), access_log),
+        proxy_(within_open_files(settings), access_log),
         control_(settings.id, settings.saved_routes, settings.broker, proxy_),
         certificates_(settings.certificates, proxy_),
         certificate_control_(settings.id, settings.saved_certificates, settings.broker,
@@ -61,12 +66,20 @@ class Daemon {
         admin_listener_(inheritance.admin) {
     take_over(inheritance.plain, false);
     take_over(inheritance.tls, true);
+    // On this line's thread, in the order in which tables are used.
+    proxy_.when_ports_change([this](const std::set<std::uint16_t>& needed) {
+      asio::post(io_, [this, needed] { ask_for(needed); });
+    });
   }
 
   Result<void> run();
 
  private:
   void take_over(const std::vector<int>& sockets, bool tls);
+  /// Sockets of TCP services, which the master opens.
+  void ask_for(const std::set<std::uint16_t>& ports);
+  void take_sockets(Orders::Order order);
+  void take_refusal(const std::string& sentence);
   awaitable<void> obey();
   awaitable<void> serve();
   awaitable<void> step_aside();
@@ -96,6 +109,38 @@ void Daemon::take_over(const std::vector<int>& sockets, bool tls) {
     const Door door{port_of(socket), tls};
     listeners_.push_back({door, std::move(socket)});
   }
+}
+
+void Daemon::ask_for(const std::set<std::uint16_t>& ports) {
+  std::string list;
+  for (const auto port : ports) {
+    // The others would be refused, and there may be any number of them.
+    if (settings_.tcp_ports.contains(port))
+      list += fmt::format("{}{}", list.empty() ? "" : ",", port);
+    else
+      proxy_.port_refused(port, "it is not among those of setting tcp.ports");
+  }
+  orders_.say(line::tcp_ports, list);
+}
+
+void Daemon::take_sockets(Orders::Order order) {
+  std::map<std::uint16_t, std::vector<Descriptor>> by_port;
+  std::istringstream list(order.sentence);
+  auto socket = order.descriptors.begin();
+  for (std::string number; std::getline(list, number, ',') && socket != order.descriptors.end();
+       ++socket)
+    by_port[port_of(*socket)].push_back(std::move(*socket));
+  // The system has passed on fewer than the master has sent.
+  if (list) log::error("no open files are left for the ports of TCP services");
+  for (auto& [port, sockets] : by_port) proxy_.open_port(port, std::move(sockets));
+  orders_.say(line::tcp_taken);
+}
+
+void Daemon::take_refusal(const std::string& sentence) {
+  std::istringstream words(sentence);
+  std::uint16_t port = 0;
+  std::string why;
+  if (words >> port && std::getline(words >> std::ws, why)) proxy_.port_refused(port, why);
 }
 
 awaitable<void> Daemon::serve() {
@@ -176,7 +221,8 @@ awaitable<void> Daemon::drain() {
 
 awaitable<void> Daemon::obey() {
   for (;;) {
-    const auto word = co_await orders_.next();
+    auto order = co_await orders_.next();
+    const auto word = order.word;
     if (word.empty()) {
       // The kernel ends us with the master (child.cpp); where it does not, nobody else would.
       log::error("the master is gone");
@@ -194,6 +240,10 @@ awaitable<void> Daemon::obey() {
       });
     else if (word == line::leave)
       co_await leave();
+    else if (word == line::tcp_sockets)
+      take_sockets(std::move(order));
+    else if (word == line::tcp_refused)
+      take_refusal(order.sentence);
     else
       log::error("the master says what is not known here", {log::field("word", word)});
   }

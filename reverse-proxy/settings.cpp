@@ -1,6 +1,7 @@
 #include "reverse-proxy/settings.hpp"
 
 #include <algorithm>
+#include <boost/asio/ip/address.hpp>
 #include <thread>
 
 namespace karreg::proxy {
@@ -12,6 +13,11 @@ std::vector<Setting> declared_settings() {
       {"proxy.listen", "address and port that visitors connect to", "127.0.0.1:8080", false},
       {"proxy.tls_listen",
        "address and port that visitors connect to by https; empty: there is no https", "", false},
+      {"proxy.tcp_listen",
+       "address at which the ports of TCP services (tcp.ports) are opened when applications have "
+       "them; empty: none is",
+       "", false},
+      tcp_ports_setting(),
       {"proxy.certificates",
        "folder of NAME.pem files, each a certificate, its chain and its key; looked at every two "
        "seconds; default.pem is for visitors who name no host that another one is for",
@@ -32,7 +38,9 @@ std::vector<Setting> declared_settings() {
       {"proxy.access_streams",
        "true: each request is told to its application's access log, `karreg accesslogs`", "true",
        false},
-      {"proxy.max_connections", "connections of visitors, 1 to 1000000; further ones get 503",
+      {"proxy.max_connections",
+       "connections of visitors, 1 to 1000000, those of TCP services among them; further ones get "
+       "503, or are reset",
        "20000", false},
       {"proxy.app_share",
        "percent of proxy.max_connections, 1 to 100, that requests in hand at one application may "
@@ -48,6 +56,8 @@ std::vector<Setting> declared_settings() {
        false},
       {"proxy.tunnel_timeout", "WebSocket without a byte in either direction; then closed", "1h",
        false},
+      {"proxy.tcp_idle_timeout",
+       "connection of a TCP service without a byte in either direction; then reset", "1h", false},
       {"proxy.backend_idle_timeout",
        "connection to an instance kept for the next request; less than the application's own", "4s",
        false},
@@ -125,6 +135,30 @@ class Reader {
   std::optional<Error> error_;
 };
 
+/// Whether TCP services can be where @p s says.
+Result<void> check_tcp(const Settings& s) {
+  if (s.tcp_listen.empty()) return ok();
+  auto bad = [&](const std::string& why) {
+    return Error(ErrorKind::invalid, "setting proxy.tcp_listen = \"" + s.tcp_listen + "\" " + why);
+  };
+  boost::system::error_code ec;
+  boost::asio::ip::make_address(s.tcp_listen, ec);
+  if (ec && s.tcp_listen != "localhost")
+    return bad("must be an address without a port, such as 0.0.0.0");
+  if (s.tcp_ports.empty()) return bad("needs setting tcp.ports, the ports that it may open");
+  // Its sockets share their ports with others of this user: the kernel would not refuse.
+  auto taken = [&](const char* name, const std::optional<Endpoint>& at) -> std::optional<Error> {
+    if (!at || !s.tcp_ports.contains(at->port)) return std::nullopt;
+    return bad("cannot have the port of setting " + std::string(name) +
+               ": choose other ones in setting tcp.ports");
+  };
+  for (const auto& error :
+       {taken("proxy.listen", s.options.listen), taken("proxy.tls_listen", s.options.tls_listen),
+        taken("proxy.admin_listen", s.admin_listen)})
+    if (error) return *error;
+  return ok();
+}
+
 }  // namespace
 
 Result<Settings> read_settings(const Config& config) {
@@ -180,6 +214,7 @@ Result<Settings> read_settings(const Config& config) {
   read.duration("proxy.connect_timeout", limits.connect_time);
   read.duration("proxy.answer_timeout", limits.answer_time);
   read.duration("proxy.tunnel_timeout", limits.tunnel_time);
+  read.duration("proxy.tcp_idle_timeout", limits.tcp_idle_time);
   read.duration("proxy.backend_idle_timeout", limits.backend_idle_time);
   read.duration("proxy.aside_time", limits.aside.longest);
   read.take(config.number("proxy.bad_answers", 1, 1000),
@@ -189,7 +224,11 @@ Result<Settings> read_settings(const Config& config) {
   read.duration("proxy.drain_timeout", s.drain_time);
   read.duration("proxy.upgrade_timeout", s.leave_time);
   read.take(broker::address(config), [&](const broker::Address& address) { s.broker = address; });
+  read.take(tcp_ports(config), [&](const PortRange& range) { s.tcp_ports = range; });
   if (read.error()) return *read.error();
+  s.tcp_listen = config.text("proxy.tcp_listen");
+  auto checked = check_tcp(s);
+  if (!checked) return checked.error();
   return s;
 }
 

@@ -6,6 +6,7 @@
 
 #include "common/broker/settings.hpp"
 #include "common/config.hpp"
+#include "common/port_range.hpp"
 #include "reverse-proxy/worker.hpp"
 
 namespace karreg::proxy {
@@ -15,6 +16,8 @@ struct Settings {
   std::string id;
   ProxyOptions options;
   Endpoint admin_listen;
+  std::string tcp_listen;  ///< address of TCP services; empty: there are none
+  PortRange tcp_ports;     ///< that they may get
   std::string access_log;
   AccessFormat access_log_format = AccessFormat::json;
   bool access_streams = true;

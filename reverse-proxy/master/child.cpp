@@ -66,15 +66,32 @@ void keep_on_exec(int fd, bool keep) {
 }
 
 std::string take_message(const Descriptor& line, bool& over) {
-  std::array<char, line::longest_message> bytes{};
+  std::array<char, line::longest_message> bytes;  // NOLINT(*-member-init): the kernel writes it
   const auto size = ::recv(line.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
   over = size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR);
   return size > 0 ? std::string(bytes.data(), static_cast<std::size_t>(size)) : std::string();
 }
 
-bool send_message(const Descriptor& line, std::string_view message) {
+bool send_message(const Descriptor& line, std::string_view message,
+                  std::span<const int> descriptors) {
   message = message.substr(0, line::longest_message);
-  return ::send(line.get(), message.data(), message.size(), MSG_NOSIGNAL | MSG_DONTWAIT) ==
+  // The kernel reads only.
+  iovec text{const_cast<char*>(message.data()), message.size()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(line::most_descriptors * sizeof(int))> control{};
+  msghdr header{};
+  header.msg_iov = &text;
+  header.msg_iovlen = 1;
+  if (!descriptors.empty()) {
+    KARREG_INVARIANT(descriptors.size() <= line::most_descriptors);
+    header.msg_control = control.data();
+    header.msg_controllen = CMSG_SPACE(descriptors.size_bytes());
+    auto* rights = CMSG_FIRSTHDR(&header);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(descriptors.size_bytes());
+    std::memcpy(CMSG_DATA(rights), descriptors.data(), descriptors.size_bytes());
+  }
+  return ::sendmsg(line.get(), &header, MSG_NOSIGNAL | MSG_DONTWAIT) ==
          static_cast<ssize_t>(message.size());
 }
 

@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,7 +30,9 @@ void keep_on_exec(int fd, bool keep);
 
 /// A message that came; empty: none. @p over is set when the other side is gone.
 std::string take_message(const Descriptor& line, bool& over);
-/// False: the other side is gone, or takes nothing.
-bool send_message(const Descriptor& line, std::string_view message);
+/// With @p descriptors, which are open on the other side, too, then. False: the other side is gone,
+/// or takes nothing.
+bool send_message(const Descriptor& line, std::string_view message,
+                  std::span<const int> descriptors = {});
 
 }  // namespace karreg::proxy

@@ -1,6 +1,7 @@
 #include "reverse-proxy/master/master.hpp"
 
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -15,11 +16,13 @@
 #include <nlohmann/json.hpp>
 
 #include "common/log.hpp"
+#include "common/open_files.hpp"
 #include "reverse-proxy/listeners.hpp"
 #include "reverse-proxy/master/child.hpp"
 #include "reverse-proxy/master/inheritance.hpp"
 #include "reverse-proxy/master/line.hpp"
 #include "reverse-proxy/master/succession.hpp"
+#include "reverse-proxy/master/tcp_ports.hpp"
 
 namespace karreg::proxy {
 
@@ -47,21 +50,50 @@ struct Sockets {
   }
 };
 
+/// Of each port of a TCP service: on more cores than that, some have none of it.
+constexpr int most_sockets_of_a_port = 64;
+
 int exit_code_of(int status) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/// A file without a name that holds @p text, for the program that this process becomes. -1: the
+/// system gives none.
+int file_of(const std::string& text) {
+  const int fd = ::memfd_create("karreg-proxy", 0);
+  if (fd >= 0 && ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()))
+    return fd;
+  if (fd >= 0) ::close(fd);
+  return -1;
+}
+
+std::string text_of(const Descriptor& file) {
+  std::string text(static_cast<std::size_t>(std::max<off_t>(::lseek(file.get(), 0, SEEK_END), 0)),
+                   '\0');
+  const auto size = ::pread(file.get(), text.data(), text.size(), 0);
+  text.resize(static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
+  return text;
 }
 
 class Master {
  public:
   Master(const Settings& settings, std::vector<std::string> command)
-      : settings_(settings), command_(std::move(command)) {}
+      : settings_(settings),
+        command_(std::move(command)),
+        tcp_ports_(
+            settings.tcp_listen, settings.tcp_ports,
+            std::min(settings.options.workers, most_sockets_of_a_port),
+            [this](Process process, const std::string& message, std::span<const int> descriptors) {
+              return tell(process, message, descriptors);
+            }) {}
 
   Result<int> run();
 
  private:
   Result<void> watch_signals();
   void adopt(const std::string& state);
-  std::string state() const;
+  /// @p tcp_state: the file with that of TCP services.
+  std::string state(int tcp_state) const;
   Result<void> open_sockets();
   Result<Sockets> open_missing(const std::string& setting, const Endpoint& at, int count) const;
   std::vector<std::string> command(std::vector<std::string> words) const;
@@ -76,13 +108,14 @@ class Master {
   void start(Process process);
   void check();
   void become_new_program();
-  void tell(Process process, std::string_view word);
+  bool tell(Process process, std::string_view message, std::span<const int> descriptors = {});
   void signal(Process process, int number);
 
   const Settings& settings_;
   const std::vector<std::string> command_;
   Succession succession_{Succession::Times{}};
   std::map<std::string, Sockets> sockets_;  ///< by setting
+  TcpPorts tcp_ports_;
   std::map<Process, Child> children_;
   pid_t checker_ = 0;
   Descriptor signals_;
@@ -101,7 +134,7 @@ Result<void> Master::watch_signals() {
   return ok();
 }
 
-std::string Master::state() const {
+std::string Master::state(int tcp_state) const {
   json all{{"next", succession_.next_process()}, {"leaving", succession_.leaving()}};
   if (succession_.serving()) all["serving"] = *succession_.serving();
   for (const auto& [process, child] : children_)
@@ -110,6 +143,7 @@ std::string Master::state() const {
   for (const auto& [setting, sockets] : sockets_)
     all["sockets"].push_back(
         {{"setting", setting}, {"address", sockets.address}, {"open", sockets.numbers()}});
+  all["tcp"] = tcp_state;
   return all.dump();
 }
 
@@ -129,6 +163,9 @@ void Master::adopt(const std::string& state) {
       keep_on_exec(fd, false);
     }
   }
+  // More than fits into a variable.
+  if (const int fd = all.value("tcp", -1); fd >= 0)
+    tcp_ports_.adopt(text_of(Descriptor(fd)), steady_clock::now());
   std::optional<Process> serving;
   if (all.contains("serving")) serving = all.at("serving").get<Process>();
   succession_.adopt(all.at("next").get<Process>(), serving,
@@ -227,19 +264,24 @@ void Master::become_new_program() {
       if (child.line) keep_on_exec(child.line.get(), keep);
   };
   log::info("becoming the program that lies on disk", {log::field("program", command_.front())});
+  tcp_ports_.keep_on_exec(true);
   keep_all(true);
-  ::setenv(state_variable, state().c_str(), 1);
+  const Descriptor tcp_state(file_of(tcp_ports_.state()));
+  ::setenv(state_variable, state(tcp_state.get()).c_str(), 1);
   const auto error = become(command_.front(), command_);
   ::unsetenv(state_variable);
   keep_all(false);
+  tcp_ports_.keep_on_exec(false);
   log::error("no upgrade", {log::field("why", error.message())});
 }
 
-void Master::tell(Process process, std::string_view word) {
+bool Master::tell(Process process, std::string_view message, std::span<const int> descriptors) {
   const auto child = children_.find(process);
-  if (child == children_.end() || send_message(child->second.line, word)) return;
+  if (child == children_.end()) return false;
+  if (send_message(child->second.line, message, descriptors)) return true;
   log::error("a serving process does not listen to the master",
-             {log::field("number", process), log::field("told", word)});
+             {log::field("number", process), log::field("told", message.substr(0, 80))});
+  return false;
 }
 
 void Master::signal(Process process, int number) {
@@ -256,14 +298,15 @@ void Master::carry_out(const Succession::Action& action) {
     case Do::start:
       return start(action.process);
     case Do::serve:
-      return tell(action.process, line::serve);
+      return (void)tell(action.process, line::serve);
     case Do::step_aside:
-      return tell(action.process, line::step_aside);
+      return (void)tell(action.process, line::step_aside);
     case Do::come_back:
-      return tell(action.process, line::come_back);
+      return (void)tell(action.process, line::come_back);
     case Do::leave:
       log::info("a new process serves", {log::field("leaves", action.process)});
-      return tell(action.process, line::leave);
+      tcp_ports_.gone(action.process);
+      return (void)tell(action.process, line::leave);
     case Do::terminate:
       return signal(action.process, SIGTERM);
     case Do::kill:
@@ -288,6 +331,7 @@ void Master::hear(Process process, Child& child) {
     if (message.empty()) return;
     const auto space = std::min(message.find(' '), message.size());
     const std::string_view word(message.data(), space);
+    const auto sentence = message.substr(std::min(space + 1, message.size()));
     if (word == line::ready)
       carry_out(succession_.ready(process, now));
     else if (word == line::serves)
@@ -295,7 +339,11 @@ void Master::hear(Process process, Child& child) {
     else if (word == line::aside)
       carry_out(succession_.is_aside(process, now));
     else if (word == line::stays)
-      carry_out(succession_.stays(process, message.substr(std::min(space + 1, message.size()))));
+      carry_out(succession_.stays(process, sentence));
+    else if (word == line::tcp_ports)
+      tcp_ports_.needs(process, sentence, now);
+    else if (word == line::tcp_taken)
+      tcp_ports_.taken(process, now);
   }
 }
 
@@ -315,6 +363,7 @@ void Master::reap() {
     // What it said before its end comes before its end.
     hear(process, child->second);
     children_.erase(process);
+    tcp_ports_.gone(process);
     log::info("serving process ended",
               {log::field("number", process), log::field("pid", pid), log::field("code", code)});
     carry_out(succession_.ended(process, code, steady_clock::now()));
@@ -335,6 +384,7 @@ void Master::hear_signals() {
         log::info("stopping", {log::field("signal", came.ssi_signo)});
         // First of all, so that nobody connects who would wait for nothing.
         sockets_.clear();
+        tcp_ports_.close();
         carry_out(succession_.stop(steady_clock::now(), settings_.drain_time));
     }
   }
@@ -349,7 +399,8 @@ void Master::wait_for_news() {
     whose.push_back(process);
   }
   int patience = -1;
-  if (const auto next = succession_.next(); next != Succession::Time::max()) {
+  if (const auto next = std::min(succession_.next(), tcp_ports_.next());
+      next != Succession::Time::max()) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(next - steady_clock::now());
     patience = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 3'600'000));
   }
@@ -360,11 +411,15 @@ void Master::wait_for_news() {
   }
   if (watched.front().revents != 0) hear_signals();
   carry_out(succession_.pass(steady_clock::now()));
+  tcp_ports_.pass(steady_clock::now());
 }
 
 Result<int> Master::run() {
   auto watching = watch_signals();
   if (!watching) return watching.error();
+  if (!settings_.tcp_listen.empty())
+    (void)possible_connections(settings_.tcp_ports.size(),
+                               static_cast<std::size_t>(settings_.options.workers));
   if (const char* state = std::getenv(state_variable); state != nullptr) {
     const std::string text = state;
     ::unsetenv(state_variable);

@@ -4,18 +4,25 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/async/asio.hpp"
+#include "common/descriptor.hpp"
 
 namespace karreg::proxy {
 
 class Orders {
  public:
+  struct Order {
+    std::string word;      ///< of the master (line.hpp); empty: the master is gone
+    std::string sentence;  ///< what follows it
+    std::vector<Descriptor> descriptors;
+  };
+
   /// Takes @p fd over.
   Orders(asio::any_io_executor executor, int fd);
 
-  /// The next word of the master (line.hpp); empty: the master is gone.
-  awaitable<std::string> next();
+  awaitable<Order> next();
   void say(std::string_view word, std::string_view sentence = "");
 
  private:

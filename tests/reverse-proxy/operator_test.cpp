@@ -49,6 +49,19 @@ TEST_CASE("a wrong setting is named") {
         "setting proxy.tls_listen needs certificates: give setting proxy.certificates a folder "
         "with them, or setting secrets.key_file the platform's key, with which those are opened "
         "that the platform gets");
+  CHECK(settings_error({{"KARREG_TCP_PORTS", "4000"}}) ==
+        "setting tcp.ports: \"4000\" must be a first and a last port, such as 4000-4999");
+  CHECK(settings_error({{"KARREG_PROXY_TCP_LISTEN", "0.0.0.0"}}) ==
+        "setting proxy.tcp_listen = \"0.0.0.0\" needs setting tcp.ports, the ports that it may "
+        "open");
+  CHECK(settings_error(
+            {{"KARREG_PROXY_TCP_LISTEN", "0.0.0.0:80"}, {"KARREG_TCP_PORTS", "4000-4999"}}) ==
+        "setting proxy.tcp_listen = \"0.0.0.0:80\" must be an address without a port, such as "
+        "0.0.0.0");
+  CHECK(
+      settings_error({{"KARREG_PROXY_TCP_LISTEN", "0.0.0.0"}, {"KARREG_TCP_PORTS", "8000-8999"}}) ==
+      "setting proxy.tcp_listen = \"0.0.0.0\" cannot have the port of setting proxy.listen: "
+      "choose other ones in setting tcp.ports");
 }
 
 TEST_CASE("settings reach the proxy") {
@@ -60,10 +73,16 @@ TEST_CASE("settings reach the proxy") {
                                     {"KARREG_PROXY_LISTEN", "[::1]:81"},
                                     {"KARREG_PROXY_TLS_LISTEN", "[::1]:444"},
                                     {"KARREG_PROXY_CERTIFICATES", "/certificates"},
+                                    {"KARREG_PROXY_TCP_LISTEN", "::1"},
+                                    {"KARREG_TCP_PORTS", "4000-4099"},
+                                    {"KARREG_PROXY_TCP_IDLE_TIMEOUT", "2h"},
                                     {"KARREG_PROXY_ANSWER_TIMEOUT", "7s"}});
   REQUIRE(config);
   const auto settings = read_settings(*config);
   REQUIRE(settings);
+  CHECK(settings->tcp_listen == "::1");
+  CHECK(settings->tcp_ports == PortRange{4000, 4099});
+  CHECK(settings->options.limits.tcp_idle_time == 2h);
   CHECK(settings->saved_routes == "/data/proxy/edge-2.json");
   CHECK(settings->options.workers == 3);
   CHECK(settings->options.listen.host == "::1");
@@ -316,7 +335,8 @@ TEST_CASE("a table is found again as it was saved") {
   wire::Route route;
   route.host = "a.test";
   route.backends.push_back({"vm-1", "127.0.0.1:80"});
-  const auto table = RouteTable::from({5, {route}});
+  const wire::TcpRoute tcp{4000, "app_1", {{"vm-1", "127.0.0.1:4040"}}};
+  const auto table = RouteTable::from({5, {route}, 0, {tcp}});
   REQUIRE(table);
   for (int i = 0; i < 2; ++i) {
     REQUIRE(saved.save(*table));
@@ -346,8 +366,8 @@ TEST_CASE("updates are saved after the whole, and found again up to where they a
   CHECK_FALSE(saved.can_append());
   REQUIRE(saved.save(*table));
   REQUIRE(saved.can_append());
-  const std::vector<wire::RouteUpdate> updates{{5, 6, {route("b.test")}, {}},
-                                               {6, 8, {}, {{"a.test", "/"}}}};
+  const std::vector<wire::RouteUpdate> updates{
+      {5, 6, {route("b.test")}, {}, {{4000, "app_1", {}}}, {}}, {6, 8, {}, {{"a.test", "/"}}}};
   REQUIRE(saved.append(updates));
   for (const auto& update : updates) REQUIRE(table->apply(update));
   auto loaded = saved.load();
