@@ -26,6 +26,11 @@ std::vector<Setting> declared_settings() {
       {"api.max_push_bytes", "largest pack that a push may send, bytes", "268435456", false},
       {"api.log_readers", "how many log streams may be read at once", "128", false},
       {"api.log_readers_per_user", "how many of them one user may read", "16", false},
+      tcp_ports_setting(),
+      {"api.tcp_redirections",
+       "ports of TCP services that one application may have at most, 1 to 1000", "4", false},
+      {"api.tcp_quarantine",
+       "for how long nobody else gets the port of a TCP service that was given back", "24h", false},
       {"secrets.key_file", "file with the key that seals secrets", "", true},
       {"log.level", "debug, info, warn or error", "info", false},
   };
@@ -61,6 +66,19 @@ Result<void> read_address(const Config& config, Settings& s) {
   return ok();
 }
 
+Result<void> read_tcp(const Config& config, TcpPolicy& tcp) {
+  auto ports = tcp_ports(config);
+  if (!ports) return ports.error();
+  tcp.ports = *ports;
+  auto per_app = config.number("api.tcp_redirections", 1, 1000);
+  if (!per_app) return per_app.error();
+  tcp.per_app = static_cast<int>(*per_app);
+  auto quarantine = config.duration("api.tcp_quarantine");
+  if (!quarantine) return quarantine.error();
+  tcp.quarantine = *quarantine;
+  return ok();
+}
+
 }  // namespace
 
 Result<Settings> read_settings(const Config& config) {
@@ -88,6 +106,8 @@ Result<Settings> read_settings(const Config& config) {
   auto per_user = config.number("api.log_readers_per_user", 1, 4096);
   if (!per_user) return per_user.error();
   s.log_readers_per_user = static_cast<std::size_t>(*per_user);
+  auto tcp_read = read_tcp(config, s.tcp);
+  if (!tcp_read) return tcp_read.error();
   s.database_url = config.text("database.url");
   s.key_file = config.text("secrets.key_file");
   auto address = broker::address(config);

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "api/core/tcp_policy.hpp"
 #include "common/broker/settings.hpp"
 #include "common/config.hpp"
 
@@ -20,6 +21,7 @@ struct Settings {
   int apps_port = 80;
   std::string hook_socket;
   std::int64_t max_push_bytes = 0;
+  TcpPolicy tcp;
   std::size_t log_readers = 0;
   std::size_t log_readers_per_user = 0;
   std::string database_url;

@@ -5,12 +5,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <filesystem>
 #include <random>
 
 #include "common/async/process.hpp"
+#include "common/wire/routes.hpp"
 
 namespace karreg::agent {
 
@@ -45,18 +47,24 @@ wire::guest::Network guest_network() {
   return {"10.0.2.15", 24, "10.0.2.2", {"10.0.2.3"}};
 }
 
-Result<std::string> free_address(const std::string& prefix, int port) {
+std::vector<int> inbound_ports(int port) {
+  if (port == wire::tcp_service_port) return {port};
+  return {port, wire::tcp_service_port};
+}
+
+Result<std::string> free_address(const std::string& prefix, const std::vector<int>& ports) {
   std::random_device entropy;
   std::uniform_int_distribution<int> octet(1, 254);
   for (int attempt = 0; attempt < 1000; ++attempt) {
     std::string address = fmt::format("{}.{}.{}", prefix, octet(entropy), octet(entropy));
-    if (is_free(address, port)) return address;
+    if (std::ranges::all_of(ports, [&](int port) { return is_free(address, port); }))
+      return address;
   }
   return Error(ErrorKind::unavailable, "no free address under " + prefix + ".0.0");
 }
 
 awaitable<Result<void>> start_passt(const Settings& settings, const VmFiles& files,
-                                    const std::string& address, int port) {
+                                    const std::string& address, const std::vector<int>& ports) {
   Process::Options options;
   const auto guest = guest_network();
   options.argv = {
@@ -65,7 +73,7 @@ awaitable<Result<void>> start_passt(const Settings& settings, const VmFiles& fil
       guest.gateway, "--dns-forward", guest.dns.front(),
       // The guest's gateway address must not lead to services on the host's loopback.
       "--no-map-gw", "--no-dhcp", "--udp-ports", "none", "--tcp-ports",
-      address.empty() ? "none" : fmt::format("{}/{}:{}", address, port, port), "--one-off"};
+      address.empty() ? "none" : fmt::format("{}/{}", address, fmt::join(ports, ",")), "--one-off"};
   if (::geteuid() == 0) options.argv.insert(options.argv.end(), {"--runas", settings.qemu_user});
   options.env = {{"PATH", "/usr/bin:/bin"}};
   options.merge_stderr = true;

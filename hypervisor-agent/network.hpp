@@ -3,6 +3,7 @@
 /// only what is sent to the instance's own loopback address.
 
 #include <string>
+#include <vector>
 
 #include "common/async/asio.hpp"
 #include "common/error.hpp"
@@ -14,16 +15,20 @@ namespace karreg::agent {
 /// What the guest configures, the same in every VM.
 wire::guest::Network guest_network();
 
-/// An address <prefix>.x.y on which @p port is free now. Chosen at random: several agents may share
-/// the machine.
-Result<std::string> free_address(const std::string& prefix, int port);
+/// Where a run VM is reached from outside, whose app listens on @p port: there, and where TCP
+/// services do.
+std::vector<int> inbound_ports(int port);
 
-/// Starts passt for a VM: its socket is files.network(), and @p address:@p port leads to the
-/// guest's @p port (nothing comes in when @p address is empty). It goes on when the agent dies, and
+/// An address <prefix>.x.y on which all @p ports are free now. Chosen at random: several agents may
+/// share the machine.
+Result<std::string> free_address(const std::string& prefix, const std::vector<int>& ports);
+
+/// Starts passt for a VM: its socket is files.network(), and @p ports of @p address lead to those
+/// of the guest (nothing comes in when @p address is empty). It goes on when the agent dies, and
 /// ends with QEMU. Error `conflict` when the address was taken meanwhile, `unavailable` with what
 /// passt says otherwise.
 awaitable<Result<void>> start_passt(const Settings& settings, const VmFiles& files,
-                                    const std::string& address, int port);
+                                    const std::string& address, const std::vector<int>& ports);
 /// Ends the passt of a VM, if it still runs.
 void stop_passt(const VmFiles& files);
 

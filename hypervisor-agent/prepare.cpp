@@ -99,15 +99,16 @@ awaitable<Result<std::string>> start_network(const Settings& settings, const wir
                                              const VmFiles& files) {
   // Nothing comes in to a build; it has no address.
   const bool inbound = spec.kind == "run";
+  const auto ports = inbound_ports(spec.run.port);
   Result<void> network = Error(ErrorKind::internal, "no attempt was made");
   for (int attempt = 0; attempt < network_attempts; ++attempt) {
     std::string ip;
     if (inbound) {
-      auto free = free_address(settings.address_prefix, spec.run.port);
+      auto free = free_address(settings.address_prefix, ports);
       if (!free) co_return free.error();
       ip = *free;
     }
-    network = co_await start_passt(settings, files, ip, spec.run.port);
+    network = co_await start_passt(settings, files, ip, ports);
     if (network) co_return inbound ? fmt::format("{}:{}", ip, spec.run.port) : std::string();
     // Somebody may have taken the address between the look and the bind: another one, then.
     if (network.error().kind() != ErrorKind::conflict) break;

@@ -172,6 +172,9 @@ void set_rules(pqxx::work& work, const std::string& app_id, const nlohmann::json
 
 void delete_app(pqxx::work& work, const std::string& app_id) {
   work.exec_params0("UPDATE apps SET deleted_at = now() WHERE id = $1", app_id);
+  work.exec_params0(
+      "UPDATE tcp_redirections SET released_at = now() WHERE app_id = $1 AND released_at IS NULL",
+      app_id);
   wake_scheduler(work, "application deleted", app_id);
 }
 

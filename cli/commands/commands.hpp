@@ -32,6 +32,7 @@ void add_rules(CLI::App& app, Session& session);
 void add_scale(CLI::App& app, Session& session);
 void add_status(CLI::App& app, Session& session);
 void add_stop(CLI::App& app, Session& session);
+void add_tcp_redirs(CLI::App& app, Session& session);
 void add_unlink(CLI::App& app, Session& session);
 void add_version(CLI::App& app, Session& session);
 

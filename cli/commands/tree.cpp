@@ -39,6 +39,7 @@ void add_commands(CLI::App& app, Session& session) {
   add_access_logs(app, session);
   add_env(app, session);
   add_domain(app, session);
+  add_tcp_redirs(app, session);
   add_rules(app, session);
   add_certificate(app, session);
   add_scale(app, session);

@@ -19,10 +19,24 @@ bool has_healthy(const World& world, const std::string& app) {
   return false;
 }
 
-std::string broken_route(const World& world, const wire::Route& route) {
+std::string name_of(const wire::Route& route) {
+  return fmt::format("route {}{}", route.host, route.path);
+}
+std::string name_of(const wire::TcpRoute& route) {
+  return fmt::format("TCP route {}", route.port);
+}
+/// Where @p route leads, of an instance at @p address.
+std::string address_for(const wire::Route&, const std::string& address) {
+  return address;
+}
+std::string address_for(const wire::TcpRoute&, const std::string& address) {
+  return fmt::format("{}:{}", address.substr(0, address.rfind(':')), wire::tcp_service_port);
+}
+
+template <class Route>
+std::string broken_route(const World& world, const Route& route) {
   for (const auto& backend : route.backends) {
-    const auto name =
-        fmt::format("route {}{} leads to instance {}", route.host, route.path, backend.instance_id);
+    const auto name = fmt::format("{} leads to instance {}", name_of(route), backend.instance_id);
     const auto it = world.instances.find(backend.instance_id);
     if (it == world.instances.end()) return name + ", which is unknown";
     const Instance& instance = it->second;
@@ -30,7 +44,7 @@ std::string broken_route(const World& world, const wire::Route& route) {
     if (instance.build) return name + ", which builds";
     if (instance.routed != Routed::yes) return name + ", which is not in service";
     if (!instance.alive()) return name + ", which is stopped";
-    if (instance.address != backend.address) return name + " at an old address";
+    if (address_for(route, instance.address) != backend.address) return name + " at an old address";
     if (!instance.healthy && has_healthy(world, route.app_id))
       return name + ", which is unhealthy, though a healthy one is in service";
   }
@@ -81,6 +95,8 @@ std::string broken_app(const World& world, const App& app) {
 
 std::string broken_invariant(const World& world) {
   for (const auto& [key, route] : world.routes)
+    if (auto why = broken_route(world, route); !why.empty()) return why;
+  for (const auto& [port, route] : world.tcp_routes)
     if (auto why = broken_route(world, route); !why.empty()) return why;
   for (const auto& [id, instance] : world.instances)
     if (auto why = broken_instance(world, instance); !why.empty()) return why;

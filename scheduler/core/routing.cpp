@@ -1,5 +1,8 @@
-// Routes follow instances: each host name of an app leads to its instances in service. An app that
+// Routes follow instances: each host name of an app leads to its instances in service, and so does
+// each of its ports of TCP services, to the port where instances listen for those. An app that
 // is stopped or not yet up keeps its routes, empty, so that visitors are told so.
+#include <fmt/format.h>
+
 #include "scheduler/core/steps.hpp"
 
 namespace karreg::scheduler {
@@ -30,19 +33,30 @@ std::vector<wire::Backend> backends_of(const Round& round, const std::string& ap
   return sure ? heard : !healthy.empty() ? healthy : all;
 }
 
+/// The same instances where they listen for connections of TCP services.
+std::vector<wire::Backend> for_tcp(std::vector<wire::Backend> backends) {
+  for (auto& backend : backends)
+    backend.address = fmt::format("{}:{}", backend.address.substr(0, backend.address.rfind(':')),
+                                  wire::tcp_service_port);
+  return backends;
+}
+
 }  // namespace
 
 void step_routes(Round& round) {
   std::map<wire::RouteKey, wire::Route> wanted;
+  std::map<std::uint16_t, wire::TcpRoute> wanted_tcp;
   for (const auto& [id, app] : round.world.apps) {
     if (app.deleted) continue;
     const auto backends = backends_of(round, id);
     for (const auto& vhost : app.vhosts)
       wanted[{vhost.host, vhost.path}] = {
           vhost.host, vhost.path, id, app.sticky_sessions, app.force_https, backends, app.rules};
+    for (const auto port : app.tcp_ports) wanted_tcp[port] = {port, id, for_tcp(backends)};
   }
-  if (wanted != round.world.routes) {
+  if (wanted != round.world.routes || wanted_tcp != round.world.tcp_routes) {
     round.world.routes = std::move(wanted);
+    round.world.tcp_routes = std::move(wanted_tcp);
     ++round.world.route_version;
   }
   // Whatever waits for its version gets the present one: the table of this version has it.

@@ -44,7 +44,8 @@ struct App {
   std::string serving_deployment;
   std::string commit;
   std::vector<Vhost> vhosts;
-  wire::SharedRules rules;  ///< that proxies keep for it
+  std::vector<std::uint16_t> tcp_ports;  ///< that lead to its instances, ascending
+  wire::SharedRules rules;               ///< that proxies keep for it
   bool operator==(const App&) const = default;
 };
 
@@ -163,6 +164,7 @@ struct World {
   std::map<std::string, Host> hosts;
   std::map<std::string, Proxy> proxies;
   std::map<wire::RouteKey, wire::Route> routes;
+  std::map<std::uint16_t, wire::TcpRoute> tcp_routes;  ///< by port
   std::uint64_t route_version = 0;
   /// Since when reports come in without a gap: silence before says nothing about who was silent.
   Time hearing_since{};

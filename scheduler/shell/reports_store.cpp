@@ -108,6 +108,7 @@ void save_proxy_report(pqxx::work& work, const wire::ProxyReport& report) {
         nlohmann::json::parse(row[5].as<std::string>()).get<std::vector<wire::Backend>>();
     snapshot.routes.push_back(std::move(route));
   }
+  snapshot.tcp_routes = load_tcp_routes(work);
   db::outbox_add(work, broker::key::proxy_snapshot(report.proxy_id), wire::to_text(snapshot));
 }
 

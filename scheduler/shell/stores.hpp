@@ -22,6 +22,8 @@ void begin_round(pqxx::work& work);
 Time database_time(pqxx::work& work);
 /// world_store.cpp: everything that a decision needs.
 World load_world(pqxx::work& work);
+/// Those that proxies are to have.
+std::vector<wire::TcpRoute> load_tcp_routes(pqxx::work& work);
 
 /// world_save_store.cpp: writes what differs between the loaded and the advanced world, with the
 /// news about it.

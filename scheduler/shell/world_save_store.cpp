@@ -102,6 +102,26 @@ void save_instance(pqxx::work& work, const Instance& i, const Instance* old) {
       i.id, i.wanted, name_of(i.routed), i.routed_version, ms(i.unwanted_at), ms(i.ended_at));
 }
 
+/// Adds what has changed to @p update.
+void save_tcp_routes(pqxx::work& work, const World& before, const World& after,
+                     wire::RouteUpdate& update) {
+  for_changed(before.tcp_routes, after.tcp_routes,
+              [&](const wire::TcpRoute& route, const wire::TcpRoute*) {
+                update.tcp_upserts.push_back(route);
+                work.exec_params0(
+                    "INSERT INTO tcp_routes (port, app_id, backends, version) VALUES ($1, $2, "
+                    "$3::jsonb, $4) ON CONFLICT (port) DO UPDATE SET app_id = $2, backends = "
+                    "$3::jsonb, version = $4, removed = false",
+                    route.port, route.app_id, wire::to_text(route.backends), after.route_version);
+              });
+  for (const auto& [port, route] : before.tcp_routes) {
+    if (after.tcp_routes.contains(port)) continue;
+    update.tcp_removes.push_back(port);
+    work.exec_params0("UPDATE tcp_routes SET removed = true, version = $2 WHERE port = $1", port,
+                      after.route_version);
+  }
+}
+
 void save_routes(pqxx::work& work, const World& before, const World& after) {
   if (before.route_version == after.route_version) return;
   wire::RouteUpdate update;
@@ -126,6 +146,7 @@ void save_routes(pqxx::work& work, const World& before, const World& after) {
         "UPDATE routes SET removed = true, version = $3 WHERE host = $1 AND path = $2", key.host,
         key.path, after.route_version);
   }
+  save_tcp_routes(work, before, after, update);
   work.exec_params0("UPDATE route_version SET version = $1, changed_at = now()",
                     after.route_version);
   db::outbox_add(work, broker::key::proxy_routes, wire::to_text(update));

@@ -48,6 +48,11 @@ void load_apps(pqxx::work& work, RulesByText& rules, World& world) {
     const auto app = world.apps.find(text_of(row[0]));
     if (app != world.apps.end()) app->second.vhosts.push_back({text_of(row[1]), text_of(row[2])});
   }
+  for (const auto& row : work.exec(
+           "SELECT app_id, port FROM tcp_redirections WHERE released_at IS NULL ORDER BY port")) {
+    const auto app = world.apps.find(text_of(row[0]));
+    if (app != world.apps.end()) app->second.tcp_ports.push_back(row[1].as<std::uint16_t>());
+  }
 }
 
 void load_deployments(pqxx::work& work, World& world) {
@@ -168,10 +173,23 @@ void load_surroundings(pqxx::work& work, RulesByText& rules, World& world) {
     route.backends = nlohmann::json::parse(text_of(row[5])).get<std::vector<wire::Backend>>();
     world.routes[{route.host, route.path}] = std::move(route);
   }
+  for (auto& route : load_tcp_routes(work)) {
+    const auto port = route.port;
+    world.tcp_routes[port] = std::move(route);
+  }
   world.route_version = work.exec1("SELECT version FROM route_version")[0].as<std::uint64_t>();
 }
 
 }  // namespace
+
+std::vector<wire::TcpRoute> load_tcp_routes(pqxx::work& work) {
+  std::vector<wire::TcpRoute> routes;
+  for (const auto& row :
+       work.exec("SELECT port, app_id, backends FROM tcp_routes WHERE NOT removed ORDER BY port"))
+    routes.push_back({row[0].as<std::uint16_t>(), text_of(row[1]),
+                      nlohmann::json::parse(text_of(row[2])).get<std::vector<wire::Backend>>()});
+  return routes;
+}
 
 void decide_alone(pqxx::work& work) {
   // LOCK takes no snapshot: the transaction's is that of its next statement. The mode excludes

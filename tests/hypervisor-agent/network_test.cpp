@@ -13,7 +13,7 @@ using namespace karreg::agent;
 TEST_CASE("addresses lie under the prefix and are not in use", "[agent]") {
   std::set<std::string> seen;
   for (int i = 0; i < 200; ++i) {
-    const auto address = free_address("127.65", 8080);
+    const auto address = free_address("127.65", inbound_ports(8080));
     REQUIRE(address);
     CHECK(address->starts_with("127.65."));
     error_code ec;
@@ -29,9 +29,13 @@ TEST_CASE("an address whose port is taken is not given out", "[agent]") {
   // All of 127.0.0.0/8 at this port, by the wildcard address.
   asio::io_context io;
   asio::ip::tcp::acceptor everywhere(io, {asio::ip::tcp::v4(), 0});
-  const auto address = free_address("127.65", everywhere.local_endpoint().port());
-  REQUIRE_FALSE(address);
-  CHECK(address.error().message() == "no free address under 127.65.0.0");
+  const int taken = everywhere.local_endpoint().port();
+  // Also when it is where TCP services are reached.
+  for (const auto& ports : {std::vector<int>{taken}, {0, taken}}) {
+    const auto address = free_address("127.65", ports);
+    REQUIRE_FALSE(address);
+    CHECK(address.error().message() == "no free address under 127.65.0.0");
+  }
 }
 
 TEST_CASE("a process number in a pid file that belongs to somebody else is left alone", "[agent]") {

@@ -6,7 +6,9 @@ using namespace karreg::scheduler::test;
 
 TEST_CASE("a deleted app loses its routes, its deployments and its VMs, and is torn down then") {
   APlatform p;
+  p.app().tcp_ports = {4000};
   const std::string blue = p.deploy();
+  REQUIRE(p.world.tcp_routes.size() == 1);
   const std::string green = p.push().uuid;
   p.settle();
   p.prepared(green);
@@ -16,6 +18,7 @@ TEST_CASE("a deleted app loses its routes, its deployments and its VMs, and is t
   CHECK(p.state(green) == DeploymentState::cancelled);
   CHECK(p.message(green) == "the application was deleted");
   CHECK(p.world.routes.empty());
+  CHECK(p.world.tcp_routes.empty());
   CHECK_FALSE(p.instance(build_vm).wanted);
   CHECK(p.vms(blue).size() == 1);
   CHECK_FALSE(p.app().torn_down);

@@ -189,6 +189,7 @@ class OnSql {
     compare_rows("build", expected.builds, loaded.builds);
     compare_rows("instance", expected.instances, loaded.instances);
     CHECK(loaded.routes == expected.routes);
+    CHECK(loaded.tcp_routes == expected.tcp_routes);
     CHECK(loaded.route_version == expected.route_version);
     CHECK(loaded.hosts.size() == expected.hosts.size());
     for (const auto& [id, proxy] : expected.proxies) {
@@ -498,4 +499,47 @@ TEST_CASE("rules that this scheduler does not know are passed on as they are, ne
   CHECK(p.database.value("SELECT rules FROM routes") == R"({"of_tomorrow": {"deny": "all"}})");
   CHECK_THAT(p.load().routes.begin()->second.rules.unreadable(),
              Catch::Contains("of_tomorrow is not known"));
+}
+
+TEST_CASE("ports of TCP services reach proxies with the routes, and go with them") {
+  OnSql p;
+  p.serve("app_1");
+  const auto update = [&] {
+    const auto sent = wire::from_text<wire::RouteUpdate>(
+        p.database.value(
+            "SELECT body FROM outbox WHERE routing_key = 'proxy.routes' ORDER BY id DESC LIMIT 1"),
+        "RouteUpdate");
+    REQUIRE(sent);
+    return *sent;
+  };
+  const auto snapshot = [&] {
+    p.report(wire::ProxyReport{"proxy-1", 0, true, {}, false});
+    const auto whole = wire::from_text<wire::RouteSnapshot>(
+        p.database.value("SELECT body FROM outbox WHERE routing_key LIKE 'proxy.proxy-1.%' ORDER "
+                         "BY id DESC LIMIT 1"),
+        "RouteSnapshot");
+    REQUIRE(whole);
+    return *whole;
+  };
+  p.database.query("INSERT INTO tcp_redirections (port, app_id) VALUES (4000, 'app_1')");
+  p.database.query(
+      "INSERT INTO tcp_redirections (port, app_id, released_at) VALUES (4001, 'app_1', now())");
+  p.settle();
+  const auto added = update();
+  REQUIRE(added.tcp_upserts.size() == 1);
+  CHECK(added.upserts.empty());
+  const auto& route = added.tcp_upserts.front();
+  CHECK(route.port == 4000);
+  CHECK(route.app_id == "app_1");
+  REQUIRE(route.backends.size() == 2);
+  for (const auto& backend : route.backends) CHECK_THAT(backend.address, Catch::EndsWith(":4040"));
+  CHECK(snapshot().tcp_routes == added.tcp_upserts);
+  p.database.query("UPDATE tcp_redirections SET released_at = now()");
+  p.settle();
+  CHECK(update().tcp_removes == std::vector<std::uint16_t>{4000});
+  CHECK(snapshot().tcp_routes.empty());
+  // The same port comes back.
+  p.database.query("UPDATE tcp_redirections SET released_at = NULL WHERE port = 4000");
+  p.settle();
+  CHECK(snapshot().tcp_routes == added.tcp_upserts);
 }

@@ -58,6 +58,7 @@ std::optional<wire::RouteSnapshot> Base::saw(const wire::ProxyReport& report, Ti
     return std::nullopt;
   wire::RouteSnapshot snapshot{world.route_version, {}, report.version};
   for (const auto& [key, route] : world.routes) snapshot.routes.push_back(route);
+  for (const auto& [port, route] : world.tcp_routes) snapshot.tcp_routes.push_back(route);
   return snapshot;
 }
 
@@ -73,6 +74,13 @@ std::optional<wire::RouteUpdate> Base::save(World after, Time now) {
     }
     for (const auto& [key, route] : world.routes)
       if (!after.routes.contains(key)) update->removes.push_back(key);
+    for (const auto& [port, route] : after.tcp_routes) {
+      const auto old = world.tcp_routes.find(port);
+      if (old == world.tcp_routes.end() || old->second != route)
+        update->tcp_upserts.push_back(route);
+    }
+    for (const auto& [port, route] : world.tcp_routes)
+      if (!after.tcp_routes.contains(port)) update->tcp_removes.push_back(port);
     routes_changed_ = now;
   }
   world = std::move(after);

@@ -205,6 +205,7 @@ std::string City::unrest() const {
   }
   for (const auto& front : fronts_)
     if (front->table().routes() != base_.world.routes ||
+        front->table().tcp_routes() != base_.world.tcp_routes ||
         front->table().version() != base_.world.route_version)
       return front->id() + " has another table";
   return {};
