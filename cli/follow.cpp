@@ -127,12 +127,13 @@ Result<AccessLine> parse_access_line(const std::string& data) {
 std::string rendered(const AccessLine& line, const Terminal& terminal) {
   const std::string time =
       line.date.size() >= 19 ? line.date.substr(0, 10) + " " + line.date.substr(11, 8) : line.date;
-  const auto style = line.status >= 500 || line.status == 0 ? Style::red
-                     : line.status >= 400                   ? Style::yellow
-                                                            : Style::green;
+  // A connection of a TCP service has no status, only an error or none.
+  const bool tcp = line.status == 0 && line.method == "TCP";
+  const bool bad = tcp ? !line.error.empty() : line.status >= 500 || line.status == 0;
+  const auto style = bad ? Style::red : line.status >= 400 ? Style::yellow : Style::green;
   auto text = terminal.styled(time, Style::dim) + " " + harmless(line.ip) + " " +
-              terminal.styled(std::to_string(line.status), style) + " " + harmless(line.method) +
-              " " + harmless(line.host + line.path) +
+              terminal.styled(tcp ? "---" : std::to_string(line.status), style) + " " +
+              harmless(line.method) + " " + harmless(line.host + line.path) +
               fmt::format(" {:.1f} ms {} B", line.ms, line.bytes_out);
   if (!line.error.empty()) text += " (" + harmless(line.error) + ")";
   return text;

@@ -85,6 +85,9 @@ apps_domain = "localhost"
 apps_port = $proxy
 hook_socket = "$data/run/api-hook.sock"
 
+[tcp]
+ports = "$(tcp_ports "$data")"
+
 [scheduler]
 images_dir = "$images"
 local_ca = "${KARREG_PROXY_TLS_LISTEN:+$data/local-ca}"
@@ -101,6 +104,7 @@ address_prefix = "$(address_prefix "$data")"
 [proxy]
 id = "proxy-1"
 listen = "127.0.0.1:$proxy"
+tcp_listen = "127.0.0.1"
 admin_listen = "127.0.0.1:$(value_of "$ports" PROXY_ADMIN_PORT)"
 user = "$PROXY_USER"
 TEXT
@@ -114,6 +118,15 @@ build_disk_bytes() {
   local free
   free=$(df --output=avail -B 1G "$1" | tail -n 1)
   if [ "$free" -ge 28 ]; then echo 0; else echo $((3 << 30)); fi
+}
+
+# tcp_ports DATA: those that TCP services may get. Two platforms on one machine should not want the same.
+tcp_ports() {
+  local first
+  if [ "$1" = /var/lib/karreg-dev ]; then echo 4000-4999; else
+    first=$((5000 + 0x$(printf '%s' "$1" | sha256sum | cut -c1-4) % 140 * 100))
+    echo "$first-$((first + 99))"
+  fi
 }
 
 # address_prefix DATA: the loopback network of its instances. Two platforms on one machine must not share one.

@@ -1,5 +1,7 @@
 // The logs of an application, what it printed and what it was asked, as server-sent events, as
 // clever-tools reads them.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 
@@ -76,6 +78,8 @@ json asked(const FollowedLine& line) {
     data.update({{"http", nullptr}, {"message", line.message}});
     return data;
   }
+  // A connection of a TCP service in the place of a request: clients know nothing else.
+  const bool tcp = entry->port != 0;
   data.update({{"source", {{"ip", entry->client}, {"city", nullptr}, {"countryCode", nullptr}}},
                {"instanceId", entry->instance_id},
                {"requestId", entry->request_id},
@@ -86,10 +90,10 @@ json asked(const FollowedLine& line) {
                {"error", entry->error},
                {"http",
                 {{"request",
-                  {{"method", entry->method},
+                  {{"method", tcp ? "TCP" : entry->method},
                    {"scheme", entry->scheme},
                    {"host", entry->host},
-                   {"path", entry->path},
+                   {"path", tcp ? fmt::format(":{}", entry->port) : entry->path},
                    {"protocol", entry->protocol},
                    {"userAgent", entry->user_agent}}},
                  {"response", {{"statusCode", entry->status}}}}}});

@@ -39,6 +39,12 @@ json as_json(const Traffic& traffic) {
           {"tcp_failures", traffic.tcp_failures}};
 }
 
+json as_json(const std::map<std::uint16_t, std::string>& ports) {
+  auto result = json::object();
+  for (const auto& [port, state] : ports) result[std::to_string(port)] = state;
+  return result;
+}
+
 json as_json(const std::map<std::string, Traffic>& all) {
   auto result = json::object();
   for (const auto& [name, traffic] : all) result[name] = as_json(traffic);
@@ -139,7 +145,7 @@ json CtlServer::status() {
           {"has_table", control.has_table},
           {"waits_for_scheduler", control.wants_snapshot},
           {"connections", proxy_.open_connections()},
-          {"tcp_ports", proxy_.tcp_ports()},
+          {"tcp_ports", as_json(proxy_.tcp_ports())},
           {"draining", proxy_.in_use().draining}};
 }
 

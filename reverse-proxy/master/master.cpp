@@ -263,10 +263,13 @@ void Master::become_new_program() {
     for (const auto& [process, child] : children_)
       if (child.line) keep_on_exec(child.line.get(), keep);
   };
+  const Descriptor tcp_state(file_of(tcp_ports_.state()));
+  if (!tcp_state)
+    return log::error("no upgrade",
+                      {log::field("why", "the system gives no memory for its state")});
   log::info("becoming the program that lies on disk", {log::field("program", command_.front())});
   tcp_ports_.keep_on_exec(true);
   keep_all(true);
-  const Descriptor tcp_state(file_of(tcp_ports_.state()));
   ::setenv(state_variable, state(tcp_state.get()).c_str(), 1);
   const auto error = become(command_.front(), command_);
   ::unsetenv(state_variable);

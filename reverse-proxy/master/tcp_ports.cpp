@@ -103,7 +103,12 @@ std::string TcpPorts::open(std::uint16_t port) {
     return fmt::format("it is not among those of setting tcp.ports, {}-{}", allowed_.first,
                        allowed_.last);
   if (open_.contains(port)) return {};
-  auto sockets = open_listeners({address_, port}, sockets_, true, "proxy.tcp_listen");
+  const Endpoint where{address_, port};
+  // Others of this user that share their ports, such as another proxy, would get some of the
+  // connections, and we some of theirs: the kernel refuses who does not share.
+  if (const auto alone = open_listeners(where, 1, false, "proxy.tcp_listen"); !alone)
+    return alone.error().message();
+  auto sockets = open_listeners(where, sockets_, true, "proxy.tcp_listen");
   if (!sockets) return sockets.error().message();
   open_.emplace(port, std::move(*sockets));
   return {};

@@ -166,6 +166,12 @@ TEST_CASE("an app's requests are a log of their own, in the form that clever-too
     entry.instance_id = instance;
     batch.lines.push_back({now, "", wire::to_text(entry)});
   }
+  // A connection of a TCP service stands in the place of a request.
+  wire::AccessEntry connection;
+  connection.protocol = connection.scheme = "tcp";
+  connection.port = 4000;
+  connection.bytes_in = 7;
+  batch.lines.push_back({now, "", wire::to_text(connection)});
   std::atomic<bool> confirmed{false};
   REQUIRE(
       publisher.publish_to_stream(broker::access_stream(app), wire::to_text(batch),
@@ -183,7 +189,7 @@ TEST_CASE("an app's requests are a log of their own, in the form that clever-too
   };
   const auto whole = read_stream(api, ann.bearer(), path);
   const auto requests = requests_of(whole.events);
-  REQUIRE(requests.size() == 3);
+  REQUIRE(requests.size() == 4);
   // What was lost is told, and clients that want requests pass over it.
   CHECK(requests[0]["http"].is_null());
   CHECK(requests[0]["message"].get<std::string>().starts_with("3 older lines were dropped"));
@@ -192,6 +198,9 @@ TEST_CASE("an app's requests are a log of their own, in the form that clever-too
   CHECK(requests[1]["http"]["request"]["method"] == "GET");
   CHECK(requests[1]["http"]["request"]["path"] == "/from/vm-1");
   CHECK(requests[1]["http"]["response"]["statusCode"] == 404);
+  CHECK(requests[3]["http"]["request"]["method"] == "TCP");
+  CHECK(requests[3]["http"]["request"]["path"] == ":4000");
+  CHECK(requests[3]["bytesIn"] == 7);
   CHECK(whole.events.back().name == "END_OF_STREAM");
 
   const auto of_one = requests_of(read_stream(api, ann.bearer(), path + "&instanceId=vm-2").events);

@@ -47,6 +47,13 @@ TEST_CASE("an access line says who asked for what, and how that went") {
   CHECK_THAT(text, Catch::StartsWith("2026-01-02 03:04:05 192.0.2.7 502 GET a.test/x"));
   CHECK_THAT(text, Catch::EndsWith(" 1.3 ms 20 B (connection refused)"));
   CHECK(text.find('\x1b') == std::string::npos);
+  const auto tcp = parse_access_line(
+      R"({"date":"2026-01-02T03:04:05.678Z","source":{"ip":"192.0.2.7"},"bytesOut":20,"durationMs":1.26,)"
+      R"("error":"","http":{"request":{"method":"TCP","host":"","path":":4000"},)"
+      R"("response":{"statusCode":0}}})");
+  REQUIRE(tcp);
+  CHECK(rendered(*tcp, fixture.terminal) ==
+        "2026-01-02 03:04:05 192.0.2.7 --- TCP :4000 1.3 ms 20 B");
   for (const auto* none : {"", "{}", "[]", R"({"date":"x","http":null})"})
     CHECK_FALSE(parse_access_line(none));
 }

@@ -81,6 +81,7 @@ require('http').createServer((request, response) => {
   console.log('request for', request.url);
   response.end('version 1 ' + (process.env.GREETING || '') + '\n');
 }).listen(process.env.PORT, '0.0.0.0', () => console.log('ready to serve'));
+require('net').createServer((socket) => socket.pipe(socket)).listen(4040, '0.0.0.0');
 J
 git add -A && git commit -qm "version 1"
 
@@ -118,6 +119,13 @@ clever domain favourite set "conformance-$$.example.com"
 check "domain favourite set" test "$code" -eq 0
 clever domain rm "conformance-$$.example.com"
 check "domain rm" succeeds "removed"
+clever tcp-redirs list-namespaces
+check "tcp-redirs list-namespaces" succeeds "default"
+clever tcp-redirs add --namespace default
+check "tcp-redirs add tells a port" succeeds "port: [0-9]+"
+tcp_port=$(grep -oE '[0-9]+' "$work/out" | tail -n 1)
+clever tcp-redirs
+check "tcp-redirs shows it" succeeds "$tcp_port on default"
 clever status
 check "status of an application that was never deployed" succeeds "stopped"
 
@@ -125,6 +133,10 @@ LIMIT=300 clever deploy
 check "deploy pushes, shows the log and ends well" succeeds "deployed|Access"
 visit "conformance-$$.localhost"
 check "the page is served through the proxy with its environment" succeeds "version 1 imported"
+# echo_back: what comes back of a line that is sent to the TCP redirection.
+echo_back() { run bash -c "exec 3<>/dev/tcp/127.0.0.1/$tcp_port && echo ping >&3 && read -r -t 20 line <&3 && echo \"\$line\""; }
+echo_back
+check "a connection to the TCP redirection reaches the application" succeeds "ping"
 clever status
 check "status says that it runs" succeeds "running"
 clever activity
@@ -149,6 +161,10 @@ check "restart redeploys and ends well" succeeds "."
 check "activity --follow shows its beginning" within 30 followed "IN PROGRESS +DEPLOY .*Restart"
 check "activity --follow shows its end" within 30 followed "OK +DEPLOY .*Restart"
 kill "${started[@]}" 2>/dev/null
+echo_back
+check "the TCP redirection leads to the new version" succeeds "ping"
+clever tcp-redirs remove --namespace default "$tcp_port"
+check "tcp-redirs remove" succeeds "removed"
 clever scale --flavor S
 check "scale changes the size" test "$code" -eq 0
 

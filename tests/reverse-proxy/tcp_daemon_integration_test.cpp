@@ -58,9 +58,7 @@ struct Platform {
   std::string state_of(std::uint16_t port) const {
     const auto status = ask(ctl_socket(data / "proxy" / (id + ".json")), {{"do", "status"}});
     if (!status) return status.error().message();
-    for (const auto& entry : status->at("tcp_ports"))
-      if (entry.at(0) == port) return entry.at(1);
-    return "none";
+    return status->at("tcp_ports").value(std::to_string(port), "none");
   }
   bool becomes(std::uint16_t port, const std::string& state) const {
     return eventually([&] { return state_of(port).find(state) != std::string::npos; }, 30s);
@@ -184,7 +182,8 @@ TEST_CASE("a port that somebody else has keeps nobody from the others, and is tr
   const auto taken = platform.first;
   const auto open = static_cast<std::uint16_t>(platform.first + 1);
   const auto outside = static_cast<std::uint16_t>(platform.first + ports_wanted);
-  auto other = open_listeners({"127.0.0.1", taken}, 1, false, "test");
+  // Who would share it, too.
+  auto other = open_listeners({"127.0.0.1", taken}, 1, true, "test");
   REQUIRE(other);
   platform.serve(1, {tcp_to(taken, app), tcp_to(open, app), tcp_to(outside, app)});
   REQUIRE(platform.becomes(open, "open"));

@@ -26,6 +26,7 @@ City::City(std::uint64_t seed) : seed_(seed), dice_(seed * 0x9E3779B97F4A7C15 + 
     App app;
     app.id = "app-" + std::to_string(i);
     app.vhosts = {{app.id + ".localhost", "/"}};
+    app.tcp_ports = {static_cast<std::uint16_t>(4000 + i)};
     app.homogeneous = dice_.chance(150);
     app.cancel_on_push = dice_.chance(200);
     app.build_flavor = "XS";
