@@ -325,6 +325,31 @@ TEST_CASE("an access log that cannot be opened names the setting and the file") 
         "directory");
 }
 
+TEST_CASE("a connection of a TCP service has a line of its own kind") {
+  AccessRecord record;
+  record.begun = std::chrono::system_clock::time_point(std::chrono::seconds(1'700'000'000));
+  record.took = std::chrono::milliseconds(1500);
+  record.protocol = tcp_protocol;
+  record.port = 4000;
+  record.client = "192.0.2.7";
+  record.app = "app_1";
+  record.instance = "vm-1";
+  record.attempts = 1;
+  record.bytes_in = 3;
+  record.bytes_out = 4;
+  record.ended_by = "client";
+  std::string line;
+  append_access_line(line, record);
+  CHECK(line ==
+        R"({"time":"2023-11-14T22:13:20.000Z","client":"192.0.2.7","protocol":"tcp","port":4000,)"
+        R"("ms":1500.000,"bytes_in":3,"bytes_out":4,"app":"app_1","instance":"vm-1",)"
+        R"("ended_by":"client"})"
+        "\n");
+  line.clear();
+  append_access_line(line, record, AccessFormat::clf);
+  CHECK(line == "192.0.2.7 - - [14/Nov/2023:22:13:20 +0000] \"TCP :4000 -\" 0 4 \"-\" \"-\"\n");
+}
+
 TEST_CASE("a table is found again as it was saved") {
   const test::ScratchFolder folder;
   const auto file = folder / "proxy/one.json";

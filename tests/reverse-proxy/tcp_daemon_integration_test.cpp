@@ -43,12 +43,16 @@ struct Platform {
   const std::string id = "p-" + ids::uuid();
   const std::uint16_t first = free_ports();
   Scheduler scheduler{test_broker(), id};
-  Daemon daemon{
-      data,
-      id,
-      test_broker(),
-      {"KARREG_PROXY_TCP_LISTEN=127.0.0.1", "KARREG_TCP_PORTS=" + std::to_string(first) + "-" +
-                                                std::to_string(first + ports_wanted - 1)}};
+  Daemon daemon{data, id, test_broker(), settings()};
+
+  /// The process that serves is confined, where it can be.
+  std::vector<std::string> settings() const {
+    std::filesystem::permissions(data.path(), std::filesystem::perms(0755));
+    return {"KARREG_PROXY_TCP_LISTEN=127.0.0.1",
+            "KARREG_TCP_PORTS=" + std::to_string(first) + "-" +
+                std::to_string(first + ports_wanted - 1),
+            std::string("KARREG_PROXY_USER=") + (::geteuid() == 0 ? "nobody" : "")};
+  }
 
   void serve(std::uint64_t version, std::vector<wire::TcpRoute> routes) {
     const wire::RouteSnapshot table{version, {}, 0, std::move(routes)};

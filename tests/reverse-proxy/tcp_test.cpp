@@ -282,6 +282,21 @@ TEST_CASE("an instance that does not accept costs a client nothing but time") {
   CHECK(retried);
 }
 
+TEST_CASE("weights are shares of TCP connections, too") {
+  App app(says_name("green"));
+  App spare(says_name("spare"));
+  TcpLoopback loop;
+  auto route = TcpLoopback::a_tcp_route(port_4000, {&app, &spare});
+  route.backends.back().weight = 0;
+  loop.use_tcp({route});
+  for (int i = 0; i < 20; ++i) CHECK(loop.tcp().read_until("\n") == "green\n");
+  route.backends.front().weight = 0;
+  loop.use_tcp({route});
+  auto client = loop.tcp();
+  CHECK(client.closed_by_peer());
+  CHECK(eventually([&] { return loop.metric("tcp_failures_total") == "1"; }));
+}
+
 TEST_CASE("without an instance a connection is reset at once") {
   TcpLoopback loop;
   SECTION("none serves") {
