@@ -86,6 +86,7 @@ json describe_routes(Proxy& proxy, std::string_view only) {
         all["routes"].push_back({{"host", *host},
                                  {"path", route.path},
                                  {"app", route.app_id},
+                                 {"asleep", route.asleep},
                                  {"backends", describe(route)}});
     }
     if (only.empty()) {

@@ -93,6 +93,27 @@ Answer nothing_serves(std::string_view host) {
           {}};
 }
 
+Answer does_not_wake(std::string_view host, long seconds) {
+  return {503,
+          "The application is still waking up",
+          fmt::format("The application at \"{}\" was asleep and had no running instance after {} "
+                      "s. Try again in a moment; its owner sees what happens with `karreg "
+                      "status` and `karreg logs`.",
+                      host, seconds),
+          10,
+          {}};
+}
+
+Answer too_many_wait(std::string_view host) {
+  return {503,
+          "The application is waking up",
+          fmt::format("The application at \"{}\" was asleep, and as many requests as may be wait "
+                      "for it already. Try again in a moment.",
+                      host),
+          5,
+          {}};
+}
+
 Answer backend_gone(std::string_view host) {
   return {
       502,

@@ -26,6 +26,10 @@ Answer refused(const http1::Refusal& refusal);
 Answer unknown_host(std::string_view host);
 Answer no_routes_yet();
 Answer nothing_serves(std::string_view host);
+/// The application at @p host was not awake after @p seconds.
+Answer does_not_wake(std::string_view host, long seconds);
+/// As many requests as may be wait for the application at @p host to wake.
+Answer too_many_wait(std::string_view host);
 Answer backend_gone(std::string_view host);
 Answer backend_nonsense(std::string_view host, std::string_view why);
 Answer backend_late(std::string_view host, long seconds);

@@ -17,8 +17,10 @@ std::string token_of(std::string_view text) {
 }
 }  // namespace
 
-Backend::Backend(std::string id, std::string where, boost::asio::ip::tcp::endpoint at)
-    : instance_id(std::move(id)),
+Backend::Backend(std::string app, std::string id, std::string where,
+                 boost::asio::ip::tcp::endpoint at)
+    : app_id(std::move(app)),
+      instance_id(std::move(id)),
       address(std::move(where)),
       endpoint(std::move(at)),
       sticky_token(token_of(instance_id)) {}
@@ -50,7 +52,8 @@ bool Backend::tries(std::chrono::steady_clock::time_point now, const AsideRule& 
   return aside_until_.compare_exchange_strong(until, next.time_since_epoch().count());
 }
 
-Result<std::shared_ptr<Backend>> BackendRegistry::get(const wire::Backend& wire) {
+Result<std::shared_ptr<Backend>> BackendRegistry::get(const std::string& app_id,
+                                                      const wire::Backend& wire) {
   const Key key{wire.instance_id, wire.address};
   if (auto it = backends_.find(key); it != backends_.end()) return it->second.backend;
   if (auto left = retired_.extract(key)) {
@@ -65,7 +68,7 @@ Result<std::shared_ptr<Backend>> BackendRegistry::get(const wire::Backend& wire)
   if (ec)
     return Error(ErrorKind::invalid, "instance " + wire.instance_id + ": \"" + wire.address +
                                          "\" is not an IP address and a port");
-  auto backend = std::make_shared<Backend>(wire.instance_id, wire.address,
+  auto backend = std::make_shared<Backend>(app_id, wire.instance_id, wire.address,
                                            boost::asio::ip::tcp::endpoint(ip, endpoint->port));
   backends_.emplace(key, Known{backend});
   return backend;
@@ -107,6 +110,19 @@ std::map<std::string, int> BackendRegistry::draining() {
     if (in_flight > 0) result[entry.first.first] += in_flight;
     return in_flight == 0;
   });
+  return result;
+}
+
+std::vector<ActiveBackend> BackendRegistry::active() {
+  std::vector<ActiveBackend> result;
+  auto look = [&](Backend& backend) {
+    const auto requests = backend.requests();
+    const auto in_flight = backend.in_flight();
+    if (std::exchange(backend.seen_, requests) != requests || in_flight > 0)
+      result.push_back({backend.app_id, backend.instance_id, in_flight});
+  };
+  for (const auto& [key, known] : backends_) look(*known.backend);
+  for (const auto& [key, backend] : retired_) look(*backend);
   return result;
 }
 

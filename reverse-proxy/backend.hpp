@@ -13,13 +13,16 @@
 #include "common/error.hpp"
 #include "common/wire/routes.hpp"
 #include "reverse-proxy/balance.hpp"
+#include "reverse-proxy/traffic.hpp"
 
 namespace karreg::proxy {
 
 class Backend {
  public:
-  Backend(std::string instance_id, std::string address, boost::asio::ip::tcp::endpoint endpoint);
+  Backend(std::string app_id, std::string instance_id, std::string address,
+          boost::asio::ip::tcp::endpoint endpoint);
 
+  const std::string app_id;
   const std::string instance_id;
   const std::string address;
   const boost::asio::ip::tcp::endpoint endpoint;
@@ -56,6 +59,7 @@ class Backend {
   void is_back();
   bool tries(std::chrono::steady_clock::time_point now, const AsideRule& rule);
 
+  friend class BackendRegistry;
   std::atomic<int> in_flight_{0};
   std::atomic<int> repeats_{0};
   std::atomic<int> failures_{0};     ///< in a row
@@ -64,6 +68,7 @@ class Backend {
   std::atomic<std::chrono::steady_clock::rep> aside_until_{0};
   std::atomic<std::uint64_t> requests_{0};
   std::atomic<bool> retired_{false};
+  std::uint64_t seen_ = 0;  ///< of requests_, by BackendRegistry::active()
 };
 
 /// Counts one request at a backend for as long as it lives.
@@ -114,9 +119,9 @@ class InFlight {
 /// remembers those that left the table until their last request is done. For one thread at a time.
 class BackendRegistry {
  public:
-  /// The state for @p wire, made when new. Error `invalid` when the address is no IP address and
-  /// port.
-  Result<std::shared_ptr<Backend>> get(const wire::Backend& wire);
+  /// The state for @p wire, an instance of @p app_id, made when new. Error `invalid` when the
+  /// address is no IP address and port.
+  Result<std::shared_ptr<Backend>> get(const std::string& app_id, const wire::Backend& wire);
   /// Call once every worker uses a new table: with all its backends, or with those of the routes
   /// that came and of those that left. Backends may stand there more than once. Whoever is in no
   /// route any more is retired.
@@ -126,6 +131,9 @@ class BackendRegistry {
   /// Requests in flight by instance, of those that left the table and are not done; forgets the
   /// others that left.
   std::map<std::string, int> draining();
+  /// Those that have requests in flight, or were sent some since the last call; of the table or
+  /// not.
+  std::vector<ActiveBackend> active();
   /// Those of the table.
   std::vector<std::shared_ptr<Backend>> in_table() const;
 

@@ -210,6 +210,8 @@ class Connection final : public ConnectionHook, public Cancellable {
   bool peer_left() const { return peer_left_; }
   bool is_open() const { return socket_.is_open(); }
   Loop& loop() const { return socket_.loop(); }
+  /// The peer has ended or broken the connection; there may be bytes before that.
+  bool hung_up() const { return socket_.ended(); }
   /// The loop's clock.
   SteadyTime now() const { return socket_.loop().now(); }
   /// Whether the peer has neither closed nor said anything, as far as this loop has heard: what a

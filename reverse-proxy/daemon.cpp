@@ -19,6 +19,7 @@
 #include "reverse-proxy/master/line.hpp"
 #include "reverse-proxy/master/orders.hpp"
 #include "reverse-proxy/sandbox.hpp"
+#include "reverse-proxy/traffic_reports.hpp"
 
 namespace karreg::proxy {
 
@@ -57,6 +58,7 @@ class Daemon {
         number_(inheritance.number),
         proxy_(within_open_files(settings), access_log),
         control_(settings.id, settings.saved_routes, settings.broker, proxy_),
+        traffic_(settings.id, settings.broker, proxy_),
         certificates_(settings.certificates, proxy_),
         certificate_control_(settings.id, settings.saved_certificates, settings.broker,
                              std::move(vault), proxy_, certificates_),
@@ -90,6 +92,7 @@ class Daemon {
   const int number_;
   Proxy proxy_;
   Control control_;
+  TrafficReports traffic_;
   Certificates certificates_;
   CertificateControl certificate_control_;
   asio::io_context io_;
@@ -150,6 +153,7 @@ awaitable<void> Daemon::serve() {
     certificate_control_.restore();
     proxy_.start(std::move(listeners_));
     control_.start();
+    traffic_.start();
     certificate_control_.start();
   };
   co_await offload(pool_, start_serving);
@@ -174,6 +178,7 @@ awaitable<void> Daemon::step_aside() {
     auto done = control_.step_aside(name);
     // Who takes over speaks for this proxy; no new handshake comes here.
     if (done) certificate_control_.stop();
+    if (done) traffic_.report_as(name);
     return done;
   });
   if (aside)
@@ -211,6 +216,7 @@ awaitable<void> Daemon::drain() {
     else
       log::warn(fmt::format("drained, {} requests cut", cut));
     certificate_control_.stop();
+    traffic_.stop();
     control_.say_goodbye();
     control_.stop();
   };
@@ -236,6 +242,7 @@ awaitable<void> Daemon::obey() {
     else if (word == line::come_back)
       co_await offload(pool_, [this] {
         control_.come_back();
+        traffic_.report_as(settings_.id);
         certificate_control_.start();
       });
     else if (word == line::leave)

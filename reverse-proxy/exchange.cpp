@@ -41,10 +41,12 @@ void Exchange::begin(Request& request, Visitor& visitor) {
   repeats_ = false;
   send_proxy_ = request.rules ? request.rules->send_proxy() : 0;
   request.by.last = send_proxy_ != 0;
+  hold_until_ = {};
 }
 
 std::optional<Answer> Exchange::end(std::optional<Answer> answer) {
   at_ = {};
+  place_.leave();
   return answer;
 }
 
@@ -52,6 +54,11 @@ Task<std::optional<Answer>> Exchange::run(Request& request, Visitor& visitor) {
   begin(request, visitor);
   const bool by_http2 = speech_ != nullptr && speech_->http2();
   if (by_http2 && websocket_) co_return end(no_websocket(request.target->host));
+  if (request.asleep) {
+    // Before its body, which nobody could take yet.
+    auto over = co_await hold();
+    if (over) co_return end(std::move(over->answer));
+  }
   const auto& limits = worker_.limits();
   const auto& framing = request.framing;
   if (framing.kind == BodyKind::length && framing.length <= limits.whole_body_bytes &&
@@ -82,6 +89,11 @@ Task<std::optional<Answer>> Exchange::run(Request& request, Visitor& visitor) {
       co_return end(std::nullopt);
     }
     const auto picked = pick();
+    if (picked == Picked::asleep) {
+      auto over = co_await hold();
+      if (over) co_return end(std::move(over->answer));
+      continue;
+    }
     if (picked == Picked::over_budget) {
       worker_.count().retries_refused.add();
       request.error = "the connection ended without an answer, and too many requests are repeated";
@@ -168,6 +180,38 @@ UpstreamPool& Exchange::kept_connections() {
   return worker_.secure_pool(request_->rules->speech(), speech_->name_for(request_->target->host));
 }
 
+Task<std::optional<Exchange::Over>> Exchange::hold() {
+  using Answered = std::optional<Over>;
+  auto& request = *request_;
+  const auto& limits = worker_.limits();
+  for (;;) {
+    const auto* asleep = route();
+    if (asleep == nullptr || !sleeps(*asleep)) co_return std::nullopt;
+    request.app = asleep->app_id;
+    place_.leave();
+    if (hold_until_ == SteadyTime{}) hold_until_ = now() + limits.hold_time;
+    const auto ended = co_await worker_.holding().wait({request.app, *request.target, *visitor_},
+                                                       hold_until_, place_);
+    if (worker_.cutting()) co_return Answered(Over{});
+    switch (ended) {
+      case Holding::End::let_go:
+        break;
+      case Holding::End::left:
+        request.status = 499;
+        request.error = "the client left";
+        co_return Answered(Over{});
+      case Holding::End::late:
+        request.error = "the application did not wake in time";
+        co_return Answered(Over{does_not_wake(
+            request.target->host,
+            std::chrono::duration_cast<std::chrono::seconds>(limits.hold_time).count())});
+      case Holding::End::full:
+        request.error = "too many requests wait for the application to wake";
+        co_return Answered(Over{too_many_wait(request.target->host)});
+    }
+  }
+}
+
 std::unique_ptr<Connection> Exchange::take_kept(UpstreamPool::For request) {
   auto kept = kept_connections().take(*at_, now(), request);
   if (kept) worker_.count().backend_reuses.add();
@@ -232,6 +276,7 @@ std::string_view Exchange::objection() const {
 std::optional<bool> Exchange::judge_head(int informational) {
   if (request_->first_byte == SteadyTime{}) request_->first_byte = std::chrono::steady_clock::now();
   if (answer_.status >= 200 || answer_.status == 101) {
+    place_.leave();
     const auto why = objection();
     if (!why.empty()) fail(Step::nonsense, why);
     return why.empty();

@@ -8,6 +8,7 @@
 #include "reverse-proxy/answer_body.hpp"
 #include "reverse-proxy/backend.hpp"
 #include "reverse-proxy/balance.hpp"
+#include "reverse-proxy/holding.hpp"
 #include "reverse-proxy/http2/request_lines.hpp"
 #include "reverse-proxy/live_routes.hpp"
 #include "reverse-proxy/upstream_pool.hpp"
@@ -36,6 +37,7 @@ struct Request {
   bool answered = false;                         ///< completely
   bool hsts = false;                             ///< the client is told to come by https only
   bool https = false;                            ///< the client came by it
+  bool asleep = false;                           ///< the application slept when its head had come
   std::shared_ptr<const rules::AppRules> rules;  ///< nullptr: the application has none
   std::string error;
 };
@@ -75,11 +77,16 @@ class Exchange {
   enum class Picked {
     backend,
     no_route,
+    asleep,
     nothing_serves,
     app_busy,
     instances_full,
     over_budget,  ///< of requests that are repeated
     all_failed
+  };
+  /// The request goes no further; what its visitor is told, if he is there.
+  struct Over {
+    std::optional<Answer> answer;
   };
 
   SteadyTime now() const;
@@ -93,6 +100,8 @@ class Exchange {
   static Picked none_of(std::span<const Candidate> candidates);
   /// The instance has failed the request.
   void failed(Backend::Failure failure);
+  /// Waits until the application, which sleeps, has an instance.
+  Task<std::optional<Over>> hold();
   /// A connection to at_: a kept one that will do for @p request, or a new one; nullptr: there is
   /// none.
   std::unique_ptr<Connection> take_kept(UpstreamPool::For request);
@@ -146,6 +155,8 @@ class Exchange {
   Request* request_ = nullptr;
   Visitor* visitor_ = nullptr;
   InFlight at_;
+  Holding::Place place_;
+  SteadyTime hold_until_{};  ///< from the first hold() on
   boost::container::small_vector<const Backend*, 8> tried_;
   std::string sticky_cookie_;
   bool whole_body_ = false;  ///< it was taken in

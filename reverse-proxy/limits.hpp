@@ -32,10 +32,14 @@ struct Limits {
                                                ///< requests; each has up to 128 in hand
   std::size_t compressing = 128;               ///< answers that a worker compresses at once; others
                                                ///< go as they are
-  int attempts = 4;                            ///< backends called for one request
-  int retry_percent = 20;                      ///< of an application's requests in hand, those that
-                                               ///< are repeated; 502 beyond, but for three
-  AsideRule aside;                             ///< for backends that fail
+  std::size_t held_per_app = 500;  ///< requests that wait for one application that sleeps to wake,
+                                   ///< all workers together, a share each; 503 beyond
+  std::size_t held = 2'000;        ///< the same of all applications that sleep
+  std::size_t let_out = 16;  ///< of those, on their way at once for each instance, by each worker
+  int attempts = 4;          ///< backends called for one request
+  int retry_percent = 20;    ///< of an application's requests in hand, those that
+                             ///< are repeated; 502 beyond, but for three
+  AsideRule aside;           ///< for backends that fail
 
   ms header_time{30'000};     ///< from the first byte of a request to the end of its head; 408
   ms idle_time{75'000};       ///< client without a request; closed
@@ -45,6 +49,7 @@ struct Limits {
   ms tunnel_time{3'600'000};  ///< WebSocket without a byte in either direction; closed
   ms tcp_idle_time{3'600'000};  ///< TCP service: no byte in either direction, or one that is not
                                 ///< taken; reset
+  ms hold_time{60'000};         ///< an application that sleeps has no instance yet; 503
   ms backend_idle_time{4'000};  ///< kept connection to a backend; below the 5 s of Node's default
   ms http2_backend_idle_time{60'000};  ///< connection to a backend by HTTP/2 without a request
   ms linger_time{2'000};               ///< for the client to read an answer it did not wait for

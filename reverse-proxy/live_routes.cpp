@@ -14,7 +14,7 @@ template <class Live>
 void bind_backends(Live& live, const std::vector<wire::Backend>& backends, const Bindings& to,
                    const log::Field& whose) {
   for (const auto& wire : backends) {
-    auto backend = to.backends.get(wire);
+    auto backend = to.backends.get(live.app_id, wire);
     if (backend) {
       live.backends.push_back(*backend);
       live.weights.push_back(wire.weight);
@@ -34,6 +34,7 @@ LiveRoute bind(const wire::Route& route, const Bindings& to) {
   live.app_id = route.app_id;
   live.sticky_sessions = route.sticky_sessions;
   live.force_https = route.force_https;
+  live.asleep = route.asleep;
   live.rules = to.rules.get(route.app_id, route.rules);
   bind_backends(live, route.backends, to, log::field("host", route.host));
   return live;

@@ -22,6 +22,7 @@ struct LiveRoute {
   std::string app_id;
   bool sticky_sessions = false;
   bool force_https = false;
+  bool asleep = false;  ///< requests wait until it has backends
   std::vector<std::shared_ptr<Backend>> backends;
   std::vector<int> weights;  ///< of each of them; empty for most: all have the same, and not 0
   int weight = wire::Backend::plain_weight;      ///< that one

@@ -108,17 +108,6 @@ void append_traffic(Text& text, const std::string& what,
 
 }  // namespace
 
-std::size_t time_bucket(std::chrono::microseconds took) {
-  const auto bucket = std::ranges::find_if(
-      time_buckets_ms, [&](int ms) { return took <= std::chrono::milliseconds(ms); });
-  return static_cast<std::size_t>(bucket - time_buckets_ms.begin());
-}
-
-std::size_t status_class(int status) {
-  const int digit = status / 100;
-  return digit >= 1 && digit <= 5 ? static_cast<std::size_t>(digit) : 0;
-}
-
 void WorkerMetrics::answered(int status, std::chrono::microseconds took) {
   answers.at(status_class(status)).add();
   times.at(time_bucket(took)).add();
@@ -176,6 +165,20 @@ std::string render_metrics(std::span<const WorkerMetrics* const> workers, std::u
            &M::backend_connect_failures);
   text.one("backend_reuses_total", "counter", "requests over a kept connection",
            &M::backend_reuses);
+  text.one("held_now", "gauge", "requests that wait for an application to wake", &M::held_now);
+  text.one("held_total", "counter", "requests that have waited for an application to wake",
+           &M::held);
+  text.head("held_seconds_total", "counter", "how long they have waited, all together");
+  text.line("held_seconds_total", "",
+            static_cast<double>(
+                text.sum([](const WorkerMetrics& m) -> const Counter& { return m.held_us; })) /
+                1e6);
+  text.one("held_late_total", "counter", "requests whose application did not wake in time",
+           &M::held_late);
+  text.one("held_left_total", "counter", "requests whose client left before it woke",
+           &M::held_left);
+  text.one("held_refused_total", "counter", "requests that were too many to be held",
+           &M::held_refused);
   text.one("tunnels_total", "counter", "WebSocket connections", &M::tunnels);
   text.one("tunnels_open", "gauge", "WebSocket connections now", &M::tunnels_open);
   text.one("tcp_connections_total", "counter", "connections of TCP services", &M::tcp_connections);

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "common/wire/traffic.hpp"
+
 namespace karreg::proxy {
 
 class AccessLog;
@@ -33,8 +35,7 @@ class Counter {
 };
 
 /// Upper bounds of the buckets of request time, in ms; one more bucket takes the rest.
-inline constexpr std::array<int, 12> time_buckets_ms{1,   2,   5,    10,   25,     50,
-                                                     100, 250, 1000, 5000, 30'000, 180'000};
+inline constexpr auto time_buckets_ms = wire::time_bounds_ms;
 
 /// Which of them takes a request that took @p took.
 std::size_t time_bucket(std::chrono::microseconds took);
@@ -73,6 +74,12 @@ struct WorkerMetrics {
   Counter tcp_connections;
   Counter tcp_failures;    ///< that reached no instance
   Counter tcp_no_backend;  ///< of these, since none serves
+  Counter held_now;        ///< requests that wait for an application to wake
+  Counter held;            ///< that have waited, or wait
+  Counter held_us;         ///< how long, those that wait no more
+  Counter held_late;       ///< whose time was over: 503
+  Counter held_left;       ///< whose client left meanwhile
+  Counter held_refused;    ///< over the bounds: 503
   Counter bytes_in;
   Counter bytes_out;
   std::array<Counter, time_buckets_ms.size() + 1> times;

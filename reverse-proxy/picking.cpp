@@ -37,7 +37,7 @@ Exchange::Picked Exchange::pick() {
   const auto* route = this->route();
   if (route == nullptr) return Picked::no_route;
   request_->app = route->app_id;
-  if (route->backends.empty()) return Picked::nothing_serves;
+  if (route->backends.empty()) return sleeps(*route) ? Picked::asleep : Picked::nothing_serves;
   const int most = route->rules ? route->rules->most_per_instance() : 0;
   boost::container::small_vector<Candidate, 16> candidates;
   std::optional<std::size_t> chosen;

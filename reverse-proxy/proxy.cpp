@@ -39,7 +39,7 @@ Proxy::Proxy(ProxyOptions options, AccessLog& access_log)
                    options_.limits.head.bytes + options_.limits.whole_body_bytes);
   for (int i = 0; i < options_.workers; ++i)
     workers_.push_back(std::make_unique<Worker>(
-        options_, Worker::Shared{access_log_, ticket_keys_, password_checker_}));
+        options_, Worker::Shared{access_log_, ticket_keys_, password_checker_, held_apps_}));
 }
 
 Proxy::~Proxy() {
@@ -207,6 +207,21 @@ Result<AllTraffic> Proxy::traffic() {
   for (auto& worker : workers_) {
     auto countdown = std::make_shared<Countdown>(1);
     worker->tell_traffic(sum, [countdown] { countdown->one_less(); });
+    if (!countdown->wait()) return Error(ErrorKind::timeout, "a worker does not tell its counters");
+  }
+  return std::move(*sum);
+}
+
+std::vector<ActiveBackend> Proxy::active() {
+  const std::lock_guard lock(mutex_);
+  return registry_.active();
+}
+
+Result<std::map<std::string, Traffic>> Proxy::answered() {
+  auto sum = std::make_shared<std::map<std::string, Traffic>>();
+  for (auto& worker : workers_) {
+    auto countdown = std::make_shared<Countdown>(1);
+    worker->tell_answered(sum, [countdown] { countdown->one_less(); });
     if (!countdown->wait()) return Error(ErrorKind::timeout, "a worker does not tell its counters");
   }
   return std::move(*sum);

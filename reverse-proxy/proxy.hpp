@@ -57,6 +57,12 @@ class Proxy {
   InUse in_use();
   /// What all workers use; nullptr before the first use().
   std::shared_ptr<const LiveRoutes> live_routes();
+  /// The applications for which requests wait.
+  HeldApps& held_apps() { return held_apps_; }
+  /// Instances that have requests in hand, or were sent some since the last call.
+  std::vector<ActiveBackend> active();
+  /// What each instance has answered since the last call. Error `timeout`: a worker does not react.
+  Result<std::map<std::string, Traffic>> answered();
   /// Of all workers, since they began. Error `timeout`: one does not react.
   Result<AllTraffic> traffic();
   /// Of the routes that each worker uses.
@@ -88,6 +94,7 @@ class Proxy {
   rules::Registry rules_;
   tls::TicketKeys ticket_keys_;
   rules::PasswordChecker password_checker_;
+  HeldApps held_apps_;
   std::shared_ptr<const LiveRoutes> live_;
   bool settled_ = false;  ///< the registry counts what live_ has, and no worker uses another one
   bool stopped_ = false;  ///< the workers' threads have ended

@@ -76,6 +76,13 @@ std::vector<Setting> declared_settings() {
        "after "
        "an instance broke off without an answer; three may always",
        "20", false},
+      {"proxy.hold_timeout",
+       "application that sleeps has no instance after a request came; then 503", "60s", false},
+      {"proxy.held_per_app",
+       "requests, 1 to 100000, that wait for one application that sleeps; further ones get 503",
+       "500", false},
+      {"proxy.held_requests",
+       "the same for all applications together; each of them costs up to 64 KiB", "2000", false},
       {"proxy.drain_timeout", "for requests in hand when the proxy stops; then cut", "30s", false},
       {"proxy.upgrade_timeout",
        "for connections of the old process after an upgrade; then it stops as by "
@@ -199,6 +206,10 @@ Result<Settings> read_settings(const Config& config) {
             [&](std::int64_t n) { limits.connections = static_cast<std::size_t>(n); });
   read.take(config.number("proxy.app_share", 1, 100),
             [&](std::int64_t n) { limits.app_share_percent = static_cast<int>(n); });
+  read.take(config.number("proxy.held_per_app", 1, 100'000),
+            [&](std::int64_t n) { limits.held_per_app = static_cast<std::size_t>(n); });
+  read.take(config.number("proxy.held_requests", 1, 100'000),
+            [&](std::int64_t n) { limits.held = static_cast<std::size_t>(n); });
   read.take(config.number("proxy.https_port", 0, 65'535),
             [&](std::int64_t n) { s.options.https_port = static_cast<std::uint16_t>(n); });
   s.user = config.text("proxy.user");
@@ -221,6 +232,7 @@ Result<Settings> read_settings(const Config& config) {
             [&](std::int64_t n) { limits.aside.bad_answers = static_cast<int>(n); });
   read.take(config.number("proxy.retry_share", 0, 100),
             [&](std::int64_t n) { limits.retry_percent = static_cast<int>(n); });
+  read.duration("proxy.hold_timeout", limits.hold_time);
   read.duration("proxy.drain_timeout", s.drain_time);
   read.duration("proxy.upgrade_timeout", s.leave_time);
   read.take(broker::address(config), [&](const broker::Address& address) { s.broker = address; });

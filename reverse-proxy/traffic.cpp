@@ -15,6 +15,17 @@ void each(List& to, const List& from, Fn combine) {
 }
 }  // namespace
 
+std::size_t time_bucket(std::chrono::microseconds took) {
+  const auto bucket = std::ranges::find_if(
+      time_buckets_ms, [&](int ms) { return took <= std::chrono::milliseconds(ms); });
+  return static_cast<std::size_t>(bucket - time_buckets_ms.begin());
+}
+
+std::size_t status_class(int status) {
+  const int digit = status / 100;
+  return digit >= 1 && digit <= 5 ? static_cast<std::size_t>(digit) : 0;
+}
+
 void Traffic::add(const Answered& request) {
   ++answers[status_class(request.status)];
   ++times[time_bucket(request.took)];
@@ -84,8 +95,19 @@ double Traffic::time_ms(double part) const {
 }
 
 void TrafficTable::forget_idle(Clock::time_point now) {
-  std::erase_if(entries_,
-                [&](const auto& entry) { return now - entry.second.last > forgotten_after; });
+  const auto idle = [&](const auto& entry) { return now - entry.second.last > forgotten_after; };
+  std::erase_if(news_, [&](const auto* entry) { return idle(*entry); });
+  std::erase_if(entries_, idle);
+}
+
+void TrafficTable::move_news(std::map<std::string, Traffic>& to) {
+  for (auto* entry : news_) {
+    auto& [traffic, told, last, news] = entry->second;
+    to[entry->first].add(traffic.since(told));
+    told = traffic;
+    news = false;
+  }
+  news_.clear();
 }
 
 void TrafficTable::add_to(std::map<std::string, Traffic>& all) const {

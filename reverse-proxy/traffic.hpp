@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "reverse-proxy/metrics.hpp"
 
@@ -70,9 +71,14 @@ class TrafficTable {
     if (found == entries_.end()) found = entries_.emplace(name, Entry{}).first;
     found->second.traffic.add(what);
     found->second.last = now;
+    if (found->second.news) return;
+    found->second.news = true;
+    news_.push_back(&*found);
   }
   void forget_idle(Clock::time_point now);
   void add_to(std::map<std::string, Traffic>& all) const;
+  /// Adds what came since the last call. It costs what was asked since, not what is known.
+  void move_news(std::map<std::string, Traffic>& to);
 
  private:
   struct Hash : std::hash<std::string_view> {
@@ -80,9 +86,20 @@ class TrafficTable {
   };
   struct Entry {
     Traffic traffic;
+    Traffic told;  ///< of that, by move_news()
     Clock::time_point last;
+    bool news = false;  ///< it is in news_
   };
-  std::unordered_map<std::string, Entry, Hash, std::equal_to<>> entries_;
+  using Entries = std::unordered_map<std::string, Entry, Hash, std::equal_to<>>;
+  Entries entries_;
+  std::vector<Entries::value_type*> news_;
+};
+
+/// An instance with requests.
+struct ActiveBackend {
+  std::string app_id;
+  std::string instance_id;
+  int in_flight = 0;
 };
 
 /// Of all workers.

@@ -181,6 +181,7 @@ std::optional<Turn::OwnAnswer> Turn::own_answer(const Visitor& visitor) {
                      text::iequals(head.find("x-forwarded-proto").value_or(""), "https"));
   request.hsts = route->force_https && came_by_https;
   request.https = came_by_https;
+  request.asleep = sleeps(*route);
   if (!route->rules) return send_to_https(*route);
   request.rules = route->rules;
   request.app = route->app_id;

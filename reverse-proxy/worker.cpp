@@ -69,6 +69,7 @@ Worker::Worker(const ProxyOptions& options, const Shared& shared)
       access_log_(shared.access_log),
       password_checker_(shared.password_checker),
       tls_(shared.ticket_keys),
+      holding_(loop_, options.limits, options.workers, shared.held_apps, metrics_),
       buffers_(options.limits.buffer_bytes),
       pool_(options.limits.idle_per_backend, options.limits.backend_idle_time) {
   tls_.ask_by([this](const std::string& host) {
@@ -100,6 +101,7 @@ void Worker::use(std::shared_ptr<const LiveRoutes> routes, std::function<void()>
     routes_ = std::shared_ptr<const LiveRoutes>(own, own->get());
     version_.store(routes_->version(), std::memory_order_relaxed);
     close_ports();
+    holding_.use(routes_.get());
     done();
   };
   on_loop(std::move(take_over));
@@ -140,6 +142,15 @@ void Worker::tell_traffic(std::shared_ptr<AllTraffic> all, std::function<void()>
     for (auto* table : {&apps_, &instances_}) table->forget_idle(steady_clock::now());
     apps_.add_to(all->apps);
     instances_.add_to(all->instances);
+    done();
+  });
+}
+
+void Worker::tell_answered(std::shared_ptr<std::map<std::string, Traffic>> to,
+                           std::function<void()> done) {
+  on_loop([this, to = std::move(to), done = std::move(done)] {
+    instances_.forget_idle(steady_clock::now());
+    instances_.move_news(*to);
     done();
   });
 }
@@ -300,6 +311,7 @@ void Worker::sweep() {
   sweeps_ = (sweeps_ + 1) % look_every;
   for (auto& connection : swept_) connection.sweep(now, sweeps_ == 0);
   for (auto* session : http2_sessions_) session->sweep(now);
+  holding_.sweep(now);
   pool_.sweep(now);
   for (auto it = secure_pools_.begin(); it != secure_pools_.end();) {
     it->second.sweep(now);

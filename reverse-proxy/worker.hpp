@@ -13,6 +13,7 @@
 #include "common/config.hpp"
 #include "reverse-proxy/access_log.hpp"
 #include "reverse-proxy/connection.hpp"
+#include "reverse-proxy/holding.hpp"
 #include "reverse-proxy/http2/client_pool.hpp"
 #include "reverse-proxy/limits.hpp"
 #include "reverse-proxy/listeners.hpp"
@@ -65,6 +66,7 @@ class Worker {
     AccessLog& access_log;
     tls::TicketKeys& ticket_keys;
     rules::PasswordChecker& password_checker;
+    HeldApps& held_apps;
   };
   Worker(const ProxyOptions& options, const Shared& shared);
   ~Worker();
@@ -103,6 +105,10 @@ class Worker {
   const WorkerMetrics& metrics() const { return metrics_; }
   /// Any thread: adds what this worker counted; @p done runs on the worker.
   void tell_traffic(std::shared_ptr<AllTraffic> all, std::function<void()> done);
+  /// Any thread: adds what each instance has answered since the last call; @p done runs on the
+  /// worker.
+  void tell_answered(std::shared_ptr<std::map<std::string, Traffic>> to,
+                     std::function<void()> done);
   /// Any thread: of the routes that it uses; 0: none yet.
   std::uint64_t version() const { return version_.load(std::memory_order_relaxed); }
 
@@ -141,6 +147,7 @@ class Worker {
   }
   std::size_t& in_hand() { return in_hand_; }
   std::size_t& compressing() { return compressing_; }
+  Holding& holding() { return holding_; }
   /// Reads on until the client closes, at most until @p by, after an answer that ends the
   /// connection: closing with unread bytes would reset it, and the answer with it.
   Task<void> linger(Connection& client, Buffer& unwanted, SteadyTime by);
@@ -189,6 +196,7 @@ class Worker {
   std::shared_ptr<const LiveRoutes> routes_;
   std::shared_ptr<const tls::Challenges> challenges_;
   WorkerMetrics metrics_;
+  Holding holding_;
   TrafficTable apps_;
   TrafficTable instances_;
   std::atomic<std::uint64_t> version_{0};  ///< of routes_

@@ -27,6 +27,7 @@ namespace key {
 inline constexpr const char* scheduler_wake = "scheduler.wake";
 inline constexpr const char* scheduler_host = "scheduler.host";
 inline constexpr const char* scheduler_proxy = "scheduler.proxy";
+inline constexpr const char* scheduler_traffic = "scheduler.traffic";
 inline constexpr const char* scheduler_certificates = "scheduler.certificates";
 inline constexpr const char* builder_wake = "builder.wake";
 inline constexpr const char* api_event = "api.event";

@@ -37,7 +37,8 @@ struct Backend {
 };
 
 /// Key: (@c host, @c path). @c host is lower case without port; @c path is a prefix that begins and
-/// ends with '/'. An empty backend list means: the app is known but nothing serves it now (503).
+/// ends with '/'. An empty backend list means: the app is known but nothing serves it now (503), or
+/// it sleeps.
 struct Route {
   std::string host;
   std::string path = "/";
@@ -46,6 +47,7 @@ struct Route {
   bool force_https = false;
   std::vector<Backend> backends;
   SharedRules rules = {};  ///< absent: none
+  bool asleep = false;     ///< without backends: requests wait for some, and the scheduler is told
   bool operator==(const Route&) const = default;
 
   friend void to_json(nlohmann::json& to, const Route& from) {
@@ -57,6 +59,7 @@ struct Route {
           {"backends", from.backends}};
     // Most have none, and a table has many routes.
     if (from.rules.present()) to["rules"] = from.rules;
+    if (from.asleep) to["asleep"] = true;
   }
   friend void from_json(const nlohmann::json& from, Route& to) {
     const Route plain;
@@ -67,6 +70,7 @@ struct Route {
     to.force_https = from.value("force_https", plain.force_https);
     to.backends = from.value("backends", plain.backends);
     to.rules = from.value("rules", plain.rules);
+    to.asleep = from.value("asleep", plain.asleep);
   }
 };
 

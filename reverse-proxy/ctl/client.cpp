@@ -13,6 +13,7 @@
 #include <cstring>
 #include <fstream>
 #include <iostream>
+#include <set>
 #include <sstream>
 #include <thread>
 
@@ -97,12 +98,22 @@ std::string bytes_text(double bytes) {
   return fmt::format("{:.1f} GiB", bytes);
 }
 
-std::string line_of(const std::string& name, const Traffic& traffic, double seconds, int in_hand) {
+/// An application, or all of them, in a picture of top.
+struct Row {
+  std::string name;
+  Traffic traffic;  ///< since the last picture
+  int in_hand = 0;
+  int held = 0;
+};
+
+std::string line_of(const Row& row, double seconds) {
+  const auto& traffic = row.traffic;
   auto rate = [&](std::uint64_t count) { return static_cast<double>(count) / seconds; };
-  return fmt::format("{:<36.36} {:>9.1f} {:>8.1f} {:>8.1f} {:>8} {:>8} {:>8} {:>11} {:>11}\n", name,
-                     rate(traffic.requests()), rate(traffic.answers[4]), rate(traffic.answers[5]),
-                     in_hand, traffic.time_ms(0.5), traffic.time_ms(0.99),
-                     bytes_text(rate(traffic.bytes_in)), bytes_text(rate(traffic.bytes_out)));
+  return fmt::format("{:<36.36} {:>9.1f} {:>8.1f} {:>8.1f} {:>8} {:>6} {:>8} {:>8} {:>11} {:>11}\n",
+                     row.name, rate(traffic.requests()), rate(traffic.answers[4]),
+                     rate(traffic.answers[5]), row.in_hand, row.held, traffic.time_ms(0.5),
+                     traffic.time_ms(0.99), bytes_text(rate(traffic.bytes_in)),
+                     bytes_text(rate(traffic.bytes_out)));
 }
 }  // namespace
 
@@ -143,37 +154,41 @@ Result<json> question_to_use(const std::string& file) {
 }
 
 std::string render_top(const json& before, const json& after, double seconds, int rows) {
-  struct Row {
-    std::string name;
-    Traffic traffic;
-    int in_hand = 0;
-  };
   const auto& hands = after.at("in_hand");
+  // A process of an older program tells none.
+  const auto held = after.value("held", json::object());
   std::vector<Row> all;
-  Row total{"all applications", {}, 0};
-  for (const auto& [name, told] : after.at("apps").items()) {
-    Row row{name, traffic_of(told), 0};
+  Row total{"all applications", {}};
+  // One that sleeps may have nothing but requests that wait.
+  std::set<std::string> names;
+  for (const auto* told : {&after.at("apps"), &held})
+    for (const auto& [name, value] : told->items()) names.insert(name);
+  for (const auto& name : names) {
+    const auto& told = after.at("apps");
+    Row row{name, told.contains(name) ? traffic_of(told.at(name)) : Traffic{}, 0,
+            held.value(name, 0)};
     if (const auto& apps = before.at("apps"); apps.contains(name))
       row.traffic = row.traffic.since(traffic_of(apps.at(name)));
     if (hands.contains(name))
       for (const auto& in_hand : hands.at(name)) row.in_hand += in_hand.get<int>();
     total.traffic.add(row.traffic);
     total.in_hand += row.in_hand;
+    total.held += row.held;
     all.push_back(std::move(row));
   }
   std::ranges::sort(all, [](const Row& a, const Row& b) {
     const auto of = [](const Row& row) {
-      return std::tuple(row.traffic.requests(), row.in_hand, std::string_view(row.name));
+      return std::tuple(row.traffic.requests(), row.in_hand, row.held, std::string_view(row.name));
     };
     return of(a) > of(b);
   });
-  auto text =
-      fmt::format("{:<36} {:>9} {:>8} {:>8} {:>8} {:>8} {:>8} {:>11} {:>11}\n", "application",
-                  "req/s", "4xx/s", "5xx/s", "in hand", "p50 ms", "p99 ms", "in/s", "out/s");
-  text += line_of(total.name, total.traffic, seconds, total.in_hand);
+  auto text = fmt::format("{:<36} {:>9} {:>8} {:>8} {:>8} {:>6} {:>8} {:>8} {:>11} {:>11}\n",
+                          "application", "req/s", "4xx/s", "5xx/s", "in hand", "held", "p50 ms",
+                          "p99 ms", "in/s", "out/s");
+  text += line_of(total, seconds);
   for (const auto& row : all) {
     if (rows-- <= 0) break;
-    text += line_of(row.name, row.traffic, seconds, row.in_hand);
+    text += line_of(row, seconds);
   }
   return text;
 }

@@ -146,7 +146,8 @@ json CtlServer::status() {
           {"waits_for_scheduler", control.wants_snapshot},
           {"connections", proxy_.open_connections()},
           {"tcp_ports", as_json(proxy_.tcp_ports())},
-          {"draining", proxy_.in_use().draining}};
+          {"draining", proxy_.in_use().draining},
+          {"held", proxy_.held_apps().now()}};
 }
 
 json CtlServer::traffic() {
@@ -171,7 +172,8 @@ json CtlServer::traffic() {
   }
   return {{"apps", as_json(all->apps)},
           {"instances", as_json(all->instances)},
-          {"in_hand", std::move(in_hand)}};
+          {"in_hand", std::move(in_hand)},
+          {"held", proxy_.held_apps().now()}};
 }
 
 Result<json> CtlServer::use(const json& question) {

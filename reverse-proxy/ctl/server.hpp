@@ -4,7 +4,8 @@
 ///
 ///   {"do": "status"}                   which process, which routes each worker uses, which ports
 ///   of
-///                                      TCP services are open or why not, what drains
+///                                      TCP services are open or why not, what drains, what is held
+///                                      for applications that sleep
 ///   {"do": "routes", "host": "a.com"}  the table in use; without a host all of it
 ///   {"do": "traffic"}                  what applications and instances were asked (traffic.hpp)
 ///   {"do": "use", "routes": [...], "tcp_routes": [...]}

@@ -9,7 +9,7 @@ namespace {
 
 struct Tried {
   std::shared_ptr<Backend> backend =
-      std::make_shared<Backend>("vm-1", "127.0.0.1:1", boost::asio::ip::tcp::endpoint());
+      std::make_shared<Backend>("app", "vm-1", "127.0.0.1:1", boost::asio::ip::tcp::endpoint());
   AsideRule rule{.bad_answers = 3, .first = 500ms, .longest = 4s};
   std::chrono::steady_clock::time_point now{1h};
 

@@ -34,6 +34,10 @@ TEST_CASE("a wrong setting is named") {
         "setting proxy.listen: \"8080\" must be an address and a port, such as 127.0.0.1:8080");
   CHECK(settings_error({{"KARREG_PROXY_WORKERS", "-1"}}) ==
         "setting proxy.workers = \"-1\" must be a whole number from 0 to 256");
+  CHECK(settings_error({{"KARREG_PROXY_HELD_PER_APP", "0"}}) ==
+        "setting proxy.held_per_app = \"0\" must be a whole number from 1 to 100000");
+  CHECK(settings_error({{"KARREG_PROXY_HOLD_TIMEOUT", "0s"}}) ==
+        "setting proxy.hold_timeout must be longer than 0");
   CHECK(settings_error({{"KARREG_PROXY_APP_SHARE", "0"}}) ==
         "setting proxy.app_share = \"0\" must be a whole number from 1 to 100");
   CHECK(settings_error({{"KARREG_PROXY_DRAIN_TIMEOUT", "soon"}}) ==

@@ -58,6 +58,31 @@ TEST_CASE("who is asked no more is forgotten, who is asked goes on") {
   CHECK(all.at("a").requests() == 2);
 }
 
+TEST_CASE("news of a table are what came since they were taken") {
+  TrafficTable table;
+  const TrafficTable::Clock::time_point start{};
+  auto news = [&] {
+    std::map<std::string, Traffic> all;
+    table.move_news(all);
+    return all;
+  };
+  table.add("a", {200, 1ms, 1, 0, 0}, start);
+  table.add("a", {503, 1ms, 1, 0, 0}, start);
+  table.add("b", {200, 1ms, 1, 0, 0}, start);
+  CHECK(news().at("a").requests() == 2);
+  CHECK(news().empty());
+  table.add("a", {200, 1ms, 1, 0, 0}, start);
+  const auto second = news();
+  CHECK(second.size() == 1);
+  CHECK(second.at("a").answers == std::array<std::uint64_t, 6>{0, 0, 1, 0, 0, 0});
+  // What is forgotten has no news either.
+  table.add("b", {200, 1ms, 1, 0, 0}, start);
+  table.forget_idle(start + 61min);
+  CHECK(news().empty());
+  table.add("b", {200, 1ms, 1, 0, 0}, start + 61min);
+  CHECK(news().at("b").requests() == 1);
+}
+
 TEST_CASE("top shows what came in the interval, the busiest first") {
   Traffic busy;
   Traffic idle;
@@ -66,16 +91,20 @@ TEST_CASE("top shows what came in the interval, the busiest first") {
                     {"in_hand", json::object()}};
   for (int i = 0; i < 20; ++i) busy.add({i < 2 ? 502 : 200, 3ms, 1, 512, 2048});
   const json after{{"apps", {{"app_idle", told(idle)}, {"app_busy", told(busy)}}},
-                   {"in_hand", {{"app_busy", {{"vm-1", 2}, {"vm-2", 1}}}}}};
-  CHECK(render_top(before, after, 2, 20) ==
-        "application                              req/s    4xx/s    5xx/s  in hand   p50 ms   "
-        "p99 ms        in/s       out/s\n"
-        "all applications                          10.0      0.0      1.0        3        5        "
-        "5       5 KiB      20 KiB\n"
-        "app_busy                                  10.0      0.0      1.0        3        5        "
-        "5       5 KiB      20 KiB\n"
-        "app_idle                                   0.0      0.0      0.0        0        0        "
-        "0         0 B         0 B\n");
+                   {"in_hand", {{"app_busy", {{"vm-1", 2}, {"vm-2", 1}}}}},
+                   {"held", {{"app_waked", 7}}}};
+  CHECK(
+      render_top(before, after, 2, 20) ==
+      "application                              req/s    4xx/s    5xx/s  in hand   held   "
+      "p50 ms   p99 ms        in/s       out/s\n"
+      "all applications                          10.0      0.0      1.0        3      7        5   "
+      "     5       5 KiB      20 KiB\n"
+      "app_busy                                  10.0      0.0      1.0        3      0        5   "
+      "     5       5 KiB      20 KiB\n"
+      "app_waked                                  0.0      0.0      0.0        0      7        0   "
+      "     0         0 B         0 B\n"
+      "app_idle                                   0.0      0.0      0.0        0      0        0   "
+      "     0         0 B         0 B\n");
   // The rest is in the sum alone.
   const auto short_one = render_top(before, after, 2, 1);
   CHECK_THAT(short_one, Catch::Contains("app_busy") && !Catch::Contains("app_idle"));

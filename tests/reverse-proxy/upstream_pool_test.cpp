@@ -17,7 +17,7 @@ struct Kept {
   boost::asio::io_context io;
   tcp::acceptor acceptor{io, {boost::asio::ip::address_v4::loopback(), 0}};
   std::shared_ptr<Backend> backend =
-      std::make_shared<Backend>("vm-1", "127.0.0.1:1", acceptor.local_endpoint());
+      std::make_shared<Backend>("app", "vm-1", "127.0.0.1:1", acceptor.local_endpoint());
   Loop loop;
   BufferPool buffers{1024};
   ConnectionList swept;

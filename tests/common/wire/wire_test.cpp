@@ -7,6 +7,7 @@
 #include "common/wire/news.hpp"
 #include "common/wire/plan.hpp"
 #include "common/wire/routes.hpp"
+#include "common/wire/traffic.hpp"
 
 using namespace karreg::wire;
 
@@ -24,6 +25,7 @@ TEST_CASE("every message survives its JSON form") {
   RouteUpdate update{
       1, 2, {{"a.localhost", "/", "app_1", true, false, {{"i", "127.0.0.1:1"}}}}, {{"b", "/x/"}}};
   round_trip(update);
+  update.upserts[0].asleep = true;
   update.tcp_upserts = {{4000, "app_1", {{"i", "127.0.0.1:4040"}}}};
   update.tcp_removes = {4001};
   round_trip(update);
@@ -49,6 +51,8 @@ TEST_CASE("every message survives its JSON form") {
   report.vms = {status};
   round_trip(report);
   round_trip(Wake{"push", "app_1"});
+  round_trip(TrafficReport{
+      "p", "process", 3, 9000, 0, 1, 5000, {{"app_1", 20, 1, 2}}, {{"i", 9, 1, 700, {1, 8}, 1}}});
   round_trip(LogBatch{"app_1", "d", "i", "app", 1, {{5, "out", "hello"}}});
   BuildPlan plan;
   plan.runtime = "node";
