@@ -9,6 +9,7 @@ Advanced advance(World world, Time now, IdSource& ids) {
   Round round{result.world, now, ids, result.notes};
   for (auto& [id, app] : result.world.apps) {
     step_deployments(round, app);
+    step_sleep(round, app);
     heal(round, app);
   }
   step_drains(round);

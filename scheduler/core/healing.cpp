@@ -25,7 +25,7 @@ Time next_start(const Round& round, const Deployment& deployment, int number) {
   int failures = 0;
   for (const auto& [id, instance] : round.world.instances) {
     if (instance.deployment != deployment.uuid || instance.build || instance.number != number ||
-        !instance.unwanted_at)
+        !instance.unwanted_at || instance.slept)
       continue;
     if (round.now - *instance.unwanted_at > round.policy().backoff_window) continue;
     ++failures;
@@ -119,7 +119,7 @@ void heal(Round& round, const App& app) {
   if (found == round.world.deployments.end()) return;
   const Deployment& serving = found->second;
   bury(round, app, serving);
-  if (!making_room(round, app))
+  if (!making_room(round, app) && app.sleep != Sleep::asleep)
     for (int number = 0; number < serving.instances; ++number) heal_slot(round, serving, number);
   for (auto& [id, instance] : round.world.instances) {
     if (instance.deployment != serving.uuid || instance.build || !instance.alive() ||

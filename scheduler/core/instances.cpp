@@ -50,7 +50,10 @@ struct Drain {
 Drain drain_of(const Round& round, const Instance& instance) {
   Drain drain;
   for (const auto& [proxy_id, proxy] : round.world.proxies) {
-    if (!is_live(round.world, proxy, round.now)) continue;
+    // Who sleeps has time: nobody who may have its requests is left unasked.
+    const bool counts = instance.slept ? is_in_service(round.world, proxy, round.now)
+                                       : is_live(round.world, proxy, round.now);
+    if (!counts) continue;
     if (proxy.version < instance.routed_version) drain.left_out = false;
     const auto open = proxy.draining.find(instance.id);
     if (open != proxy.draining.end() && open->second > 0) drain.in_flight = true;
@@ -59,6 +62,10 @@ Drain drain_of(const Round& round, const Instance& instance) {
 }
 
 }  // namespace
+
+bool has_in_flight(const Round& round, const Instance& instance) {
+  return drain_of(round, instance).in_flight;
+}
 
 void step_drains(Round& round) {
   for (auto& [id, instance] : round.world.instances) {

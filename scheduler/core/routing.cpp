@@ -1,6 +1,7 @@
 // Routes follow instances: each host name of an app leads to its instances in service, and so does
 // each of its ports of TCP services, to the port where instances listen for those. An app that
-// is stopped or not yet up keeps its routes, empty, so that visitors are told so.
+// is stopped or not yet up keeps its routes, empty, so that visitors are told so;
+// those of one that sleeps say that, so that visitors wait.
 #include <fmt/format.h>
 
 #include "scheduler/core/steps.hpp"
@@ -49,9 +50,11 @@ void step_routes(Round& round) {
   for (const auto& [id, app] : round.world.apps) {
     if (app.deleted) continue;
     const auto backends = backends_of(round, id);
+    const bool asleep = app.sleep != Sleep::awake && backends.empty();
     for (const auto& vhost : app.vhosts)
-      wanted[{vhost.host, vhost.path}] = {
-          vhost.host, vhost.path, id, app.sticky_sessions, app.force_https, backends, app.rules};
+      wanted[{vhost.host, vhost.path}] = {vhost.host,          vhost.path,      id,
+                                          app.sticky_sessions, app.force_https, backends,
+                                          app.rules,           asleep};
     for (const auto port : app.tcp_ports) wanted_tcp[port] = {port, id, for_tcp(backends)};
   }
   if (wanted != round.world.routes || wanted_tcp != round.world.tcp_routes) {

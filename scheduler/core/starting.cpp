@@ -22,6 +22,10 @@ void switch_over(Round& round, App& app, Deployment& deployment) {
     else
       begin_drain(round, instance);
   }
+  if (app.sleep != Sleep::awake) {
+    app.sleep = Sleep::awake;
+    app.sleep_since = round.now;
+  }
   app.serving_deployment = deployment.uuid;
   app.commit = deployment.commit;
   app.state = "SHOULD_BE_UP";

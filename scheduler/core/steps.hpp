@@ -27,6 +27,11 @@ void step_build(Round& round, const App& app, Deployment& deployment);
 /// healing.cpp: keeps what is in service at its number: replaces what ended, fails its checks, or
 /// is on a lost host; lets go of what nothing holds.
 void heal(Round& round, const App& app);
+/// sleeping.cpp: whether the app sleeps, wakes, or serves.
+void step_sleep(Round& round, App& app);
+/// instances.cpp: whether a proxy that counts has requests in flight to an instance that it has
+/// left out of its table.
+bool has_in_flight(const Round& round, const Instance& instance);
 /// instances.cpp: the newest instance of a slot that is not given up, if any.
 Instance* in_slot(Round& round, const Deployment& deployment, int number);
 /// instances.cpp: makes an instance; placement gives it a host.

@@ -8,7 +8,7 @@ bool Instance::operator==(const Instance& other) const {
   const auto tied = [](const Instance& i) {
     return std::tie(i.id, i.app_id, i.deployment, i.build_id, i.build, i.number, i.host_id,
                     i.flavor, i.wanted, i.phase, i.healthy, i.address, i.detail, i.last_lines,
-                    i.routed, i.routed_version, i.unwanted_at, i.healthy_at, i.ended_at);
+                    i.routed, i.routed_version, i.slept, i.unwanted_at, i.healthy_at, i.ended_at);
   };
   return tied(*this) == tied(other);
 }
@@ -20,6 +20,10 @@ milliseconds silence(const World& world, Time last_seen, Time now) {
 bool is_live(const World& world, const Proxy& proxy, Time now) {
   return silence(world, proxy.last_seen, now) <= world.policy.proxy_live &&
          now - proxy.last_seen <= world.policy.proxy_forgotten;
+}
+
+bool is_in_service(const World& world, const Proxy& proxy, Time now) {
+  return now - proxy.last_seen <= world.policy.proxy_forgotten;
 }
 
 bool host_silent(const World& world, const Instance& instance, milliseconds limit, Time now) {

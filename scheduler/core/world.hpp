@@ -23,6 +23,11 @@ enum class Phase { queued, building, starting, switching, draining, ended };
 enum class Action { deploy, undeploy, upscale, downscale };
 enum class BuildState { queued, planning, prepared, running, built, succeeded, failed };
 enum class Routed { no, yes, draining };
+enum class Sleep {
+  awake,
+  asleep,  ///< it has no instances, or they drain; requests are held
+  waking,  ///< it is to have instances again; requests are held until one is healthy
+};
 
 struct Vhost {
   std::string host;
@@ -46,6 +51,10 @@ struct App {
   std::vector<Vhost> vhosts;
   std::vector<std::uint16_t> tcp_ports;  ///< that lead to its instances, ascending
   wire::SharedRules rules;               ///< that proxies keep for it
+  milliseconds sleep_after{0};           ///< without a request it may sleep after it; 0: never
+  Sleep sleep = Sleep::awake;
+  std::optional<Time> sleep_since;   ///< when @c sleep has changed
+  std::optional<Time> last_request;  ///< that is known of
   bool operator==(const App&) const = default;
 };
 
@@ -105,6 +114,7 @@ struct Instance {
   bool reached_guest = false;  ///< karreg-init spoke
   Routed routed = Routed::no;
   std::uint64_t routed_version = 0;
+  bool slept = false;  ///< it goes because its application sleeps, which is no failure
   Time created_at{};
   std::optional<Time> unwanted_at;
   std::optional<Time> healthy_at;
@@ -132,6 +142,8 @@ struct Proxy {
   std::uint64_t version = 0;
   std::map<std::string, int> draining;
   Time last_seen{};
+  std::optional<Time> covered_since{};  ///< all that it was asked since then is known ...
+  Time covered_until{};                 ///< ... until then
 };
 
 /// Tunables of the decisions.
@@ -144,6 +156,8 @@ struct Policy {
   /// agent stops it all the same.
   milliseconds host_forgotten{3'600'000};
   milliseconds proxy_live{10'000};        ///< a proxy silent for longer is not waited for
+  milliseconds figures_fresh{15'000};     ///< three reports; what proxies are asked is known
+  milliseconds waking_timeout{180'000};   ///< requests are held for one that wakes, not for longer
   milliseconds proxy_forgotten{900'000};  ///< ... even when the scheduler itself was away meanwhile
   milliseconds switch_timeout{
       30'000};  ///< proxies that do not acknowledge by then are not waited for, if one did
@@ -188,6 +202,8 @@ class IdSource {
 
 /// How long somebody last seen at @p last_seen has been silent while the scheduler could hear.
 milliseconds silence(const World& world, Time last_seen, Time now);
+/// Whether a proxy may have visitors, though it be silent.
+bool is_in_service(const World& world, const Proxy& proxy, Time now);
 /// Whether a proxy is waited for at @p now.
 bool is_live(const World& world, const Proxy& proxy, Time now);
 /// Whether the host of @p instance has been silent for longer than @p limit; false while it has no

@@ -38,6 +38,11 @@ struct Names<Routed> {
   static constexpr std::array<std::string_view, 3> text = {"no", "yes", "draining"};
 };
 
+template <>
+struct Names<Sleep> {
+  static constexpr std::array<std::string_view, 3> text = {"awake", "asleep", "waking"};
+};
+
 /// The database's word for @p value.
 template <class E>
 std::string name_of(E value) {

@@ -76,6 +76,7 @@ bool save_host_report(pqxx::work& work, const wire::HostReport& report) {
 void save_proxy_report(pqxx::work& work, const wire::ProxyReport& report) {
   if (report.stopping) {
     work.exec_params0("DELETE FROM proxies WHERE id = $1", report.proxy_id);
+    work.exec_params0("DELETE FROM proxy_traffic WHERE proxy_id = $1", report.proxy_id);
     return;
   }
   const auto table = work.exec1(
@@ -96,14 +97,15 @@ void save_proxy_report(pqxx::work& work, const wire::ProxyReport& report) {
   snapshot.for_version = report.version;
   RulesByText rules;
   for (const auto& row : work.exec("SELECT host, path, app_id, sticky_sessions, force_https, "
-                                   "backends, rules FROM routes WHERE NOT removed")) {
+                                   "backends, rules, asleep FROM routes WHERE NOT removed")) {
     wire::Route route{row[0].as<std::string>(),
                       row[1].as<std::string>(),
                       row[2].as<std::string>(),
                       row[3].as<bool>(),
                       row[4].as<bool>(),
                       {},
-                      rules.read(row[6].as<std::string>(std::string()))};
+                      rules.read(row[6].as<std::string>(std::string())),
+                      row[7].as<bool>()};
     route.backends =
         nlohmann::json::parse(row[5].as<std::string>()).get<std::vector<wire::Backend>>();
     snapshot.routes.push_back(std::move(route));

@@ -124,6 +124,7 @@ Result<void> Scheduler::forget() {
   auto done = database_.transact([](pqxx::work& work) -> Result<void> {
     forget_old_instances(work);
     forget_silent_proxies(work);
+    forget_old_traffic(work);
     return ok();
   });
   if (done) forgotten_at_ = time;
@@ -185,7 +186,27 @@ broker::Disposition Scheduler::take_host_report(const std::string& body) {
   return broker::disposition_after(saved.error());
 }
 
+broker::Disposition Scheduler::take_traffic_report(const std::string& body) {
+  auto report = wire::from_text<wire::TrafficReport>(body, "TrafficReport");
+  if (!report) {
+    log::error("unusable report", {log::field("why", report.error().message())});
+    return broker::Disposition::reject;
+  }
+  bool held = false;
+  auto saved = database_.transact([&](pqxx::work& work) -> Result<void> {
+    held = save_traffic_report(work, *report);
+    return ok();
+  });
+  // Figures alone change nothing that could not wait for the next round.
+  if (saved && held) wake();
+  if (saved) return broker::Disposition::ack;
+  log::warn("report not saved", {log::field("why", saved.error().message())});
+  return broker::disposition_after(saved.error());
+}
+
 broker::Disposition Scheduler::take(const broker::Delivery& delivery) {
+  if (delivery.routing_key == broker::key::scheduler_traffic)
+    return take_traffic_report(delivery.body);
   auto disposition = broker::Disposition::ack;
   if (delivery.routing_key == broker::key::scheduler_host) {
     disposition = take_host_report(delivery.body);

@@ -41,6 +41,7 @@ class Scheduler {
   void renew_catalogue();
   broker::Disposition take(const broker::Delivery& delivery);
   broker::Disposition take_host_report(const std::string& body);
+  broker::Disposition take_traffic_report(const std::string& body);
   void wake();
 
   Settings settings_;

@@ -8,6 +8,7 @@
 
 #include "common/wire/host.hpp"
 #include "common/wire/routes.hpp"
+#include "common/wire/traffic.hpp"
 #include "scheduler/core/world.hpp"
 
 namespace karreg::scheduler {
@@ -42,6 +43,12 @@ void forget_silent_proxies(pqxx::work& work);
 bool save_host_report(pqxx::work& work, const wire::HostReport& report);
 /// reports_store.cpp: what a proxy serves. Writes a snapshot for it when it wants one.
 void save_proxy_report(pqxx::work& work, const wire::ProxyReport& report);
+
+/// traffic_store.cpp: what a proxy tells of its applications. Returns whether requests are held for
+/// some.
+bool save_traffic_report(pqxx::work& work, const wire::TrafficReport& report);
+/// traffic_store.cpp: deletes figures that nobody looks at any more.
+void forget_old_traffic(pqxx::work& work);
 
 /// What a VM's specification is made of.
 struct InstanceRow {

@@ -97,9 +97,10 @@ void save_instance(pqxx::work& work, const Instance& i, const Instance* old) {
       "UPDATE instances SET wanted = $2, healthy = healthy AND $2, routed = $3, routed_version = "
       "$4, "
       "unwanted_at = to_timestamp($5::bigint / 1000.0), ended_at = to_timestamp($6::bigint / "
-      "1000.0) "
+      "1000.0), slept = $7 "
       "WHERE id = $1",
-      i.id, i.wanted, name_of(i.routed), i.routed_version, ms(i.unwanted_at), ms(i.ended_at));
+      i.id, i.wanted, name_of(i.routed), i.routed_version, ms(i.unwanted_at), ms(i.ended_at),
+      i.slept);
 }
 
 /// Adds what has changed to @p update.
@@ -131,13 +132,14 @@ void save_routes(pqxx::work& work, const World& before, const World& after) {
     update.upserts.push_back(route);
     work.exec_params0(
         "INSERT INTO routes (host, path, app_id, sticky_sessions, force_https, backends, version, "
-        "rules) VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7, $8::jsonb) ON CONFLICT (host, path) DO "
+        "rules, asleep) VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7, $8::jsonb, $9) ON CONFLICT "
+        "(host, path) DO "
         "UPDATE SET app_id "
         "= $3, "
         "sticky_sessions = $4, force_https = $5, backends = $6::jsonb, version = $7, removed = "
-        "false, rules = $8::jsonb",
+        "false, rules = $8::jsonb, asleep = $9",
         route.host, route.path, route.app_id, route.sticky_sessions, route.force_https,
-        wire::to_text(route.backends), after.route_version, text_of(route.rules));
+        wire::to_text(route.backends), after.route_version, text_of(route.rules), route.asleep);
   });
   for (const auto& [key, route] : before.routes) {
     if (after.routes.contains(key)) continue;
@@ -185,12 +187,14 @@ void save_world(pqxx::work& work, const World& before, const World& after, Time 
       [&](const Deployment& d, const Deployment* old) { save_deployment(work, d, old, now); });
   for_changed(before.instances, after.instances,
               [&](const Instance& i, const Instance* old) { save_instance(work, i, old); });
-  for_changed(before.apps, after.apps, [&](const App& app, const App*) {
+  for_changed(before.apps, after.apps, [&](const App& app, const App* old) {
     work.exec_params0(
         "UPDATE apps SET state = $2, serving_deployment = $3, commit_id = $4, "
-        "torn_down_at = CASE WHEN $5 THEN coalesce(torn_down_at, now()) END WHERE id = $1",
-        app.id, app.state, or_null(app.serving_deployment), or_null(app.commit), app.torn_down);
-    if (app.torn_down) {
+        "torn_down_at = CASE WHEN $5 THEN coalesce(torn_down_at, now()) END, sleep = $6, "
+        "sleep_since = to_timestamp($7::bigint / 1000.0) WHERE id = $1",
+        app.id, app.state, or_null(app.serving_deployment), or_null(app.commit), app.torn_down,
+        name_of(app.sleep), ms(app.sleep_since));
+    if (app.torn_down || (old != nullptr && old->sleep != app.sleep)) {
       wire::PlatformEvent event;
       event.event = "APPLICATION_CHANGE";
       event.time_ms = to_ms(now);

@@ -25,8 +25,10 @@ std::string text_of(const pqxx::field& field) {
 void load_apps(pqxx::work& work, RulesByText& rules, World& world) {
   for (const auto& row : work.exec(
            "SELECT id, state, deleted_at IS NOT NULL, homogeneous, sticky_sessions, force_https, "
-           "cancel_on_push, build_flavor, serving_deployment, commit_id, separate_build, rules "
-           "FROM apps "
+           "cancel_on_push, build_flavor, serving_deployment, commit_id, separate_build, rules, "
+           "sleep_after_s, sleep, (extract(epoch FROM sleep_since) * 1000)::bigint, "
+           "(extract(epoch FROM t.last_request) * 1000)::bigint "
+           "FROM apps LEFT JOIN app_traffic t ON t.app_id = id "
            "WHERE torn_down_at IS NULL")) {
     App app;
     app.id = text_of(row[0]);
@@ -41,6 +43,10 @@ void load_apps(pqxx::work& work, RulesByText& rules, World& world) {
     app.commit = text_of(row[9]);
     app.separate_build = row[10].as<bool>();
     app.rules = rules.read(text_of(row[11]));
+    app.sleep_after = std::chrono::seconds(row[12].as<int>());
+    app.sleep = value_of<Sleep>(text_of(row[13]));
+    app.sleep_since = optional_time(row[14]);
+    app.last_request = optional_time(row[15]);
     world.apps[app.id] = std::move(app);
   }
   for (const auto& row :
@@ -118,7 +124,7 @@ void load_instances(pqxx::work& work, World& world) {
                  "(extract(epoch FROM i.created_at) * 1000)::bigint, "
                  "(extract(epoch FROM i.unwanted_at) * 1000)::bigint, "
                  "(extract(epoch FROM i.healthy_at) * 1000)::bigint, "
-                 "(extract(epoch FROM i.ended_at) * 1000)::bigint FROM instances i "
+                 "(extract(epoch FROM i.ended_at) * 1000)::bigint, i.slept FROM instances i "
                  "WHERE i.ended_at IS NULL OR i.ended_at > now() - interval '10 minutes' OR "
                  "i.deployment IN (SELECT uuid FROM deployments WHERE state = 'WIP')")) {
     Instance i;
@@ -147,6 +153,7 @@ void load_instances(pqxx::work& work, World& world) {
     i.unwanted_at = optional_time(row[19]);
     i.healthy_at = optional_time(row[20]);
     i.ended_at = optional_time(row[21]);
+    i.slept = row[22].as<bool>();
     if (world.apps.contains(i.app_id)) world.instances[i.id] = std::move(i);
   }
 }
@@ -155,21 +162,27 @@ void load_surroundings(pqxx::work& work, RulesByText& rules, World& world) {
   for (const auto& row :
        work.exec("SELECT id, memory_mb, (extract(epoch FROM last_seen) * 1000)::bigint FROM hosts"))
     world.hosts[text_of(row[0])] = {text_of(row[0]), row[1].as<std::int64_t>(), time_of(row[2])};
-  for (const auto& row : work.exec("SELECT id, version, draining, (extract(epoch FROM last_seen) * "
-                                   "1000)::bigint FROM proxies")) {
-    Proxy proxy{text_of(row[0]), row[1].as<std::uint64_t>(), {}, time_of(row[3])};
+  for (const auto& row :
+       work.exec("SELECT id, version, draining, (extract(epoch FROM last_seen) * 1000)::bigint, "
+                 "(extract(epoch FROM t.covered_since) * 1000)::bigint, "
+                 "(extract(epoch FROM t.covered_until) * 1000)::bigint "
+                 "FROM proxies LEFT JOIN proxy_traffic t ON t.proxy_id = id")) {
+    Proxy proxy{text_of(row[0]), row[1].as<std::uint64_t>(), {}, time_of(row[3]), {}, {}};
+    proxy.covered_since = optional_time(row[4]);
+    proxy.covered_until = optional_time(row[5]).value_or(Time{});
     proxy.draining = nlohmann::json::parse(text_of(row[2])).get<std::map<std::string, int>>();
     world.proxies[proxy.id] = std::move(proxy);
   }
   for (const auto& row : work.exec("SELECT host, path, app_id, sticky_sessions, force_https, "
-                                   "backends, rules FROM routes WHERE NOT removed")) {
+                                   "backends, rules, asleep FROM routes WHERE NOT removed")) {
     wire::Route route{text_of(row[0]),
                       text_of(row[1]),
                       text_of(row[2]),
                       row[3].as<bool>(),
                       row[4].as<bool>(),
                       {},
-                      rules.read(text_of(row[6]))};
+                      rules.read(text_of(row[6])),
+                      row[7].as<bool>()};
     route.backends = nlohmann::json::parse(text_of(row[5])).get<std::vector<wire::Backend>>();
     world.routes[{route.host, route.path}] = std::move(route);
   }

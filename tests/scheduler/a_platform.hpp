@@ -33,6 +33,7 @@ class APlatform {
   Time now{std::chrono::hours(24)};
   std::vector<Note> notes;
   std::set<std::string> silent;  ///< hosts and proxies that do not report
+  std::set<std::string> mute;    ///< proxies that report, but not what they are asked
 
   /// One host with 8 GiB and one proxy.
   APlatform() {
@@ -43,7 +44,9 @@ class APlatform {
   void host(const std::string& id, std::int64_t memory_mb) {
     world.hosts[id] = {id, memory_mb, now};
   }
-  void proxy(const std::string& id) { world.proxies[id] = {id, world.route_version, {}, now}; }
+  void proxy(const std::string& id) {
+    world.proxies[id] = {id, world.route_version, {}, now, now, now};
+  }
 
   App& app(const std::string& id = "app") {
     auto [it, made] = world.apps.try_emplace(id);
@@ -88,8 +91,11 @@ class APlatform {
     now += time;
     for (auto& [id, h] : world.hosts)
       if (!silent.contains(id)) h.last_seen = now;
-    for (auto& [id, p] : world.proxies)
-      if (!silent.contains(id)) p.last_seen = now;
+    for (auto& [id, p] : world.proxies) {
+      if (silent.contains(id)) continue;
+      p.last_seen = now;
+      if (!mute.contains(id)) p.covered_until = now;
+    }
     settle();
   }
 

@@ -48,11 +48,16 @@ bool Base::saw(const wire::HostReport& report, Time now) {
 std::optional<wire::RouteSnapshot> Base::saw(const wire::ProxyReport& report, Time now) {
   if (report.stopping) {
     world.proxies.erase(report.proxy_id);
+    coverage_.erase(report.proxy_id);
     return std::nullopt;
   }
-  world.proxies[report.proxy_id] = {report.proxy_id,
-                                    report.version > world.route_version ? 0 : report.version,
-                                    report.draining, now};
+  auto& row = world.proxies[report.proxy_id];
+  row.id = report.proxy_id;
+  row.version = report.version > world.route_version ? 0 : report.version;
+  row.draining = report.draining;
+  row.last_seen = now;
+  row.covered_since = coverage_[row.id].since;
+  row.covered_until = coverage_[row.id].until;
   const bool settled = !routes_changed_ || now - *routes_changed_ > 2s;
   if (!report.wants_snapshot && (report.version == world.route_version || !settled))
     return std::nullopt;
@@ -60,6 +65,40 @@ std::optional<wire::RouteSnapshot> Base::saw(const wire::ProxyReport& report, Ti
   for (const auto& [key, route] : world.routes) snapshot.routes.push_back(route);
   for (const auto& [port, route] : world.tcp_routes) snapshot.tcp_routes.push_back(route);
   return snapshot;
+}
+
+bool Base::saw(const wire::TrafficReport& report, Time now) {
+  bool held = false;
+  for (const auto& told : report.apps) {
+    held = held || told.held > 0;
+    const auto app = world.apps.find(told.app_id);
+    if (app == world.apps.end()) continue;
+    const Time last = now - scheduler::milliseconds(told.idle_ms);
+    app->second.last_request = std::max(app->second.last_request.value_or(last), last);
+  }
+  if (report.parts == 0) return held;
+  auto& known = coverage_[report.proxy_id];
+  const bool same = known.process == report.process;
+  if (!same) known.at_ms = -1;
+  if (!same || report.number > known.number) known.parts = 0;
+  if (!same || report.number >= known.number) {
+    known.process = report.process;
+    known.number = report.number;
+    known.parts |= std::uint64_t{1} << report.part;
+  }
+  const auto all = (std::uint64_t{1} << report.parts) - 1;
+  if (known.number != report.number || known.parts != all || report.covers_ms == 0) return held;
+  const Time from = now - scheduler::milliseconds(report.covers_ms);
+  const bool goes_on = known.at_ms >= 0 ? report.at_ms - report.covers_ms <= known.at_ms
+                                        : known.since && from <= known.until;
+  if (!goes_on || !known.since) known.since = from;
+  known.at_ms = report.at_ms;
+  known.until = now;
+  if (const auto row = world.proxies.find(report.proxy_id); row != world.proxies.end()) {
+    row->second.covered_since = known.since;
+    row->second.covered_until = now;
+  }
+  return held;
 }
 
 std::optional<wire::RouteUpdate> Base::save(World after, Time now) {

@@ -7,6 +7,7 @@
 
 #include "common/wire/host.hpp"
 #include "common/wire/routes.hpp"
+#include "common/wire/traffic.hpp"
 #include "scheduler/core/world.hpp"
 
 namespace karreg::simulation {
@@ -23,6 +24,8 @@ class Base {
   bool saw(const wire::HostReport& report, Time now);
   /// save_proxy_report(); the snapshot that it writes for the proxy, if any.
   std::optional<wire::RouteSnapshot> saw(const wire::ProxyReport& report, Time now);
+  /// save_traffic_report(); whether requests are held.
+  bool saw(const wire::TrafficReport& report, Time now);
   /// save_world(); the routes' news, if they changed.
   std::optional<wire::RouteUpdate> save(World after, Time now);
   /// send_desired_states(): for each host whose wanted VMs are not those last sent.
@@ -37,9 +40,19 @@ class Base {
     bool again = true;
     Time resent{};
   };
+  /// proxy_traffic.
+  struct Coverage {
+    std::string process;
+    std::uint64_t number = 0;
+    std::int64_t at_ms = -1;
+    std::uint64_t parts = 0;  ///< seen
+    std::optional<Time> since;
+    Time until{};
+  };
   void forget(Time now);
 
   std::map<std::string, Sent> sent_;
+  std::map<std::string, Coverage> coverage_;
   std::optional<Time> routes_changed_;
 };
 

@@ -81,6 +81,10 @@ bool City::better_known(const wire::Route& route, const std::string& broken_one)
     if (id == broken_one || i.app_id != route.app_id || i.routed != scheduler::Routed::yes ||
         !i.healthy || !i.healthy_at || now_ - *i.healthy_at < 20s || vm == nullptr || !vm->ready)
       continue;
+    // It may be well for long, and in service since a moment ago.
+    const auto deployment = base_.world.deployments.find(i.deployment);
+    if (deployment == base_.world.deployments.end() || now_ - deployment->second.phase_since < 20s)
+      continue;
     const auto unheard = unheard_.find(i.host_id);
     if (unheard == unheard_.end() || now_ - unheard->second > 20s) return true;
   }
@@ -115,6 +119,18 @@ void City::check_proxies() {
                              front->id(), front->table().version(), backend.instance_id));
       }
     check_served(*front);
+    check_sleep(*front);
+  }
+}
+
+/// Whoever is asked for is woken.
+void City::check_sleep(const Front& front) const {
+  if (now_ < trouble_until_ + 20s) return;
+  for (const auto& [id, since] : front.held()) {
+    const auto app = base_.world.apps.find(id);
+    if (app != base_.world.apps.end() && app->second.sleep == scheduler::Sleep::asleep &&
+        now_ - since > 15s)
+      broken(fmt::format("{} holds requests for {}, which is left asleep", front.id(), id));
   }
 }
 
@@ -127,6 +143,8 @@ void City::check_served(const Front& front) {
         app->second.serving_deployment != i.deployment || i.build || !i.alive() || !i.healthy ||
         !i.healthy_at || now_ - *i.healthy_at < 20s)
       continue;
+    // The routes of one that has just been woken are on their way.
+    if (app->second.sleep_since && now_ - *app->second.sleep_since < 20s) continue;
     const auto since = base_.world.deployments.at(i.deployment).phase_since;
     const Vm* vm = find_vm(id);
     if (vm == nullptr || !vm->ready || now_ - since < 20s ||
@@ -158,9 +176,11 @@ void City::check_stops(const Machine& machine, const std::map<std::string, Vm>& 
     happened("stop " + id);
     const auto row = base_.world.instances.find(id);
     if (row == base_.world.instances.end() || !row->second.unwanted_at) continue;
-    if (now_ - *row->second.unwanted_at >= base_.world.policy.drain_timeout) continue;
+    // To sleep is no reason to cut a request, however long it takes.
+    const bool slept = row->second.slept;
+    if (!slept && now_ - *row->second.unwanted_at >= base_.world.policy.drain_timeout) continue;
     for (const auto& front : fronts_) {
-      if (!front->up() || front->excused) continue;
+      if (!front->up() || (front->excused && !slept)) continue;
       const auto flight = front->flights().find(id);
       if (flight != front->flights().end() && now_ < flight->second &&
           row->second.routed_version != 0 && !broke_.contains(id))
@@ -175,14 +195,21 @@ std::string City::unrest_of(const App& app) const {
   if (app.serving_deployment.empty()) return {};
   const auto& serving = base_.world.deployments.at(app.serving_deployment);
   int well = 0;
+  for (const auto& front : fronts_)
+    if (front->held().contains(app.id)) return app.id + " is waited for";
+  if (app.sleep == scheduler::Sleep::waking) return app.id + " wakes";
   for (const auto& [id, i] : base_.world.instances) {
     if (i.app_id != app.id || !i.alive()) continue;
+    if (app.sleep == scheduler::Sleep::asleep) return id + " runs though its application sleeps";
     const Vm* vm = find_vm(id);
     if (i.deployment != serving.uuid || i.build) return id + " still runs";
     if (!i.healthy || i.routed != scheduler::Routed::yes || vm == nullptr || !vm->ready)
       return id + " is not well in service";
     ++well;
   }
+  if (app.sleep == scheduler::Sleep::asleep) return {};
+  if (app.sleep_after > 0s && well == serving.instances)
+    return app.id + " is awake though nobody asks for it";
   bool full = true;
   for (const auto& [id, host] : base_.world.hosts)
     full = full && room_on(id) < find_flavor(serving.flavor)->memory_mb;

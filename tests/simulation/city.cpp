@@ -30,6 +30,7 @@ City::City(std::uint64_t seed) : seed_(seed), dice_(seed * 0x9E3779B97F4A7C15 + 
     app.homogeneous = dice_.chance(150);
     app.cancel_on_push = dice_.chance(200);
     app.build_flavor = "XS";
+    if (dice_.chance(600)) app.sleep_after = dice_.between(10s, 90s);
     base_.world.apps[app.id] = app;
   }
 }
@@ -145,6 +146,18 @@ void City::faults() {
   }
 }
 
+void City::visitors() {
+  if (now_ > nobody_comes_from_) return;
+  for (const auto& [id, app] : base_.world.apps) {
+    auto& interest = interest_[id];
+    if (now_ >= interest.until) {
+      interest.lively = !interest.lively;
+      interest.until = now_ + (interest.lively ? dice_.between(1s, 40s) : dice_.between(5s, 240s));
+    }
+    if (interest.lively && dice_.chance(200)) fronts_[dice_.below(fronts_.size())]->ask(id, now_);
+  }
+}
+
 void City::deliver() {
   const auto receiver = [&](const std::string& to) {
     if (to == "scheduler") return now_ < scheduler_back_ ? Receiver::keeps : Receiver::takes;
@@ -161,6 +174,8 @@ void City::deliver() {
     } else if (const auto* proxy = std::get_if<wire::ProxyReport>(&message.payload)) {
       if (auto snapshot = base_.saw(*proxy, now_)) network_.send(now_, proxy->proxy_id, *snapshot);
       news_ = true;
+    } else if (const auto* traffic = std::get_if<wire::TrafficReport>(&message.payload)) {
+      if (base_.saw(*traffic, now_)) news_ = true;
     } else if (const auto* desired = std::get_if<wire::HostDesired>(&message.payload)) {
       for (const auto& machine : machines_)
         if (machine->id() == message.to) machine->accept(*desired);
@@ -208,6 +223,8 @@ void City::decide(bool calm) {
   }
   for (const auto& note : notes) {
     happened(note.deployment + ": " + note.text);
+    count_.slept += note.text.find("goes to sleep") != std::string::npos;
+    count_.woken += note.text.starts_with("Awake again");
     count_.healed += note.text.find("starting another") != std::string::npos ||
                      note.text.find(" ended: ") != std::string::npos;
   }
@@ -237,7 +254,7 @@ void City::step(bool calm) {
     }
   for (const auto& front : fronts_)
     if (auto it = front_back_.find(front->id()); it != front_back_.end() && now_ >= it->second) {
-      front->start();
+      front->start(now_);
       happened("proxy starts: " + front->id());
       front_back_.erase(it);
     }
@@ -248,8 +265,11 @@ void City::step(bool calm) {
     check_stops(*machine, before);
     if (auto report = machine->report(now_)) network_.send(now_, "scheduler", *report);
   }
-  for (const auto& front : fronts_)
+  visitors();
+  for (const auto& front : fronts_) {
     if (auto report = front->report(now_)) network_.send(now_, "scheduler", *report);
+    for (const auto& traffic : front->traffic(now_)) network_.send(now_, "scheduler", traffic);
+  }
   if (now_ >= builder_back_ && workshop_.step(base_, now_)) news_ = true;
   decide(calm);
   check();
@@ -260,6 +280,7 @@ void City::run(int steps) {
   happened("peace");
   network_.faulty = false;
   const Time peace = now_;
+  nobody_comes_from_ = now_ + 60s;
   std::string why = "not looked yet";
   for (Time at_rest{};;) {
     step(true);

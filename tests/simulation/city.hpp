@@ -39,6 +39,8 @@ class City final : scheduler::IdSource {
     int cancelled = 0;
     int healed = 0;
     int faults = 0;
+    int slept = 0;
+    int woken = 0;
   };
   const Count& count() const { return count_; }
 
@@ -52,6 +54,7 @@ class City final : scheduler::IdSource {
   void request(scheduler::App& app, scheduler::Action action, const std::string& commit,
                int instances);
   void faults();
+  void visitors();
   void deliver();
   void decide(bool calm);
   void note_ends(const World& before);
@@ -59,6 +62,7 @@ class City final : scheduler::IdSource {
   // checks.cpp
   void check();
   void check_proxies();
+  void check_sleep(const Front& front) const;
   void check_hearing(const World& world);
   bool better_known(const wire::Route& route, const std::string& broken_one) const;
   void check_stops(const Machine& machine, const std::map<std::string, Vm>& before);
@@ -86,6 +90,13 @@ class City final : scheduler::IdSource {
   Workshop workshop_{dice_};
   std::vector<std::unique_ptr<Machine>> machines_;
   std::vector<std::unique_ptr<Front>> fronts_;
+  /// Visitors come for a while, and then for a while they do not.
+  struct Interest {
+    bool lively = true;
+    Time until{};
+  };
+  std::map<std::string, Interest> interest_;    ///< in apps
+  Time nobody_comes_from_ = Time::max();        ///< at the end
   std::map<std::string, int> numbers_;          ///< app -> last deployment
   std::map<std::string, Time> agent_back_;      ///< machines whose agent is down
   std::map<std::string, Time> front_back_;      ///< proxies that are down

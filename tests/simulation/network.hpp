@@ -7,12 +7,13 @@
 
 #include "common/wire/host.hpp"
 #include "common/wire/routes.hpp"
+#include "common/wire/traffic.hpp"
 #include "dice.hpp"
 
 namespace karreg::simulation {
 
 using Payload = std::variant<wire::HostDesired, wire::HostReport, wire::RouteUpdate,
-                             wire::RouteSnapshot, wire::ProxyReport>;
+                             wire::RouteSnapshot, wire::ProxyReport, wire::TrafficReport>;
 
 struct Message {
   std::string to;

@@ -35,15 +35,20 @@ TEST_CASE("whatever breaks, what serves keeps serving, and all comes to rest") {
     sum.cancelled += city.count().cancelled;
     sum.healed += city.count().healed;
     sum.faults += city.count().faults;
+    sum.slept += city.count().slept;
+    sum.woken += city.count().woken;
   }
   WARN(last - first + 1 << " seeds: " << sum.deployed << " deployed, " << sum.failed << " failed, "
                         << sum.cancelled << " cancelled, " << sum.healed << " healed, "
-                        << sum.faults << " faults");
+                        << sum.faults << " faults, " << sum.slept << " times asleep, " << sum.woken
+                        << " times awake again");
   if (only == 0 && last >= 20) {
     CHECK(sum.deployed > static_cast<int>(last));
     CHECK(sum.failed > 0);
     CHECK(sum.cancelled > 0);
     CHECK(sum.healed > static_cast<int>(last));
+    CHECK(sum.slept > static_cast<int>(last));
+    CHECK(sum.woken > static_cast<int>(last) / 2);
   }
 }
 
