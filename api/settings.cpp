@@ -24,6 +24,10 @@ std::vector<Setting> declared_settings() {
       {"api.hook_socket", "unix socket of the git hooks; empty: <data.dir>/run/api-hook.sock", "",
        false},
       {"api.max_push_bytes", "largest pack that a push may send, bytes", "268435456", false},
+      {"api.shortest_sleep_after",
+       "time without a request after which applications may sleep, the shortest that their owners "
+       "can choose, 1s to 30 days",
+       "60s", false},
       {"api.log_readers", "how many log streams may be read at once", "128", false},
       {"api.log_readers_per_user", "how many of them one user may read", "16", false},
       tcp_ports_setting(),
@@ -100,6 +104,13 @@ Result<Settings> read_settings(const Config& config) {
   auto push = config.number("api.max_push_bytes", 1024, 1LL << 40U);
   if (!push) return push.error();
   s.max_push_bytes = *push;
+  auto sleep = config.duration("api.shortest_sleep_after");
+  if (!sleep) return sleep.error();
+  if (*sleep < std::chrono::seconds(1) || *sleep > std::chrono::hours(720))
+    return Error(ErrorKind::invalid, "setting api.shortest_sleep_after = \"" +
+                                         config.text("api.shortest_sleep_after") +
+                                         "\" must be from 1s to 720h");
+  s.shortest_sleep_after = *sleep;
   auto readers = config.number("api.log_readers", 1, 4096);
   if (!readers) return readers.error();
   s.log_readers = static_cast<std::size_t>(*readers);

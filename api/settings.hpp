@@ -22,6 +22,7 @@ struct Settings {
   std::string hook_socket;
   std::int64_t max_push_bytes = 0;
   TcpPolicy tcp;
+  std::chrono::milliseconds shortest_sleep_after{60'000};  ///< that an owner may choose
   std::size_t log_readers = 0;
   std::size_t log_readers_per_user = 0;
   std::string database_url;

@@ -59,6 +59,8 @@ App read_app(const Json& j) {
   const Json* separate = member(j, "separateBuild");
   app.separate_build = separate != nullptr && separate->get<bool>();
   app.build_flavor = text(part(j, "buildFlavor"), "name");
+  app.sleep_after_s = number(j, "sleepAfter");
+  app.sleep = text(j, "sleep");
   app.git_url = text(part(j, "deployment"), "httpUrl");
   for (const Json& vhost : part(j, "vhosts")) app.domains.push_back(vhost.at("fqdn"));
   for (const Json& url : part(j, "visitUrls")) app.urls.push_back(url.get<std::string>());
@@ -164,6 +166,8 @@ std::string app_status(const App& app, const std::vector<Deployment>& newest_fir
   const bool deploying = !newest_first.empty() && newest_first.front().state == "WIP";
   if (app.state == "SHOULD_BE_DOWN" && !deploying) return up ? "stopping" : "stopped";
   if (deploying) return up ? "running, a deployment is in progress" : "deploying";
+  if (app.sleep == "asleep") return "asleep, the next request wakes it";
+  if (app.sleep == "waking" && !up) return "waking up";
   if (up) return "running";
   if (!newest_first.empty() && newest_first.front().state == "FAIL")
     return "not running, the last deployment failed";
@@ -186,7 +190,9 @@ Json to_output(const App& app) {
           {"min_flavor", app.min_flavor},
           {"max_flavor", app.max_flavor},
           {"separate_build", app.separate_build},
-          {"build_flavor", app.build_flavor}};
+          {"build_flavor", app.build_flavor},
+          {"sleep_after_s", app.sleep_after_s},
+          {"sleep", app.sleep}};
 }
 
 Json to_output(const Deployment& deployment) {

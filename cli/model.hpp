@@ -30,6 +30,8 @@ struct App {
   std::string max_flavor;
   bool separate_build = false;  ///< build VMs have a size of their own
   std::string build_flavor;     ///< of build VMs; means nothing without separate_build
+  int sleep_after_s = 0;        ///< without a request it may sleep after it; 0: never
+  std::string sleep;            ///< awake, asleep, waking; empty on platforms without it
 };
 
 struct Deployment {
@@ -95,7 +97,8 @@ Result<Summary> parse_summary(const Json& answer);
 std::string address(const App& app);
 /// "OK" in words: deployed, failed, ...
 std::string deployment_state(const Deployment& deployment);
-/// "running", "stopped", "deploying" from the app's state, its last deployment and its instances.
+/// "running", "asleep", "stopped", "deploying" from the app's state, its last deployment and its
+/// instances.
 std::string app_status(const App& app, const std::vector<Deployment>& newest_first,
                        const std::vector<Instance>& instances);
 

@@ -8,6 +8,9 @@
 namespace karreg::cli {
 namespace {
 
+/// Longer numbers would not fit into milliseconds.
+constexpr std::size_t most_span_characters = 10;
+
 /// Reads exactly @p digits decimal digits off the front of @p text.
 bool take_number(std::string_view& text, std::size_t digits, int& value) {
   if (text.size() < digits) return false;
@@ -116,6 +119,21 @@ Result<std::int64_t> parse_moment(std::string_view text, std::int64_t now_ms) {
   return Error(ErrorKind::invalid, "`" + std::string(text) +
                                        "` is not a time: give 2026-01-31T12:00:00Z, 2026-01-31, or "
                                        "how long ago: 90s, 15m, 2h, 3d.");
+}
+
+Result<std::int64_t> parse_span(std::string_view text) {
+  std::int64_t ms = 0;
+  if (text.size() <= most_span_characters && parse_ago(text, ms)) return ms / 1000;
+  return Error(ErrorKind::invalid, "`" + std::string(text) +
+                                       "` is not a length of time: give one such as 90s, 15m, 2h "
+                                       "or 3d.");
+}
+
+std::string span_text(std::int64_t seconds) {
+  if (seconds > 0 && seconds % 86'400 == 0) return fmt::format("{} d", seconds / 86'400);
+  if (seconds > 0 && seconds % 3600 == 0) return fmt::format("{} h", seconds / 3600);
+  if (seconds > 0 && seconds % 60 == 0) return fmt::format("{} min", seconds / 60);
+  return fmt::format("{} s", seconds);
 }
 
 std::string iso_time(std::int64_t ms) {

@@ -13,6 +13,11 @@ namespace karreg::cli {
 /// "2026-01-31", or of "90s", "15m", "2h", "3d" before @p now_ms. Error `invalid` otherwise.
 Result<std::int64_t> parse_moment(std::string_view text, std::int64_t now_ms);
 
+/// Seconds of "90s", "15m", "2h" or "3d". Error `invalid` otherwise.
+Result<std::int64_t> parse_span(std::string_view text);
+/// "90 s", "15 min", "2 h", "3 d": in the largest unit that fits without a rest.
+std::string span_text(std::int64_t seconds);
+
 /// "2026-01-31T12:00:00.000Z".
 std::string iso_time(std::int64_t ms);
 /// "2026-01-31 12:00:00", UTC.

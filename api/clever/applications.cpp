@@ -11,6 +11,9 @@ using nlohmann::json;
 
 namespace {
 
+/// Of an application that nobody asked for so long, its owner may think what he likes.
+constexpr std::int64_t longest_sleep_s = 30LL * 86'400;
+
 Result<Answer> list(const Call& call, pqxx::work& work) {
   auto org = resolve_owner(work, call.identity, owner_in(call));
   if (!org) return org.error();
@@ -112,6 +115,23 @@ Result<void> take_force_https(const json& body, bool& into) {
   return ok();
 }
 
+/// After how many seconds without a request it may sleep; 0: never.
+Result<void> take_sleep_after(const json& body, const Settings& settings, int& into) {
+  auto value = field<std::int64_t>(body, "sleepAfter", into);
+  if (!value) return value.error();
+  const auto least =
+      std::chrono::duration_cast<std::chrono::seconds>(settings.shortest_sleep_after).count();
+  // What it has may stay, whatever the platform allows by now.
+  const bool fits = *value == 0 || *value == into || (*value >= least && *value <= longest_sleep_s);
+  if (!fits)
+    return Error(ErrorKind::invalid,
+                 "the field \"sleepAfter\" must be 0 (never), or a number of seconds from " +
+                     std::to_string(least) + " to " + std::to_string(longest_sleep_s) +
+                     " (30 days)");
+  into = static_cast<int>(*value);
+  return ok();
+}
+
 /// Has what serves, or is about to, take the size that the owner wants now. Of an app that is down
 /// the next deployment does.
 Result<void> resize(const Call& call, pqxx::work& work, const App& before, const App& after) {
@@ -209,6 +229,7 @@ Result<Answer> update(const Call& call, pqxx::work& work) {
   auto taken = take_text(*body, "instanceLifetime", lifetime);
   if (taken) taken = check_lifetime(lifetime);
   if (taken) taken = take_force_https(*body, app.force_https);
+  if (taken) taken = take_sleep_after(*body, call.services.settings, app.sleep_after_s);
   if (taken) taken = take_branch(*body, app.branch);
   if (taken) taken = take_scale(*body, app);
   if (taken) taken = take_flavor(*body, "buildFlavor", app.build_flavor);

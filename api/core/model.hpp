@@ -70,6 +70,9 @@ struct App {
   bool sticky_sessions = false;
   bool cancel_on_push = false;
   bool force_https = false;
+  int sleep_after_s = 0;        ///< without a request it may sleep after it; 0: never
+  std::string sleep = "awake";  ///< or asleep, waking
+  std::optional<std::int64_t> sleep_since_ms;  ///< when that has changed
   std::string lifetime;
   std::optional<std::string> commit;
   std::optional<std::string> serving_deployment;

@@ -16,7 +16,8 @@ constexpr const char* app_columns =
     "a.max_instances, a.min_flavor, a.max_flavor, a.build_flavor, a.separate_build, a.homogeneous, "
     "a.sticky_sessions, a.cancel_on_push, a.force_https, a.lifetime, a.commit_id, "
     "a.serving_deployment, "
-    "(extract(epoch FROM a.created_at) * 1000)::bigint";
+    "(extract(epoch FROM a.created_at) * 1000)::bigint, a.sleep_after_s, a.sleep, "
+    "(extract(epoch FROM a.sleep_since) * 1000)::bigint";
 
 std::optional<std::string> optional_text(const pqxx::field& field) {
   if (field.is_null()) return std::nullopt;
@@ -47,6 +48,9 @@ App app_of(const pqxx::row& row) {
   app.commit = optional_text(row[19]);
   app.serving_deployment = optional_text(row[20]);
   app.created_ms = row[21].as<std::int64_t>();
+  app.sleep_after_s = row[22].as<int>();
+  app.sleep = row[23].as<std::string>();
+  if (!row[24].is_null()) app.sleep_since_ms = row[24].as<std::int64_t>();
   return app;
 }
 
@@ -151,10 +155,11 @@ void update_app(pqxx::work& work, const App& app) {
       "= $6, "
       "min_flavor = $7, max_flavor = $8, build_flavor = $9, separate_build = $10, homogeneous = "
       "$11, "
-      "sticky_sessions = $12, cancel_on_push = $13, force_https = $14 WHERE id = $1",
+      "sticky_sessions = $12, cancel_on_push = $13, force_https = $14, sleep_after_s = $15 WHERE "
+      "id = $1",
       app.id, app.name, app.description, app.branch, app.min_instances, app.max_instances,
       app.min_flavor, app.max_flavor, app.build_flavor, app.separate_build, app.homogeneous,
-      app.sticky_sessions, app.cancel_on_push, app.force_https);
+      app.sticky_sessions, app.cancel_on_push, app.force_https, app.sleep_after_s);
   wake_scheduler(work, "application changed", app.id);
 }
 

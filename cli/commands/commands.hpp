@@ -30,6 +30,7 @@ void add_reference(CLI::App& app, Session& session);
 void add_restart(CLI::App& app, Session& session);
 void add_rules(CLI::App& app, Session& session);
 void add_scale(CLI::App& app, Session& session);
+void add_sleep(CLI::App& app, Session& session);
 void add_status(CLI::App& app, Session& session);
 void add_stop(CLI::App& app, Session& session);
 void add_tcp_redirs(CLI::App& app, Session& session);

@@ -61,6 +61,8 @@ Result<int> status(Session& session, const AppChoice& choice) {
   terminal.print("  scale      " +
                  range(std::to_string(app.min_instances), std::to_string(app.max_instances)) +
                  " x " + range(app.min_flavor, app.max_flavor));
+  if (app.sleep_after_s > 0)
+    terminal.print("  sleeps     after " + span_text(app.sleep_after_s) + " without a request");
   for (const Instance& each : seen->instances)
     terminal.print("  instance   " + std::to_string(each.number) + "  " + each.state + "  " +
                    each.flavor + "  " + each.commit.substr(0, 8) + "  " + each.id);

@@ -43,6 +43,7 @@ void add_commands(CLI::App& app, Session& session) {
   add_rules(app, session);
   add_certificate(app, session);
   add_scale(app, session);
+  add_sleep(app, session);
   add_restart(app, session);
   add_stop(app, session);
   add_cancel_deploy(app, session);

@@ -81,6 +81,17 @@ TEST_CASE("what an application cannot be is refused with the reason, and changes
            Case{R"({"name":""})", "the application name is empty; give it 1 to 64 characters"},
            Case{R"({"cancelOnPush":"yes"})",
                 R"(the field "cancelOnPush" of the request has the wrong type: string)"},
+           Case{R"({"sleepAfter":59})",
+                R"(the field "sleepAfter" must be 0 (never), or a number of seconds from 60 to )"
+                "2592000 (30 days)"},
+           Case{R"({"sleepAfter":2592001})",
+                R"(the field "sleepAfter" must be 0 (never), or a number of seconds from 60 to )"
+                "2592000 (30 days)"},
+           Case{R"({"sleepAfter":-1})",
+                R"(the field "sleepAfter" must be 0 (never), or a number of seconds from 60 to )"
+                "2592000 (30 days)"},
+           Case{R"({"sleepAfter":"10m"})",
+                R"(the field "sleepAfter" of the request has the wrong type: string)"},
            Case{R"([])", "the request body must be a JSON object, not array"},
        }) {
     INFO(c.body);
@@ -89,6 +100,26 @@ TEST_CASE("what an application cannot be is refused with the reason, and changes
     CHECK(message_of(refused) == c.message);
   }
   CHECK(api.good(ann, "GET", app) == before);
+}
+
+TEST_CASE("an application may sleep when its owner says so, and how it sleeps is shown") {
+  AnApi api("sleep");
+  const User ann = api.make_user("ann@example.org");
+  const std::string app = "/v2/self/applications/" + api.make_app(ann, "shop");
+  CHECK(api.good(ann, "GET", app)["sleepAfter"] == 0);
+  CHECK(api.good(ann, "PUT", app, R"({"sleepAfter":600})")["sleepAfter"] == 600);
+  // What is not named stays.
+  CHECK(api.good(ann, "PUT", app, R"({"stickySessions":true})")["sleepAfter"] == 600);
+  CHECK(api.database().value("SELECT sleep_after_s FROM apps") == "600");
+  // The scheduler says it.
+  api.database().query(
+      "UPDATE apps SET sleep = 'asleep', sleep_since = '2026-01-01T00:00:00Z', sleep_after_s = 5");
+  const auto asleep = api.good(ann, "GET", app);
+  CHECK(asleep["sleep"] == "asleep");
+  CHECK(asleep["sleepSince"] == 1767225600000);
+  // What the platform allowed once is no reason to refuse other changes.
+  api.good(ann, "PUT", app, R"({"sleepAfter":5,"stickySessions":false})");
+  CHECK(api.good(ann, "PUT", app, R"({"sleepAfter":0})")["sleepAfter"] == 0);
 }
 
 TEST_CASE("a branch, once chosen, can be another one, master, or the default again") {

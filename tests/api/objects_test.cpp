@@ -94,7 +94,8 @@ TEST_CASE("an application has every field that clients read", "[api]") {
                      "zone:s",         "creationDate:n",  "state:s",       "commitId:0",
                      "branch:s",       "instance:o",      "deployment:o",  "vhosts:a",
                      "buildFlavor:o",  "separateBuild:b", "homogeneous:b", "stickySessions:b",
-                     "cancelOnPush:b", "forceHttps:s",    "env:a",         "deployUrl:s"});
+                     "cancelOnPush:b", "forceHttps:s",    "env:a",         "deployUrl:s",
+                     "sleepAfter:n",   "sleep:s",         "sleepSince:0"});
   check_fields(app["instance"], {"type:s", "version:s", "lifetime:s", "variant:o", "minInstances:n",
                                  "maxInstances:n", "minFlavor:o", "maxFlavor:o", "flavors:a",
                                  "maxAllowedInstances:n"});
@@ -104,6 +105,8 @@ TEST_CASE("an application has every field that clients read", "[api]") {
   CHECK(app["instance"]["minFlavor"]["name"] == "XS");
   CHECK(app["buildFlavor"]["name"] == "M");
   CHECK(app["forceHttps"] == "DISABLED");
+  CHECK(app["sleepAfter"] == 0);
+  CHECK(app["sleep"] == "awake");
   CHECK(app["branch"] == "master");
   CHECK(app["vhosts"] ==
         json::array({{{"fqdn", "hello.localhost/"}}, {{"fqdn", "example.com/api"}}}));

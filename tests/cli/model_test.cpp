@@ -62,6 +62,7 @@ TEST_CASE("how an app is doing follows from state, last deployment and instances
     std::string state, last;
     std::vector<Instance> instances;
     std::string status;
+    std::string sleep = "awake";
   };
   const Instance up{"i", "UP", "pico", "", 0};
   const auto c = GENERATE_COPY(values<Case>({
@@ -74,9 +75,15 @@ TEST_CASE("how an app is doing follows from state, last deployment and instances
       {"WANTS_TO_BE_UP", "FAIL", {}, "not running, the last deployment failed"},
       {"WANTS_TO_BE_UP", "", {}, "starting"},
       {"SHOULD_BE_UP", "OK", {}, "not running"},
+      {"SHOULD_BE_UP", "OK", {}, "asleep, the next request wakes it", "asleep"},
+      {"SHOULD_BE_UP", "OK", {up}, "asleep, the next request wakes it", "asleep"},
+      {"SHOULD_BE_UP", "WIP", {}, "deploying", "asleep"},
+      {"SHOULD_BE_UP", "OK", {}, "waking up", "waking"},
+      {"SHOULD_BE_UP", "OK", {up}, "running", "waking"},
   }));
   App app;
   app.state = c.state;
+  app.sleep = c.sleep;
   std::vector<Deployment> deployments;
   if (!c.last.empty()) {
     deployments.emplace_back();

@@ -55,3 +55,21 @@ TEST_CASE("times are written for machines and for people") {
   CHECK(age(now - 7'200'000, now) == "2 h ago");
   CHECK(age(now - 200'000'000, now) == "2 d ago");
 }
+
+TEST_CASE("a length of time is read and written") {
+  CHECK(*parse_span("90s") == 90);
+  CHECK(*parse_span("10m") == 600);
+  CHECK(*parse_span("3d") == 259'200);
+  for (const char* bad : {"", "soon", "10", "1.5h", "-5m", "99999999999999999d"}) {
+    INFO(bad);
+    const auto read = parse_span(bad);
+    REQUIRE_FALSE(read);
+    CHECK(read.error().message() == "`" + std::string(bad) +
+                                        "` is not a length of time: give one such as 90s, 15m, 2h "
+                                        "or 3d.");
+  }
+  CHECK(span_text(90) == "90 s");
+  CHECK(span_text(600) == "10 min");
+  CHECK(span_text(7200) == "2 h");
+  CHECK(span_text(259'200) == "3 d");
+}

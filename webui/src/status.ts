@@ -2,7 +2,7 @@ import type { App, Deployment, Instance, Settings } from "./api/types";
 
 /** What a person wants to know of an app at a glance. */
 export interface Status {
-  label: "running" | "stopped" | "deploying" | "starting" | "failed" | "degraded" | "new";
+  label: "running" | "stopped" | "deploying" | "starting" | "failed" | "degraded" | "new" | "asleep" | "waking";
   text: string;
 }
 
@@ -20,6 +20,8 @@ export function statusOf(app: App, deployments: Deployment[], instances: Instanc
     if (newest.state === "FAIL") return { label: "failed", text: "the last deployment failed and nothing serves" };
     return { label: "stopped", text: "stopped by its owner" };
   }
+  if (app.sleep === "asleep") return { label: "asleep", text: "nobody asks for it; the next request wakes it" };
+  if (app.sleep === "waking" && up === 0) return { label: "waking", text: "a request has come, its instances start" };
   const wanted = app.instance.minInstances;
   if (up === 0) return { label: "failed", text: "no instance is up; Karreg is starting another" };
   if (up < wanted) return { label: "degraded", text: `${up} of ${wanted} instances are up` };

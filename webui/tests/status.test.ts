@@ -9,7 +9,8 @@ const app = (over: Partial<App> = {}): App => ({
     variant: { slug: "node", name: "Node" }, minInstances: 2, maxInstances: 2,
     minFlavor: { name: "XS" }, maxFlavor: { name: "XS" },
   },
-  deployment: { httpUrl: "" }, vhosts: [{ fqdn: "hello.localhost/" }, { fqdn: "example.com/api" }], ...over,
+  deployment: { httpUrl: "" }, vhosts: [{ fqdn: "hello.localhost/" }, { fqdn: "example.com/api" }],
+  sleepAfter: 0, sleep: "awake", ...over,
 });
 const deployment = (state: Deployment["state"]): Deployment => ({
   id: 1, uuid: "deployment_1", date: 0, state, action: "DEPLOY", commit: null, cause: "",
@@ -24,6 +25,12 @@ describe("the state of an app at a glance", () => {
   it("is degraded when some are missing and failed when all are", () => {
     expect(statusOf(app(), [deployment("OK")], [up]).label).toBe("degraded");
     expect(statusOf(app(), [deployment("OK")], [{ ...up, state: "DEPLOYING" }]).label).toBe("failed");
+  });
+  it("is asleep or waking, not failed, when nobody has asked for it", () => {
+    expect(statusOf(app({ sleep: "asleep" }), [deployment("OK")], []).label).toBe("asleep");
+    expect(statusOf(app({ sleep: "waking" }), [deployment("OK")], []).label).toBe("waking");
+    expect(statusOf(app({ sleep: "waking" }), [deployment("OK")], [up, up]).label).toBe("running");
+    expect(statusOf(app({ sleep: "asleep" }), [deployment("WIP")], []).label).toBe("starting");
   });
   it("tells a first start from a new version", () => {
     expect(statusOf(app(), [deployment("WIP")], []).label).toBe("starting");

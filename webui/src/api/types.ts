@@ -31,6 +31,9 @@ export interface App {
   };
   deployment: { httpUrl: string };
   vhosts: { fqdn: string }[];
+  /** Seconds without a request after which it may sleep; 0: never. */
+  sleepAfter: number;
+  sleep: "awake" | "asleep" | "waking";
 }
 
 export type DeploymentState = "WIP" | "OK" | "FAIL" | "CANCELLED";
