@@ -108,7 +108,7 @@ TEST_CASE("what proxies were asked is known without a gap, or from the gap on") 
   }
   SECTION("another process goes on where the last one ended") {
     time_passes(p, "3 seconds");
-    auto next = of_all(5'000, 5'000);
+    auto next = of_all(60'000, 60'000);
     next.process = "process-2";
     static_cast<void>(hear(p, next));
     CHECK(covered() > 1h);
