@@ -41,12 +41,13 @@ std::string_view RequestFields::pseudo(std::string_view name) const {
 
 std::optional<http1::Refusal> RequestFields::finish(bool has_body, http1::RequestHead& into) {
   using http1::Refusal;
-  if (too_large_) return Refusal{431, "the request's header is too large"};
   into.minor_version = 1;
   into.fields.clear();
   into.known = {};
+  // First of all: to HEAD a refusal has no body either.
   into.method = pseudo(":method");
   into.target = pseudo(":path");
+  if (too_large_) return Refusal{431, "the request's header is too large"};
   const auto protocol = pseudo(":protocol");
   const bool tunnel = into.method == "CONNECT" && !protocol.empty();
   if (!protocol.empty() && !tunnel) return Refusal{400, ":protocol is for CONNECT only"};

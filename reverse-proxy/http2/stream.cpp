@@ -351,7 +351,7 @@ Task<bool> Stream::say(const Answer& answer, AnswerFormat format, std::string_vi
     co_return co_await say_by_grpc(answer, parts);
   begin_fields(answer.status);
   for (const auto& [name, value] : parts.fields) add_answer_field(name, value);
-  const bool head_request = known && turn_->head.method == "HEAD";
+  const bool head_request = turn_->head.method == "HEAD";
   const std::string_view body = head_request ? std::string_view() : std::string_view(parts.body);
   co_return co_await send({body.data(), body.size()}, true);
 }

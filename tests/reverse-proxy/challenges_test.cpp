@@ -31,11 +31,10 @@ std::shared_ptr<const tls::Challenges> challenges(const std::vector<wire::AcmeCh
   return made;
 }
 
-ProxyOptions with_tls() {
+ProxyOptions two_workers() {
   ProxyOptions options;
-  options.tls_listen = Endpoint{"127.0.0.1", 0};
   options.workers = 2;
-  return options;
+  return with_tls(options);
 }
 
 std::string get(const Loopback& loop, const std::string& host, const std::string& path) {
@@ -49,7 +48,7 @@ const std::string asked_for = "/.well-known/acme-challenge/LoqXcYV8";
 }  // namespace
 
 TEST_CASE("a challenge by http is answered for its host and token only, before routing") {
-  Loopback loop(with_tls());
+  Loopback loop(two_workers());
   // No route yet: a certificate may be the first that a name gets.
   REQUIRE(loop.proxy.use(challenges({{"http-01", "new.test", "LoqXcYV8", key_authorization}})));
   const auto seen = get(loop, "New.Test:80", asked_for);
@@ -64,7 +63,7 @@ TEST_CASE("a challenge by http is answered for its host and token only, before r
 
 TEST_CASE("an application that forces https is asked by http all the same, and may have its own") {
   App app(App::hello("the application's own"));
-  Loopback loop(with_tls());
+  Loopback loop(two_workers());
   auto route = Loopback::a_route("a.test", {&app});
   loop.use({route});
   REQUIRE(loop.proxy.use(challenges({{"http-01", "a.test", "LoqXcYV8", key_authorization}})));
@@ -77,7 +76,7 @@ TEST_CASE("an application that forces https is asked by http all the same, and m
 }
 
 TEST_CASE("a challenge by TLS is answered with a certificate that holds its digest (RFC 8737)") {
-  Loopback loop(with_tls());
+  Loopback loop(two_workers());
   loop.proxy.use(set_of(bundle({"a.test"}, "for visitors")));
   REQUIRE(loop.proxy.use(challenges({{"tls-alpn-01", "a.test", "t", key_authorization}})));
   for (int i = 0; i < 6; ++i) {
@@ -103,7 +102,7 @@ TEST_CASE("a challenge by TLS is answered with a certificate that holds its dige
 
 TEST_CASE("visitors see nothing of a challenge by TLS") {
   App app(App::hello("hi"));
-  Loopback loop(with_tls());
+  Loopback loop(two_workers());
   loop.serve({&app});
   loop.proxy.use(set_of(bundle({"a.test"}, "for visitors")));
   REQUIRE(loop.proxy.use(challenges({{"tls-alpn-01", "a.test", "t", key_authorization}})));

@@ -28,14 +28,9 @@ wire::Route route(const std::string& host, const App& app, const std::string& ru
 }
 
 /// A proxy with a certificate for a.test and b.test.
-struct Guarded : Loopback {
-  Guarded() : Guarded(ProxyOptions{}) {}
-  explicit Guarded(ProxyOptions options) : Loopback(SecureLoopback::secured(std::move(options))) {
-    const auto certificate = tls::Certificate::from_pem(bundle({"a.test", "b.test"}));
-    if (!certificate) throw std::runtime_error(certificate.error().message());
-    proxy.use(std::make_shared<tls::CertificateSet>(
-        std::vector<tls::CertificateSet::Shared>{*certificate}, nullptr));
-  }
+struct Guarded : SecureLoopback {
+  explicit Guarded(ProxyOptions options = {})
+      : SecureLoopback(std::move(options), {"a.test", "b.test"}) {}
   /// What a new connection for @p wish.name gets for @p host; empty: it does not come to stand.
   std::string ask(const TlsPeer::Wish& wish, const std::string& host = "a.test") const {
     TlsPeer peer(proxy.tls_port(), wish);

@@ -258,7 +258,7 @@ TEST_CASE("a WebSocket's handshake waits as requests do, and its tunnel holds no
 }
 
 TEST_CASE("streams of HTTP/2 wait each for themselves, and one that is reset is gone") {
-  Modern loop;
+  SecureLoopback loop;
   loop.use({asleep(), asleep("b.test")});
   Http2Peer client(loop.proxy.tls_port());
   const auto first = client.ask(Http2Peer::get());

@@ -105,7 +105,7 @@ TEST_CASE("answers by HTTP/2 that cannot be passed on are a 502, and the connect
     why = "informational answers without end";
   }
   Http2Instance instance(behaviour);
-  Modern loop;
+  SecureLoopback loop;
   loop.use({spoken_to("h2c", {&instance.app()})});
   auto post = Http2Peer::post();
   Http2Peer client(loop.proxy.tls_port());
@@ -122,7 +122,7 @@ TEST_CASE("an answer by HTTP/2 that is longer or shorter than it says is not pas
   Http2Instance instance(but_well([&](Server& server, Request& request) {
     server.answer(request.id, {{":status", "200"}, {"content-length", length}}, "body");
   }));
-  Modern loop;
+  SecureLoopback loop;
   loop.use({spoken_to("h2c", {&instance.app()})});
   Http2Peer client(loop.proxy.tls_port());
   const auto answer = client.fetch(Http2Peer::get());
@@ -149,7 +149,7 @@ TEST_CASE("bad trailers of an answer by HTTP/2 break it off") {
   Http2Instance instance(but_well([&](Server& server, Request& request) {
     server.answer(request.id, fine, "body", false, trailers);
   }));
-  Modern loop;
+  SecureLoopback loop;
   loop.use({spoken_to("h2c", {&instance.app()})});
   Http2Peer client(loop.proxy.tls_port());
   const auto answer = client.fetch(Http2Peer::get());
@@ -165,7 +165,7 @@ TEST_CASE("more of an answer than the window allows breaks it off, and is not ke
     for (int i = 0; i < 500; ++i) out += frame(0, 0, id, letters(16'000));
     server.raw(out);
   }));
-  Modern loop;
+  SecureLoopback loop;
   loop.use({spoken_to("h2c", {&instance.app()})});
   Http2Peer client(loop.proxy.tls_port());
   for (int i = 0; i < 5; ++i) {
@@ -221,7 +221,7 @@ TEST_CASE("an instance that breaks HTTP/2 itself is left, and the next connectio
   Http2Instance instance(but_well(act));
   ProxyOptions options = with_tls();
   options.limits.answer_time = 3s;
-  Modern loop(options);
+  SecureLoopback loop(options);
   loop.use({spoken_to("h2c", {&instance.app()})});
   for (int i = 0; i < 2; ++i) {
     Http2Peer client(loop.proxy.tls_port());
@@ -242,7 +242,7 @@ TEST_CASE("an instance that floods a connection with questions and reads no answ
   }));
   ProxyOptions options = with_tls();
   options.limits.answer_time = 3s;
-  Modern loop(options);
+  SecureLoopback loop(options);
   loop.use({spoken_to("h2c", {&instance.app()})});
   const auto status =
       status_of(loop.talk("POST / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n"
@@ -257,7 +257,7 @@ TEST_CASE("an instance that takes nothing costs a visitor no more than his time"
   Http2Instance instance(behaviour);
   ProxyOptions options = with_tls();
   options.limits.answer_time = 300ms;
-  Modern loop(options);
+  SecureLoopback loop(options);
   loop.use({spoken_to("h2c", {&instance.app()})});
   CHECK(status_of(loop.talk("POST / HTTP/1.1\r\nHost: a.test\r\nConnection: "
                             "close\r\nContent-Length: 4\r\n\r\nbody")) == "504");
@@ -278,7 +278,7 @@ TEST_CASE(
   ProxyOptions options = with_tls();
   options.limits.connect_time = 300ms;
   options.limits.attempts = 2;
-  Modern loop(options);
+  SecureLoopback loop(options);
   loop.use({spoken_to("h2c", {&instance.app()})});
   CHECK(status_of(loop.get()) == "503");
   CHECK(instance.app().connections() <= 6);

@@ -37,7 +37,7 @@ Http2Instance::Behaviour echo() {
 
 TEST_CASE("visitors of HTTP/1.1 and HTTP/2 reach an application that speaks HTTP/2") {
   Http2Instance instance(Http2Instance::hello());
-  Modern loop;
+  SecureLoopback loop;
   loop.use({spoken_to("h2c", {&instance.app()})});
   auto client = loop.client();
   for (int i = 0; i < 3; ++i) {
@@ -81,7 +81,7 @@ TEST_CASE("an instance that speaks HTTP/2 gets many requests at once on one conn
     for (const auto id : held) server.answer(id, fine, "at once");
   };
   Http2Instance instance(behaviour);
-  Modern loop;
+  SecureLoopback loop;
   loop.use({spoken_to("h2c", {&instance.app()})});
   Http2Peer client(loop.proxy.tls_port());
   std::vector<std::int32_t> asked;
@@ -99,7 +99,7 @@ TEST_CASE("no more streams than an instance allows, and further connections when
   ProxyOptions options = with_tls();
   options.limits.http2_per_backend = 2;
   options.limits.connect_time = 500ms;
-  Modern loop(options);
+  SecureLoopback loop(options);
   loop.use({spoken_to("h2c", {&instance.app()})});
   Http2Peer client(loop.proxy.tls_port());
   std::vector<std::int32_t> asked;
@@ -129,7 +129,7 @@ TEST_CASE("no more streams than an instance allows, and further connections when
 
 TEST_CASE("bodies go both ways at the same time to an instance that speaks HTTP/2") {
   Http2Instance instance(echo());
-  Modern loop;
+  SecureLoopback loop;
   loop.use({spoken_to("h2c", {&instance.app()})});
   SECTION("piece by piece, by HTTP/2") {
     Http2Peer client(loop.proxy.tls_port());
@@ -176,7 +176,7 @@ TEST_CASE("bodies go both ways at the same time to an instance that speaks HTTP/
 
 TEST_CASE("trailers go both ways to an instance that speaks HTTP/2") {
   Http2Instance instance(echo());
-  Modern loop;
+  SecureLoopback loop;
   loop.use({spoken_to("h2c", {&instance.app()})});
   Http2Peer client(loop.proxy.tls_port());
   const auto id = client.ask(Http2Peer::post({{"te", "trailers"}}), "body", true);
@@ -214,7 +214,7 @@ TEST_CASE("answers without a body from an instance that speaks HTTP/2") {
     }
   };
   Http2Instance instance(behaviour);
-  Modern loop;
+  SecureLoopback loop;
   loop.use({spoken_to("h2c", {&instance.app()})});
   CHECK_THAT(loop.get("/304"), StartsWith("HTTP/1.1 304 ") && !Contains("Content-Length"));
   CHECK_THAT(loop.get("/204"), StartsWith("HTTP/1.1 204 ") && !Contains("Content-Length"));
@@ -245,7 +245,7 @@ TEST_CASE("an answer by HTTP/2 before the request is through ends its upload in 
     if (resets && !request.ended) server.raw(std::string("\0\0\4\3\0\0\0\0\1\0\0\0\0", 13));
   };
   Http2Instance instance(behaviour);
-  Modern loop;
+  SecureLoopback loop;
   loop.use({spoken_to("h2c", {&instance.app()})});
   Http2Peer client(loop.proxy.tls_port());
   const auto id = client.ask(Http2Peer::post(), "begin", true);
@@ -265,7 +265,7 @@ TEST_CASE("an instance hears at once that a visitor has left its stream") {
     if (request.path() == "/begun") server.answer(request.id, fine, "begin", true);
   };
   Http2Instance instance(behaviour);
-  Modern loop;
+  SecureLoopback loop;
   loop.use({spoken_to("h2c", {&instance.app()})});
   const std::string path = GENERATE("/silent", "/begun");
   SECTION("by HTTP/2") {
@@ -295,7 +295,7 @@ TEST_CASE("a visitor who takes nothing holds an instance back, and not the other
     server.answer(request.id, fine, request.path() == "/much" ? much : "small");
   };
   Http2Instance instance(behaviour);
-  Modern loop;
+  SecureLoopback loop;
   loop.use({spoken_to("h2c", {&instance.app()})});
   std::vector<Peer> slow;
   for (int i = 0; i < 20; ++i) {
@@ -325,7 +325,7 @@ TEST_CASE("requests that an instance has not looked at go on as if nothing was")
       server.answer(request.id, fine, "got " + request.body);
     };
     Http2Instance instance(behaviour);
-    Modern loop;
+    SecureLoopback loop;
     loop.use({spoken_to("h2c", {&instance.app()})});
     Http2Peer client(loop.proxy.tls_port());
     // Of known and of unknown length.
@@ -349,7 +349,7 @@ TEST_CASE("requests that an instance has not looked at go on as if nothing was")
       server.answer(request.id, fine, "got " + request.body);
     };
     Http2Instance instance(behaviour);
-    Modern loop;
+    SecureLoopback loop;
     loop.use({spoken_to("h2c", {&instance.app()})});
     Http2Peer client(loop.proxy.tls_port());
     const auto slow = client.ask(Http2Peer::get("/slow"));
@@ -372,7 +372,7 @@ TEST_CASE("requests that an instance has not looked at go on as if nothing was")
       if (refused++ == 0) server.reset(request.id, NGHTTP2_REFUSED_STREAM);
     };
     Http2Instance instance(behaviour);
-    Modern loop;
+    SecureLoopback loop;
     loop.use({spoken_to("h2c", {&instance.app()})});
     Http2Peer client(loop.proxy.tls_port());
     CHECK(client.fetch(Http2Peer::post(), letters(60'000)).status() == "502");
@@ -388,7 +388,7 @@ TEST_CASE("a connection of HTTP/2 that breaks costs only what it may have carrie
     server.answer(request.id, fine, "well");
   };
   Http2Instance instance(behaviour);
-  Modern loop;
+  SecureLoopback loop;
   loop.use({spoken_to("h2c", {&instance.app()})});
   Http2Peer client(loop.proxy.tls_port());
   CHECK(client.fetch(Http2Peer::get()).body == "well");
@@ -410,7 +410,7 @@ TEST_CASE("an answer by HTTP/2 that breaks off is not passed off as complete") {
     server.answer(request.id, fine, "half", true);
   };
   Http2Instance instance(behaviour);
-  Modern loop;
+  SecureLoopback loop;
   loop.use({spoken_to("h2c", {&instance.app()})});
   const bool by_reset = GENERATE(true, false);
   const auto break_off = [by_reset](Server& server) {
@@ -442,13 +442,13 @@ TEST_CASE("an instance of HTTP/2 that is silent is waited for as long as any oth
   options.limits.http2_backend_idle_time = 300ms;
   SECTION("before it greets") {
     App app([](Peer& peer, int) { (void)peer.read_to_end(); });
-    Modern loop(options);
+    SecureLoopback loop(options);
     loop.use({spoken_to("h2c", {&app})});
     CHECK(status_of(loop.get()) == "504");
   }
   SECTION("before it answers") {
     Http2Instance instance({});
-    Modern loop(options);
+    SecureLoopback loop(options);
     loop.use({spoken_to("h2c", {&instance.app()})});
     CHECK(status_of(loop.get()) == "504");
     CHECK(eventually([&] { return instance.only().error == NGHTTP2_CANCEL; }));
@@ -459,7 +459,7 @@ TEST_CASE("an instance of HTTP/2 that is silent is waited for as long as any oth
       server.answer(request.id, fine, "half", true);
     };
     Http2Instance instance(behaviour);
-    Modern loop(options);
+    SecureLoopback loop(options);
     loop.use({spoken_to("h2c", {&instance.app()})});
     Http2Peer client(loop.proxy.tls_port());
     CHECK(client.fetch(Http2Peer::get()).error == NGHTTP2_INTERNAL_ERROR);
@@ -468,14 +468,14 @@ TEST_CASE("an instance of HTTP/2 that is silent is waited for as long as any oth
     Http2Instance::Behaviour behaviour;
     behaviour.head = [](Server& server, Request&) { server.take_nothing(); };
     Http2Instance instance(behaviour);
-    Modern loop(options);
+    SecureLoopback loop(options);
     loop.use({spoken_to("h2c", {&instance.app()})});
     Http2Peer client(loop.proxy.tls_port());
     CHECK(client.fetch(Http2Peer::post(), letters(200'000)).status() == "504");
   }
   SECTION("between requests the connection is left in peace") {
     Http2Instance instance(Http2Instance::hello());
-    Modern loop(options);
+    SecureLoopback loop(options);
     loop.use({spoken_to("h2c", {&instance.app()})});
     CHECK(status_of(loop.get()) == "200");
     CHECK(eventually([&] { return instance.app().closed() == 1; }));
@@ -487,7 +487,7 @@ TEST_CASE("an instance of HTTP/2 that is silent is waited for as long as any oth
 TEST_CASE("instances of HTTP/2 are balanced, left out when they fail, and drained") {
   Http2Instance one(Http2Instance::hello("one"));
   Http2Instance two(Http2Instance::hello("two"));
-  Modern loop;
+  SecureLoopback loop;
   loop.use({spoken_to("h2c", {&one.app(), &two.app()})});
   std::map<std::string, int> seen;
   for (int i = 0; i < 40; ++i) {
@@ -505,7 +505,7 @@ TEST_CASE("instances of HTTP/2 are balanced, left out when they fail, and draine
 
 TEST_CASE("a change of the protocol holds from the next request on") {
   Http2Instance modern(Http2Instance::hello("by HTTP/2"));
-  Modern loop;
+  SecureLoopback loop;
   loop.use({spoken_to("http1", {&modern.app()})});
   CHECK(status_of(loop.get()) == "502");
   loop.use({spoken_to("h2c", {&modern.app()})});
@@ -526,7 +526,7 @@ TEST_CASE(
     if (request.path() != "/slow") server.answer(request.id, fine, "hello");
   };
   Http2Instance instance(behaviour);
-  Modern loop;
+  SecureLoopback loop;
   loop.use({spoken_to("h2c", {&instance.app()})});
   CHECK(status_of(loop.get()) == "200");
   auto client = loop.client();

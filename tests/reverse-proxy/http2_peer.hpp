@@ -206,22 +206,6 @@ class Http2Peer {
   std::uint32_t going_away_because_ = 0;
 };
 
-inline ProxyOptions with_tls() {
-  ProxyOptions options;
-  options.tls_listen = Endpoint{"127.0.0.1", 0};
-  return options;
-}
-
-/// A proxy that speaks HTTP/2, with a certificate for a.test.
-struct Modern : Loopback {
-  explicit Modern(const ProxyOptions& options = with_tls()) : Loopback(options) {
-    const auto certificate = tls::Certificate::from_pem(bundle({"a.test"}));
-    if (!certificate) throw std::runtime_error(certificate.error().message());
-    proxy.use(std::make_shared<tls::CertificateSet>(
-        std::vector<tls::CertificateSet::Shared>{*certificate}, nullptr));
-  }
-};
-
 inline std::string letters(std::size_t size) {
   std::string text(size, '\0');
   for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>('a' + i % 23);

@@ -23,7 +23,7 @@ std::string refusal_of(const Http2Peer::Fields& fields, bool has_body = false) {
 
 TEST_CASE("who can speak HTTP/2 does, and who cannot is served by HTTP/1.1") {
   App app(App::mirror);
-  Modern loop;
+  SecureLoopback loop;
   loop.serve({&app});
   CHECK(TlsPeer(loop.proxy.tls_port(), {.protocols = "\x02h2\x08http/1.1"}).protocol() == "h2");
   CHECK(TlsPeer(loop.proxy.tls_port(), {.protocols = "\x08http/1.1"}).protocol() == "http/1.1");
@@ -32,7 +32,7 @@ TEST_CASE("who can speak HTTP/2 does, and who cannot is served by HTTP/1.1") {
 
 TEST_CASE("a request comes by HTTP/2 and reaches the application as one of HTTP/1.1") {
   App app(App::mirror);
-  Modern loop;
+  SecureLoopback loop;
   loop.serve({&app});
   Http2Peer client(loop.proxy.tls_port());
   auto fields = Http2Peer::get("/a/b?c=d");
@@ -65,7 +65,7 @@ TEST_CASE("many requests of one connection are in hand at once and answered as t
       peer.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone");
     }
   });
-  Modern loop;
+  SecureLoopback loop;
   loop.serve({&app});
   Http2Peer client(loop.proxy.tls_port());
   const auto slow = client.ask(Http2Peer::get("/slow"));
@@ -91,7 +91,7 @@ TEST_CASE("the connections that one burst has opened serve the next one") {
       peer.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone");
     }
   });
-  Modern loop;
+  SecureLoopback loop;
   loop.serve({&app});
   Http2Peer client(loop.proxy.tls_port());
   for (int bursts = 0; bursts < 2; ++bursts) {
@@ -104,7 +104,7 @@ TEST_CASE("the connections that one burst has opened serve the next one") {
 
 TEST_CASE("bodies pass unchanged by HTTP/2, of known length and not, small and large") {
   App app(App::mirror);
-  Modern loop;
+  SecureLoopback loop;
   loop.serve({&app});
   const auto size = GENERATE(1UL, 10'000UL, 3'000'000UL);
   const bool known = GENERATE(true, false);
@@ -148,7 +148,7 @@ TEST_CASE("answers without a body, and what comes before an answer, keep their m
             "Transfer-Encoding: chunked\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n");
     }
   });
-  Modern loop;
+  SecureLoopback loop;
   loop.serve({&app});
   Http2Peer client(loop.proxy.tls_port());
   auto head = Http2Peer::get();
@@ -170,7 +170,7 @@ TEST_CASE("answers without a body, and what comes before an answer, keep their m
 
 TEST_CASE("what the proxy has to say it says by HTTP/2 as well") {
   App app(App::hello("hi"));
-  Modern loop;
+  SecureLoopback loop;
   loop.serve({&app});
   Http2Peer client(loop.proxy.tls_port());
   auto unknown = Http2Peer::get("/", "b.test");
@@ -182,6 +182,13 @@ TEST_CASE("what the proxy has to say it says by HTTP/2 as well") {
   auto trace = Http2Peer::get();
   trace[0].second = "TRACE";
   CHECK(client.fetch(trace).status() == "405");
+  // To HEAD nothing but the head, also when it is refused for its own.
+  auto head = Http2Peer::get();
+  head[0].second = "HEAD";
+  head.emplace_back("x", std::string(17'000, 'x'));
+  const auto refused = client.fetch(head);
+  CHECK(refused.status() == "431");
+  CHECK(refused.body.empty());
   // The connection goes on.
   CHECK(client.fetch(Http2Peer::get()).body == "hi");
 }
@@ -222,7 +229,7 @@ TEST_CASE("a head that HTTP/1.1 could not say unmistakably is refused") {
 
 TEST_CASE("hostile heads reach no application, and cost at most their connection") {
   App app(App::mirror);
-  Modern loop;
+  SecureLoopback loop;
   loop.serve({&app});
   const auto bad = GENERATE(
       Http2Peer::Fields{
@@ -269,7 +276,7 @@ TEST_CASE("a stream that the client resets takes its request with it, and no oth
     }
     peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
   });
-  Modern loop;
+  SecureLoopback loop;
   loop.serve({&app});
   Http2Peer client(loop.proxy.tls_port());
   const auto held = client.ask(Http2Peer::get("/held"));
@@ -286,7 +293,7 @@ TEST_CASE("a client that goes takes all its streams with it") {
     peer.read_message();
     if (peer.closed_by_peer(20s)) ++ended;
   });
-  Modern loop;
+  SecureLoopback loop;
   loop.serve({&app});
   {
     Http2Peer client(loop.proxy.tls_port());
@@ -302,7 +309,7 @@ TEST_CASE("an answer that the application breaks off resets its stream") {
     peer.read_message();
     peer.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
   });
-  Modern loop;
+  SecureLoopback loop;
   loop.serve({&app});
   Http2Peer client(loop.proxy.tls_port());
   const auto answer = client.fetch(Http2Peer::get());
@@ -317,7 +324,7 @@ TEST_CASE("an answer before the body is through ends the stream without an error
     peer.send(
         "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig");
   });
-  Modern loop;
+  SecureLoopback loop;
   loop.serve({&app});
   Http2Peer client(loop.proxy.tls_port());
   const auto id = client.ask(Http2Peer::post(), letters(100'000), true);
@@ -350,7 +357,7 @@ TEST_CASE("a slow application holds its client back, and a slow client its appli
       }
     }
   });
-  Modern loop;
+  SecureLoopback loop;
   loop.serve({&app});
   Http2Peer client(loop.proxy.tls_port());
   SECTION("upload") {
@@ -377,7 +384,7 @@ TEST_CASE("each state of a stream has its time") {
   options.limits.answer_time = 700ms;
   options.limits.idle_time = 500ms;
   App app([](Peer& peer, int) { peer.read_to_end(); });
-  Modern loop(options);
+  SecureLoopback loop(options);
   loop.serve({&app});
   Http2Peer client(loop.proxy.tls_port());
   SECTION("a body that stops") {
@@ -402,7 +409,7 @@ TEST_CASE("a proxy that stops says so by HTTP/2, and finishes what it has") {
     (void)eventually([&] { return release.load(); });
     peer.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone");
   });
-  Modern loop;
+  SecureLoopback loop;
   loop.serve({&app});
   Http2Peer client(loop.proxy.tls_port());
   const auto id = client.ask(Http2Peer::get());
@@ -419,7 +426,7 @@ TEST_CASE("a proxy that stops says so by HTTP/2, and finishes what it has") {
 
 TEST_CASE("floods of HTTP/2 end their connection and nothing else") {
   App app(App::hello("hi"));
-  Modern loop;
+  SecureLoopback loop;
   loop.serve({&app});
   const std::string kind = GENERATE("resets", "pings", "settings", "refused requests");
   Http2Peer client(loop.proxy.tls_port());
@@ -447,7 +454,7 @@ TEST_CASE("floods of HTTP/2 end their connection and nothing else") {
 }
 
 TEST_CASE("what is no HTTP/2 after it was agreed on ends the connection") {
-  Modern loop;
+  SecureLoopback loop;
   TlsPeer client(loop.proxy.tls_port(), {.protocols = "\x02h2"});
   REQUIRE(client.send("GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"));
   client.read_to_end();
@@ -468,7 +475,7 @@ TEST_CASE("a connection's window is whole again after each request, however that
       peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     }
   });
-  Modern loop;
+  SecureLoopback loop;
   loop.serve({&app});
   Http2Peer client(loop.proxy.tls_port());
   // Together much more than the window of 1 MiB.
@@ -493,7 +500,7 @@ TEST_CASE("a connection's window is whole again after each request, however that
 
 TEST_CASE("a request that is reset as soon as it is asked reaches no application") {
   App app(App::hello("hi"));
-  Modern loop;
+  SecureLoopback loop;
   loop.serve({&app});
   Http2Peer client(loop.proxy.tls_port());
   for (int i = 0; i < 20; ++i) client.ask_and_reset(Http2Peer::get());
@@ -507,7 +514,7 @@ TEST_CASE("an answer without a body comes through while the request is not") {
     peer.read_head();
     peer.send("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
   });
-  Modern loop;
+  SecureLoopback loop;
   loop.serve({&app});
   Http2Peer client(loop.proxy.tls_port());
   const auto id = client.ask(Http2Peer::post(), "begin", true);
@@ -523,7 +530,7 @@ TEST_CASE("a body that streams is not sent again without its beginning") {
     if (nth == 0) return;
     if (!peer.read_until("0\r\n\r\n").empty()) ++complete;
   });
-  Modern loop;
+  SecureLoopback loop;
   loop.serve({&app});
   Http2Peer client(loop.proxy.tls_port());
   auto put = Http2Peer::post();
@@ -538,7 +545,7 @@ TEST_CASE("a body that streams is not sent again without its beginning") {
 TEST_CASE("a head that does not end is not waited for for ever") {
   auto options = with_tls();
   options.limits.header_time = 300ms;
-  Modern loop(options);
+  SecureLoopback loop(options);
   TlsPeer client(loop.proxy.tls_port(), {.protocols = "\x02h2"});
   const std::string preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
   const std::string settings("\0\0\0\x04\0\0\0\0\0", 9);

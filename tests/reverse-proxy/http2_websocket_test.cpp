@@ -139,7 +139,7 @@ TEST_CASE("a WebSocket that comes by HTTP/2 is a tunnel in both directions") {
     }
     ended = true;
   });
-  Modern loop;
+  SecureLoopback loop;
   loop.serve({&app});
   Http2Peer client(loop.proxy.tls_port());
   const auto id = client.ask(connect({{"sec-websocket-protocol", "chat"}}), "", true);
@@ -182,7 +182,7 @@ TEST_CASE("large messages pass unchanged through a tunnel of HTTP/2, also many a
     peer.send(text);
     (void)peer.read_to_end();
   });
-  Modern loop;
+  SecureLoopback loop;
   loop.serve({&app});
   Http2Peer client(loop.proxy.tls_port());
   const auto text = letters(3'000'000);
@@ -213,7 +213,7 @@ TEST_CASE("a slow end of a tunnel of HTTP/2 holds the other one back") {
       held_back = taken < piece.size();
     }
   });
-  Modern loop;
+  SecureLoopback loop;
   loop.serve({&app});
   Http2Peer client(loop.proxy.tls_port());
   SECTION("the application") {
@@ -239,7 +239,7 @@ TEST_CASE("an application that does not switch leaves the visitor with an answer
   App app([&](Peer& peer, int) {
     while (!peer.read_head().empty()) peer.send(say);
   });
-  Modern loop;
+  SecureLoopback loop;
   loop.serve({&app});
   Http2Peer client(loop.proxy.tls_port());
   struct Case {
@@ -280,7 +280,7 @@ TEST_CASE("a visitor who resets the stream of his tunnel, or goes, ends it and n
     echo(peer, nth);
     ++ended;
   });
-  Modern loop;
+  SecureLoopback loop;
   loop.serve({&app});
   {
     Http2Peer client(loop.proxy.tls_port());
@@ -310,7 +310,7 @@ TEST_CASE(
     else
       peer.reset();
   });
-  Modern loop(options);
+  SecureLoopback loop(options);
   loop.serve({&app});
   Http2Peer client(loop.proxy.tls_port());
   const auto id = open(client);
@@ -328,7 +328,7 @@ TEST_CASE("a visitor who has said all still gets what the application has to say
     const auto all = peer.read_to_end();
     peer.send("heard: " + all);
   });
-  Modern loop;
+  SecureLoopback loop;
   loop.serve({&app});
   Http2Peer client(loop.proxy.tls_port());
   const auto id = open(client);
@@ -350,7 +350,7 @@ TEST_CASE("an end that has said all does not hold the tunnel open for ever, nor 
     if (head.find("x-end: 1") != std::string::npos) peer.shutdown_send();
     (void)eventually([&] { return over.load(); });
   });
-  Modern loop(options);
+  SecureLoopback loop(options);
   loop.serve({&app});
   Http2Peer client(loop.proxy.tls_port());
   const auto begun = std::chrono::steady_clock::now();
@@ -378,7 +378,7 @@ TEST_CASE("an end that has said all does not hold the tunnel open for ever, nor 
 
 TEST_CASE("anything but data within a tunnel of HTTP/2 resets it") {
   App app(echo);
-  Modern loop;
+  SecureLoopback loop;
   loop.serve({&app});
   Http2Peer client(loop.proxy.tls_port());
   const auto id = open(client);
@@ -397,7 +397,7 @@ TEST_CASE("a proxy that drains lets the tunnels of HTTP/2 go on, and then cuts t
   auto options = with_tls();
   options.limits.linger_time = 300ms;
   App app(echo);
-  Modern loop(options);
+  SecureLoopback loop(options);
   loop.serve({&app});
   Http2Peer client(loop.proxy.tls_port());
   const auto id = open(client);

@@ -77,7 +77,7 @@ std::string only_certificate(const std::string& bundle) {
 TEST_CASE("applications are spoken to by TLS, and connections are kept") {
   const auto pem = bundle({"inside.test"});
   SecureApp application(pem);
-  Modern loop;
+  SecureLoopback loop;
   loop.use({spoken_to("https", {&application.app})});
   auto client = loop.client();
   for (int i = 0; i < 5; ++i) {
@@ -102,7 +102,7 @@ TEST_CASE("applications are spoken to by TLS, and connections are kept") {
 TEST_CASE("the PROXY protocol comes before the handshake with an instance") {
   SecureApp application(bundle({"inside.test"}));
   application.is_introduced = true;
-  Modern loop;
+  SecureLoopback loop;
   loop.use(
       {with_rules({&application.app}, R"({"instance":{"protocol":"https","send_proxy":"v1"}})")});
   CHECK(body_of(loop.get()) == "a.test");
@@ -115,7 +115,7 @@ TEST_CASE("a WebSocket goes to an application by TLS, but to none by HTTP/2") {
       "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
   SecureApp application(bundle({"inside.test"}));
   Http2Instance modern(Http2Instance::hello());
-  Modern loop;
+  SecureLoopback loop;
   loop.use({spoken_to("https", {&application.app})});
   auto client = loop.client();
   client.send(ask);
@@ -136,7 +136,7 @@ TEST_CASE("applications are spoken to by HTTP/2 over TLS") {
   auto behaviour = Http2Instance::hello("secure");
   behaviour.certificate = bundle({"inside.test"});
   Http2Instance instance(behaviour);
-  Modern loop;
+  SecureLoopback loop;
   loop.use({spoken_to("h2", {&instance.app()})});
   for (int i = 0; i < 3; ++i) CHECK_THAT(loop.get(), Contains("secure"));
   Http2Peer modern(loop.proxy.tls_port());
@@ -152,7 +152,7 @@ TEST_CASE("an instance that does not choose HTTP/2 by ALPN is not spoken to by i
   behaviour.certificate = bundle({"inside.test"});
   behaviour.protocol = "\x08http/1.1";
   Http2Instance instance(behaviour);
-  Modern loop;
+  SecureLoopback loop;
   loop.use({spoken_to("h2", {&instance.app()})});
   const auto answer = loop.get();
   CHECK(status_of(answer) == "502");
@@ -168,7 +168,7 @@ TEST_CASE("with a ca the certificates of instances are checked, and nothing is s
   Http2Instance modern(behaviour);
   SecureApp old(right);
   const auto& app = protocol == "h2" ? modern.app() : old.app;
-  Modern loop;
+  SecureLoopback loop;
   auto fails = [&](const std::string& why) {
     const auto answer = loop.get();
     CHECK(status_of(answer) == "502");
@@ -209,7 +209,7 @@ TEST_CASE(
   const auto right = bundle({"inside.test"});
   const auto other = bundle({"inside.test"});
   SecureApp application(right);
-  Modern loop;
+  SecureLoopback loop;
   loop.use({spoken_to("https", {&application.app})});
   CHECK(status_of(loop.get()) == "200");
   loop.use({spoken_to("https", {&application.app}, only_certificate(other))});
@@ -225,7 +225,7 @@ TEST_CASE("an application that speaks no TLS is not spoken to in clear instead")
     if (head.find("HTTP/1.1\r\n") != std::string::npos) ++requests;
     peer.send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
   });
-  Modern loop;
+  SecureLoopback loop;
   const std::string protocol = GENERATE("https", "h2");
   loop.use({spoken_to(protocol, {&plain})});
   const auto answer = loop.get();
@@ -239,7 +239,7 @@ TEST_CASE("a handshake of TLS that an instance does not end is given up in time"
   ProxyOptions options = with_tls();
   options.limits.connect_time = 200ms;
   options.limits.attempts = 1;
-  Modern loop(options);
+  SecureLoopback loop(options);
   loop.use({spoken_to("https", {&silent})});
   const auto answer = loop.get();
   CHECK(status_of(answer) == "502");

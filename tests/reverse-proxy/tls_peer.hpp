@@ -245,4 +245,22 @@ class TlsPeer {
   std::string rest_;
 };
 
+/// @p options, and a port for TLS.
+inline ProxyOptions with_tls(ProxyOptions options = {}) {
+  options.tls_listen = Endpoint{"127.0.0.1", 0};
+  return options;
+}
+
+/// A proxy that speaks TLS and HTTP/2, with a certificate for these hosts.
+struct SecureLoopback : Loopback {
+  explicit SecureLoopback(ProxyOptions options = {},
+                          const std::vector<std::string>& hosts = {"a.test"})
+      : Loopback(with_tls(std::move(options))) {
+    const auto certificate = tls::Certificate::from_pem(bundle(hosts));
+    if (!certificate) throw std::runtime_error(certificate.error().message());
+    proxy.use(std::make_shared<tls::CertificateSet>(
+        std::vector<tls::CertificateSet::Shared>{*certificate}, nullptr));
+  }
+};
+
 }  // namespace karreg::proxy::testing

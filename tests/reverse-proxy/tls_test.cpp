@@ -24,13 +24,6 @@ std::shared_ptr<const tls::CertificateSet> set_of(
   return std::make_shared<tls::CertificateSet>(all, std::move(fallback));
 }
 
-ProxyOptions with_tls(int workers = 1) {
-  ProxyOptions options;
-  options.tls_listen = Endpoint{"127.0.0.1", 0};
-  options.workers = workers;
-  return options;
-}
-
 /// A proxy that has a certificate for a.test.
 struct Secure : Loopback {
   explicit Secure(const ProxyOptions& options = with_tls()) : Loopback(options) {
@@ -114,7 +107,9 @@ TEST_CASE("a new certificate is shown from then on, and what stands is not distu
 
 TEST_CASE("a visitor who comes back resumes, at whichever worker he comes out") {
   App app(App::hello("hi"));
-  Secure loop(with_tls(4));
+  ProxyOptions four_workers;
+  four_workers.workers = 4;
+  Secure loop(with_tls(four_workers));
   loop.serve({&app});
   const auto newest = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
   TlsPeer first(loop.tls_port(), {.newest = newest});

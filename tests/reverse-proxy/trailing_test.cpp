@@ -136,7 +136,7 @@ TEST_CASE("an answer that breaks off in its trailers is not passed off as comple
   const auto whole = with_trailers.substr(0, with_trailers.size() - 2);
   keeper.answer = whole + GENERATE(std::string(" folded\r\n\r\n"), std::string("no colon\r\n\r\n"),
                                    std::string("X: \0\r\n\r\n", 8));
-  Modern loop;
+  SecureLoopback loop;
   loop.serve({&keeper.app});
   // The first piece has all of it: there is still another answer.
   CHECK(status_of(loop.get("/", "TE: trailers\r\n")) == "502");
@@ -146,7 +146,7 @@ TEST_CASE("an answer that breaks off in its trailers is not passed off as comple
 
 TEST_CASE("trailers come by HTTP/2 and go to an application that speaks HTTP/1.1") {
   Keeper keeper;
-  Modern loop;
+  SecureLoopback loop;
   loop.serve({&keeper.app});
   Http2Peer client(loop.proxy.tls_port());
   const std::string body = GENERATE(std::string(), std::string("hello"));
@@ -177,7 +177,7 @@ TEST_CASE("trailers come by HTTP/2 and go to an application that speaks HTTP/1.1
 
 TEST_CASE("trailers by HTTP/2 are bounded as heads are") {
   Keeper keeper;
-  Modern loop;
+  SecureLoopback loop;
   loop.serve({&keeper.app});
   Http2Peer client(loop.proxy.tls_port());
   Http2Peer::Fields trailers;
@@ -200,7 +200,7 @@ TEST_CASE("trailers by HTTP/2 are bounded as heads are") {
 
 TEST_CASE("trailers of an answer go to a client of HTTP/2, also before its body is through") {
   Keeper keeper;
-  Modern loop;
+  SecureLoopback loop;
   loop.serve({&keeper.app});
   Http2Peer client(loop.proxy.tls_port());
   const bool empty = GENERATE(true, false);
@@ -233,7 +233,7 @@ TEST_CASE("an answer with trailers before the request is through ends the stream
     peer.send(with_trailers);
     (void)peer.read_to_end();
   });
-  Modern loop;
+  SecureLoopback loop;
   loop.serve({&app});
   Http2Peer client(loop.proxy.tls_port());
   const auto id = client.ask(Http2Peer::post(), "begin", true);
