@@ -45,11 +45,8 @@ struct SecureApp {
     const Handle<SSL, SSL_free> ssl(SSL_new(context.get()));
     SSL_set_fd(ssl.get(), peer.fd());
     // Not a byte of what follows, which is OpenSSL's.
-    while (is_introduced && !introduction.ends_with('\n')) {
-      const auto more = peer.read_exactly(1);
-      if (more.empty()) return;
-      introduction += more;
-    }
+    for (char c = 0; is_introduced && c != '\n'; introduction += c)
+      if (::recv(peer.fd(), &c, 1, 0) != 1) return;
     if (SSL_accept(ssl.get()) != 1) return;
     ++handshakes;
     const char* name = SSL_get_servername(ssl.get(), TLSEXT_NAMETYPE_host_name);
