@@ -208,7 +208,7 @@ std::string City::unrest_of(const App& app) const {
     ++well;
   }
   if (app.sleep == scheduler::Sleep::asleep) return {};
-  if (app.sleep_after > 0s && well == serving.instances)
+  if (app.sleep_after > 0s && app.tcp_ports.empty() && well == serving.instances)
     return app.id + " is awake though nobody asks for it";
   bool full = true;
   for (const auto& [id, host] : base_.world.hosts)

@@ -26,11 +26,14 @@ City::City(std::uint64_t seed) : seed_(seed), dice_(seed * 0x9E3779B97F4A7C15 + 
     App app;
     app.id = "app-" + std::to_string(i);
     app.vhosts = {{app.id + ".localhost", "/"}};
-    app.tcp_ports = {static_cast<std::uint16_t>(4000 + i)};
     app.homogeneous = dice_.chance(150);
     app.cancel_on_push = dice_.chance(200);
     app.build_flavor = "XS";
-    if (dice_.chance(600)) app.sleep_after = dice_.between(10s, 90s);
+    // What has a port does not sleep.
+    if (dice_.chance(600))
+      app.sleep_after = dice_.between(10s, 90s);
+    else
+      app.tcp_ports = {static_cast<std::uint16_t>(4000 + i)};
     base_.world.apps[app.id] = app;
   }
 }
