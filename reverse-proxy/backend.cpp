@@ -108,7 +108,8 @@ std::map<std::string, int> BackendRegistry::draining() {
   std::erase_if(retired_, [&](const auto& entry) {
     const int in_flight = entry.second->in_flight();
     if (in_flight > 0) result[entry.first.first] += in_flight;
-    return in_flight == 0;
+    // What active() has not seen would never be told.
+    return in_flight == 0 && entry.second->seen_ == entry.second->requests();
   });
   return result;
 }

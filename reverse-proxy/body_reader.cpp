@@ -53,6 +53,7 @@ BodyReader::Piece BodyReader::buffered() {
 }
 
 Task<BodyReader::Piece> BodyReader::next(std::chrono::milliseconds patience) {
+  interrupted_ = false;
   auto piece = buffered();
   while (piece.bytes.empty() && piece.end == End::none) {
     finish();
@@ -62,6 +63,7 @@ Task<BodyReader::Piece> BodyReader::next(std::chrono::milliseconds patience) {
       piece = hand_out();
       continue;
     }
+    if (interrupted_ && !from_.expired() && from_.is_open()) co_return Piece{};
     if (framing_.kind == BodyKind::until_close && read.end())
       end_ = End::complete;
     else

@@ -28,6 +28,8 @@ class BodyReader {
   Piece buffered();
   /// The next piece; waits when there is none.
   Task<Piece> next(std::chrono::milliseconds patience);
+  /// A next() that waits, and whose connection is cancelled now, is not the end: it gives nothing.
+  void interrupt() { interrupted_ = true; }
   bool complete() const { return end_ == End::complete; }
   /// Removes the last piece; what follows the body stands at the offset then.
   void finish();
@@ -45,6 +47,7 @@ class BodyReader {
   http1::ChunkDecoder chunks_;
   std::size_t consumed_ = 0;  ///< bytes at the offset that are done with
   End end_ = End::none;
+  bool interrupted_ = false;
   std::string_view why_;
 };
 

@@ -419,8 +419,10 @@ int Connection::peek() {
 
 bool Connection::quiet() {
   if (!is_open() || socket_.ended()) return false;
+  // What came with the last record is OpenSSL's: the socket knows nothing of it.
+  if (tls_) return peek() == 0;
   // A read that took as much as it had room for has not asked whether there is more.
-  if (socket_.may_read() && peek() == 0 && !tls_) socket_.nothing_to_read();
+  if (socket_.may_read() && peek() == 0) socket_.nothing_to_read();
   return !socket_.may_read();
 }
 

@@ -263,6 +263,8 @@ Result<void> Daemon::run() {
   // A second signal ends the event loop before the drain is through.
   proxy_.cut();
   pool_.join();
+  // Before what tells of visitors is gone none may come any more.
+  proxy_.stop(0ms);
   return outcome_;
 }
 

@@ -124,7 +124,7 @@ Task<std::optional<Answer>> Exchange::run(Request& request, Visitor& visitor) {
       continue;
     }
     std::unique_ptr<Connection> up;
-    refused_ = again_here_ = false;
+    refused_ = again_here_ = reset_ = false;
     bool sent = false;
     if (by_http2) {
       sent = co_await ask_by_http2(kept == UpstreamPool::For::once);
@@ -158,8 +158,9 @@ Task<std::optional<Answer>> Exchange::run(Request& request, Visitor& visitor) {
     const bool retry =
         nothing_came && may_retry(sent, idempotent, !has_body() || whole_body_ || replayable_,
                                   request.attempts, limits.attempts);
-    // What a kept connection has lost, its end has crossed: nobody had work with it.
-    const bool stale = sent && reused_ && step_ == Step::no_answer;
+    // What a kept connection has lost, its end has crossed: nobody had work with it. Once; and what
+    // an instance resets, it has looked at.
+    const bool stale = sent && reused_ && step_ == Step::no_answer && !fresh_only && !reset_;
     if (stale) {
       worker_.count().stale.add();
       fresh_only = true;

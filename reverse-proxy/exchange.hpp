@@ -141,6 +141,8 @@ class Exchange {
   Task<void> tunnel(Connection& up);
   void end_upload(Connection& up);
   void end_upload(http2::ClientStream& up);
+  /// Of the client's body, @p passed bytes of which have come with @p piece.
+  void keep_for_repeat(const BodyReader::Piece& piece, std::uint64_t passed);
   /// The attempt ends as @p step, unless the other direction has said why before.
   void fail(Step step, std::string_view why = {});
   Answer answer_for(Step step) const;
@@ -174,6 +176,7 @@ class Exchange {
   bool up_broken_ = false;   ///< the request did not get through as a whole
   bool own_fault_ = false;   ///< it is not the instance's that it could not be connected to
   bool refused_ = false;     ///< the instance has not looked at it, but is there
+  bool reset_ = false;       ///< by HTTP/2: the instance has reset its stream
   bool again_here_ = false;  ///< and would by another connection
   std::string unfit_why_;
   std::size_t answer_head_bytes_ = 0;

@@ -78,12 +78,19 @@ std::size_t Holding::most_at(const LiveRoute& route) const {
   return std::clamp<std::size_t>(static_cast<std::size_t>(allowed) / workers_, 1, limits_.let_out);
 }
 
+bool Holding::is_awake(const Waiter& waiter) const {
+  const auto& target = waiter.guest.target;
+  const auto* route = routes_ == nullptr ? nullptr : routes_->find(target.host, target.path);
+  return route != nullptr && !route->backends.empty();
+}
+
 void Holding::let_go(Queue& queue) {
   while (!queue.waiting.empty()) {
     auto& first = queue.waiting.front();
     const auto& target = first.guest.target;
     const auto* route = routes_ == nullptr ? nullptr : routes_->find(target.host, target.path);
-    if (route != nullptr) {
+    // One whose host has moved to another application waits for that one, if it sleeps.
+    if (route != nullptr && route->app_id == queue.app) {
       if (sleeps(*route)) return;
       // Without an instance there is none to be spared: they are told so.
       const auto at_once = std::min(route->backends.size() * most_at(*route),
@@ -112,7 +119,7 @@ void Holding::sweep(SteadyTime now) {
       if (visitor.left() || visitor.connection().hung_up())
         finish(queue, waiter, End::left);
       else if (now >= waiter.by)
-        finish(queue, waiter, End::late);
+        finish(queue, waiter, is_awake(waiter) ? End::let_go : End::late);
     }
     forget_if_empty(queue);
   }

@@ -88,6 +88,8 @@ class Holding {
   };
 
   Queue& queue_of(const std::string& app);
+  /// Whether there is an instance for it by now: who has waited for his turn is not sent away.
+  bool is_awake(const Waiter& waiter) const;
   void finish(Queue& queue, Waiter& waiter, End end);
   /// Those of @p queue that may go now.
   void let_go(Queue& queue);

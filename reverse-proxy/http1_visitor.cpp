@@ -54,6 +54,12 @@ void Http1Visitor::stop_body() {
   client_.cancel();
 }
 
+void Http1Visitor::interrupt_body() {
+  if (body_complete()) return;
+  body_->interrupt();
+  client_.cancel();
+}
+
 Task<bool> Http1Visitor::inform(const http1::ResponseHead& head) {
   // HTTP/1.0 has none (RFC 9110 §15.2).
   if (turn_.head.minor_version < 1) co_return true;

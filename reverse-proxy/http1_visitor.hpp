@@ -25,6 +25,7 @@ class Http1Visitor final : public Visitor {
   const http1::Trailers* trailers() const override { return body_ ? body_->trailers() : nullptr; }
   std::string_view malformed() const override { return body_->malformed(); }
   void stop_body() override;
+  void interrupt_body() override;
   Task<bool> inform(const http1::ResponseHead& head) override;
   void begin_answer(const http1::ResponseHead& head, const http1::Framing& framing,
                     http1::AnswerForm form) override;

@@ -31,7 +31,8 @@ Task<bool> Exchange::ask_by_http2(bool once) {
   }
   co_await attempt(*opened.stream);
   refused_ = opened.stream->unprocessed();
-  again_here_ = refused_ && !opened.stream->was_reset();
+  reset_ = opened.stream->was_reset();
+  again_here_ = refused_ && !reset_;
   co_return !refused_;
 }
 
@@ -65,15 +66,18 @@ Task<void> Exchange::upload(ClientStream& up) {
   std::uint64_t passed = taken_.size();
   while (taken && !upload_ended_ && !whole_body_ && !visitor_->body_complete()) {
     const auto piece = co_await visitor_->next_piece();
-    if (upload_ended_) break;
     passed += piece.bytes.size();
+    if (upload_ended_) {
+      // Of a request that no instance has looked at, this goes to the next one.
+      keep_for_repeat(piece, passed);
+      break;
+    }
     if (!may_pass(piece, passed)) {
       // The application sees a broken request, never one that looks complete.
       up.reset();
       break;
     }
-    if (passed > worker_.limits().whole_body_bytes || answer_begun_) replayable_ = false;
-    if (replayable_) taken_.append(piece.bytes.data(), piece.bytes.size());
+    keep_for_repeat(piece, passed);
     const bool last = piece.end == BodyReader::End::complete;
     taken = co_await up.send(piece.bytes, last, last ? visitor_->trailers() : nullptr);
   }
@@ -85,11 +89,19 @@ Task<void> Exchange::upload(ClientStream& up) {
   up.reset();
 }
 
+void Exchange::keep_for_repeat(const BodyReader::Piece& piece, std::uint64_t passed) {
+  if (passed > worker_.limits().whole_body_bytes || answer_begun_) replayable_ = false;
+  if (replayable_) taken_.append(piece.bytes.data(), piece.bytes.size());
+}
+
 void Exchange::end_upload(ClientStream& up) {
   if (!uploading_) return;
   upload_ended_ = true;
   up.stop_sending();
-  visitor_->stop_body();
+  if (up.unprocessed() && replayable_)
+    visitor_->interrupt_body();
+  else
+    visitor_->stop_body();
 }
 
 Task<void> Exchange::receive(ClientStream& up) {

@@ -38,6 +38,8 @@ class Visitor {
   virtual std::string_view malformed() const = 0;
   /// The rest is not wanted: a next_piece() that waits ends.
   virtual void stop_body() = 0;
+  /// A next_piece() that waits ends without a piece, and can be asked again.
+  virtual void interrupt_body() = 0;
 
   // The answer.
 

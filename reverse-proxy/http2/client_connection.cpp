@@ -8,6 +8,7 @@ ClientConnection::ClientConnection(std::unique_ptr<Connection> connection, Buffe
       buffers_(buffers),
       limits_(limits),
       changed_(std::move(changed)),
+      greeting_by_(connection_->now() + limits.answer_time),
       session_(connection_->loop(), buffers, {limits.head, limits.answer_time}, [this] {
         connection_->extend_read(expected_by());
         changed_();
@@ -22,7 +23,7 @@ std::unique_ptr<ClientStream> ClientConnection::open() {
 }
 
 SteadyTime ClientConnection::expected_by() const {
-  if (!session_.greeted()) return connection_->now() + limits_.answer_time;
+  if (!session_.greeted()) return greeting_by_;
   // Streams have their own time.
   return session_.streams() == 0 ? connection_->now() + limits_.http2_backend_idle_time
                                  : SteadyTime::max();

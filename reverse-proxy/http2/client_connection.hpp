@@ -44,6 +44,7 @@ class ClientConnection {
   const Limits& limits_;
   std::function<void()> changed_;
   Buffer in_;
+  const SteadyTime greeting_by_;
   ClientSession session_;
   bool used_ = false;
   bool late_ = false;

@@ -45,6 +45,12 @@ std::shared_ptr<ClientConnection> ClientPool::with_room(const Entry& entry) {
   return found == entry.connections.end() ? nullptr : *found;
 }
 
+bool ClientPool::serves(const Entry& entry) {
+  return std::ranges::any_of(entry.connections, [](const auto& each) {
+    return each->session().greeted() && !each->session().leaving() && !each->session().over();
+  });
+}
+
 bool ClientPool::may_connect(const Entry& entry) const {
   // Those that only end what they have do not count: each holds a request of the share that an
   // application may have.
@@ -85,7 +91,8 @@ Task<ClientPool::Opened> ClientPool::open(Wish wish) {
         co_return Opened{.why = "it takes no more requests at once by HTTP/2", .full = true};
       co_await News(entry.waiting);
     }
-    if (entry.failures != failures) co_return failure(entry.last);
+    // Those that there are have room again some day.
+    if (entry.failures != failures && !serves(entry)) co_return failure(entry.last);
   }
 }
 

@@ -72,6 +72,8 @@ class ClientPool {
   Task<void> wait_for_life(Entry& entry, std::shared_ptr<ClientConnection> connection);
   /// The first connection that has room; nullptr: none has.
   static std::shared_ptr<ClientConnection> with_room(const Entry& entry);
+  /// Whether one of its connections takes requests, with room now or not.
+  static bool serves(const Entry& entry);
   bool may_connect(const Entry& entry) const;
   void changed(Entry& entry);
   void wake(std::vector<std::coroutine_handle<>>& all, std::size_t most);

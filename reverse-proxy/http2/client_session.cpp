@@ -11,9 +11,10 @@ namespace {
 
 /// Of an answer's body, on the way and not handed out yet; as much as two reads of HTTP/1.1.
 constexpr std::int32_t stream_window = 128 * 1024;
-/// So much that streams whose visitors take nothing never hold the others back.
+/// So much that streams whose visitors take nothing never hold the others back: nghttp2 opens it
+/// anew when half of it was taken, and these hold half of it at most.
 constexpr std::int32_t connection_window =
-    stream_window * static_cast<std::int32_t>(ClientSession::most_streams);
+    2 * stream_window * static_cast<std::int32_t>(ClientSession::most_streams);
 /// Frames that wait to be sent: an instance that makes us say things and does not read is left.
 constexpr std::size_t max_waiting_frames = 1'000;
 

@@ -155,7 +155,11 @@ void ClientStream::field(std::string_view name, std::string_view value) {
     if (const auto why = trailers_->add({name, value}, limits)) break_rule(*why);
     return;
   }
-  if (heads_.size() == whole_heads_) heads_.emplace_back();
+  if (heads_.size() == whole_heads_) {
+    if (whole_heads_ == max_waiting_heads)
+      return break_rule("it sends informational answers without end");
+    heads_.emplace_back();
+  }
   heads_.back().add(name, value, limits);
 }
 
@@ -163,7 +167,6 @@ void ClientStream::head_ended(bool answer_ended) {
   if (!final_head_ && heads_.size() > whole_heads_) {
     ++whole_heads_;
     final_head_ = !heads_.back().informational();
-    if (whole_heads_ > max_waiting_heads) break_rule("it sends informational answers without end");
   }
   if (answer_ended) answer_ended_ = true;
   answer_news_.tell();

@@ -164,6 +164,7 @@ Task<BodyReader::Piece> Stream::next_piece() {
   using End = BodyReader::End;
   open_window(handed_.size());
   handed_.clear();
+  interrupted_ = false;
   for (;;) {
     if (!wrong_trailer_.empty() && !unwanted_) co_return BodyReader::Piece{{}, End::malformed};
     if (!unwanted_ && (!body_.empty() || body_ended_)) {
@@ -173,6 +174,7 @@ Task<BodyReader::Piece> Stream::next_piece() {
     }
     if (closed_ || unwanted_) co_return BodyReader::Piece{{}, End::closed};
     if (body_late_) co_return BodyReader::Piece{{}, End::expired};
+    if (interrupted_) co_return BodyReader::Piece{};
     co_await wait_for_body();
   }
 }
@@ -181,6 +183,11 @@ void Stream::stop_body() {
   unwanted_ = true;
   open_window(body_.size());
   body_.clear();
+  body_news_.tell();
+}
+
+void Stream::interrupt_body() {
+  interrupted_ = true;
   body_news_.tell();
 }
 

@@ -63,6 +63,7 @@ class Stream final : public Visitor, public StreamHook {
   }
   std::string_view malformed() const override { return wrong_trailer_; }
   void stop_body() override;
+  void interrupt_body() override;
   Task<bool> inform(const http1::ResponseHead& head) override;
   void begin_answer(const http1::ResponseHead& head, const http1::Framing& framing,
                     http1::AnswerForm form) override;
@@ -124,6 +125,7 @@ class Stream final : public Visitor, public StreamHook {
   const http1::Trailers* answer_trailers_ = nullptr;
   bool answer_ended_ = false;
   bool closed_ = false;
+  bool interrupted_ = false;
   bool body_late_ = false;
   bool answer_late_ = false;
   Cancellable* watched_ = nullptr;

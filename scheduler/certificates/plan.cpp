@@ -1,6 +1,7 @@
 #include "scheduler/certificates/plan.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <ranges>
 
@@ -66,9 +67,9 @@ std::vector<Due> soonest_end_first(std::vector<Due> due) {
   return due;
 }
 
-/// One of each owner, then another one of each, and so on.
+/// One of each owner, then another one of each, and so on; each owner's in the order that they
+/// have.
 std::vector<Due> in_turns(std::vector<Due> due, const std::map<std::string, std::string>& owners) {
-  std::ranges::sort(due, {}, [](const Due& each) { return std::string_view(each.order.name); });
   std::map<std::string, std::size_t> had;
   std::multimap<std::size_t, Due> turns;
   for (auto& each : due) {
@@ -154,8 +155,9 @@ Plan plan(const Facts& facts, const Rules& rules, Time now) {
   auto left =
       std::min(rules.parallel - std::min(rules.parallel, under_way),
                rules.orders_per_hour - std::min(rules.orders_per_hour, facts.ordered_last_hour));
-  left = take(soonest_end_first(std::move(pressing)), left);
-  left = take(in_turns(std::move(first), facts.owners), left);
+  auto urgent = soonest_end_first(std::move(pressing));
+  std::ranges::move(soonest_end_first(std::move(first)), std::back_inserter(urgent));
+  left = take(in_turns(std::move(urgent), facts.owners), left);
   take(soonest_end_first(std::move(renewals)), left);
   return result;
 }

@@ -7,8 +7,9 @@
 /// get it from the platform's own authority, all others by ACME. One is ordered again when so many
 /// percent of its life are over; after a failure the pause doubles, and no more orders are made in
 /// an hour than the certificate authority takes. However many names one owner has, what the others
-/// have does not run out, and they get theirs: renewals that press come first, then those who have
-/// none yet, one of each owner before another one of any. What nobody wants any more is dropped.
+/// have does not run out, and they get theirs: one of each owner before another one of any, of his
+/// own those first whose renewal presses, then what has none yet; renewals that do not press come
+/// last. What nobody wants any more is dropped.
 
 #include <chrono>
 #include <map>

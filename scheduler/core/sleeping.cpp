@@ -44,19 +44,21 @@ bool is_being_deployed(const Round& round, const App& app) {
   });
 }
 
-/// Whether every proxy that may have visitors has told all that was asked since @p since, and has
-/// told it lately. One that is silent may be serving all the same.
-bool all_told(const Round& round, Time since) {
-  bool any = false;
+/// Until when every proxy that may have visitors has told all that it was asked in the time @p span
+/// before. Nothing: one has not, or not lately; one that is silent may be serving all the same.
+std::optional<Time> all_told(const Round& round, milliseconds span) {
+  // When nobody could be heard, those that serve may need a moment to be heard again.
+  if (round.now - round.world.hearing_since < round.policy().all_heard) return std::nullopt;
+  std::optional<Time> until;
   for (const auto& [id, proxy] : round.world.proxies) {
     if (!is_in_service(round.world, proxy, round.now)) continue;
-    any = true;
     if (!is_live(round.world, proxy, round.now) || !proxy.covered_since ||
-        *proxy.covered_since > since ||
+        *proxy.covered_since > proxy.covered_until - span ||
         round.now - proxy.covered_until > round.policy().figures_fresh)
-      return false;
+      return std::nullopt;
+    until = std::min(until.value_or(proxy.covered_until), proxy.covered_until);
   }
-  return any;
+  return until;
 }
 
 bool may_sleep(const Round& round, const App& app) {
@@ -66,10 +68,10 @@ bool may_sleep(const Round& round, const App& app) {
     return false;
   const auto serving = round.world.deployments.find(app.serving_deployment);
   if (serving == round.world.deployments.end() || is_being_deployed(round, app)) return false;
-  const Time since = round.now - app.sleep_after;
+  const auto known = all_told(round, app.sleep_after);
   const Time last = std::max({app.last_request.value_or(Time{}), app.sleep_since.value_or(Time{}),
                               serving->second.ended_at.value_or(round.now)});
-  return last <= since && at_rest(round, app, serving->second) && all_told(round, since);
+  return known && last <= *known - app.sleep_after && at_rest(round, app, serving->second);
 }
 
 void fall_asleep(Round& round, App& app) {

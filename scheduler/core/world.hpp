@@ -157,6 +157,7 @@ struct Policy {
   milliseconds host_forgotten{3'600'000};
   milliseconds proxy_live{10'000};        ///< a proxy silent for longer is not waited for
   milliseconds figures_fresh{15'000};     ///< three reports; what proxies are asked is known
+  milliseconds all_heard{30'000};         ///< longer than it takes proxies to come back to a broker
   milliseconds waking_timeout{180'000};   ///< requests are held for one that wakes, not for longer
   milliseconds proxy_forgotten{900'000};  ///< ... even when the scheduler itself was away meanwhile
   milliseconds switch_timeout{

@@ -208,6 +208,53 @@ TEST_CASE("an instance that has woken is met by a few of the held requests at a 
   CHECK(most <= 5);
 }
 
+TEST_CASE("who waits for his turn at an application that is awake by now is not sent away") {
+  ProxyOptions options;
+  options.limits.let_out = 1;
+  options.limits.hold_time = 500ms;
+  Loopback loop(options);
+  loop.use({asleep()});
+  auto clients = ask(loop, 3);
+  REQUIRE(held(loop, 3));
+  std::atomic<bool> answer{false};
+  App app([&](Peer& peer, int) {
+    while (!peer.read_message().empty()) {
+      (void)eventually([&] { return answer.load(); }, 30s);
+      peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
+    }
+  });
+  loop.serve({&app});
+  REQUIRE(held(loop, 2));
+  REQUIRE(held(loop, 0));
+  answer = true;
+  for (auto& client : clients) CHECK(body_of(client.read_message()) == "hi");
+  CHECK(loop.metric("held_late_total") == "0");
+}
+
+TEST_CASE(
+    "a host that moves to another application takes its visitors along, and keeps up no other") {
+  Loopback loop;
+  auto other = asleep("other.test");
+  other.app_id = asleep().app_id;
+  loop.use({asleep(), other});
+  auto moving = loop.client();
+  moving.send(a_get);
+  REQUIRE(held(loop, 1));
+  auto staying = loop.client();
+  staying.send("GET / HTTP/1.1\r\nHost: other.test\r\n\r\n");
+  REQUIRE(held(loop, 2));
+
+  App app(App::hello("awake"));
+  auto moved = asleep();
+  moved.app_id = "app_new";
+  auto awake = Loopback::a_route("other.test", {&app});
+  awake.app_id = other.app_id;
+  loop.use({moved, awake});
+  CHECK(body_of(staying.read_message()) == "awake");
+  REQUIRE(held(loop, 1));
+  CHECK(loop.proxy.held_apps().now() == std::map<std::string, int>{{"app_new", 1}});
+}
+
 TEST_CASE("those whose instance fails as it wakes are held again, by the time of the first wait") {
   ProxyOptions options;
   options.limits.hold_time = 2s;

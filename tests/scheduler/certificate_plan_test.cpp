@@ -138,6 +138,11 @@ TEST_CASE("an owner with many names does not keep the others from theirs") {
   facts.owners["z.example"] = "small";
   facts.held = {failed("a10.example", now)};
   CHECK(ordered(facts, all_on()) == Names{"a10.example", "y.example", "z.example", "a11.example"});
+  // Nor does one who lets many run out.
+  auto lapsed = facts;
+  for (int i = 11; i < 60; ++i)
+    lapsed.held.push_back(issued("a" + std::to_string(i) + ".example", now - 100 * 24h, 90 * 24h));
+  CHECK(ordered(lapsed, all_on()) == Names{"a11.example", "y.example", "z.example", "a12.example"});
   // Nor from keeping what they have.
   facts.hosts.emplace_back("old.example");
   facts.held.push_back(issued("old.example", now - 89 * 24h, 90 * 24h));

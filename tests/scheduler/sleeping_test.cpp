@@ -329,3 +329,27 @@ TEST_CASE("an instance that ends by itself while it goes to sleep is let go with
   p.pass(1min);
   CHECK(p.vms(p.deployment).empty());
 }
+
+TEST_CASE("what is not told yet may have been a request") {
+  Sleepy p;
+  p.pass(10min - 5s);
+  p.mute.insert("proxy-1");
+  p.pass(5s);
+  CHECK(p.wakefulness() == Sleep::awake);
+  p.mute.clear();
+  p.app().last_request = p.now - 3s;
+  p.pass(1ms);
+  CHECK(p.wakefulness() == Sleep::awake);
+  p.pass(10min - 3s);
+  CHECK(p.wakefulness() == Sleep::asleep);
+}
+
+TEST_CASE("a scheduler that was deaf lets nobody sleep before all proxies had time to be heard") {
+  Sleepy p;
+  p.pass(10min - 1ms);
+  p.world.hearing_since = p.now;
+  p.pass(29s);
+  CHECK(p.wakefulness() == Sleep::awake);
+  p.pass(1s);
+  CHECK(p.wakefulness() == Sleep::asleep);
+}

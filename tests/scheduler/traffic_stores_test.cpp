@@ -126,6 +126,28 @@ TEST_CASE("what proxies were asked is known without a gap, or from the gap on") 
   }
 }
 
+TEST_CASE("a report that comes late tells of the time it was made, not of that at which it comes") {
+  OnSql p;
+  p.app("app_1");
+  p.report(p.host_report());
+  p.report(wire::ProxyReport{"proxy-1", 0, false, {}, false});
+  static_cast<void>(hear(p, of_all(5'000, 5'000)));
+  // The next one was made five seconds later, and waited for a broker.
+  time_passes(p, "40 minutes");
+  p.database.query("UPDATE proxy_traffic SET began = began - interval '40 minutes'");
+  auto late = of_all(10'000, 10'000);
+  late.apps = {{"app_1", 0, 1, 0}};
+  static_cast<void>(hear(p, late));
+  Time now{};
+  p.in_transaction([&](pqxx::work& work) { now = database_time(work); });
+  const auto world = p.load();
+  CHECK(now - world.proxies.at("proxy-1").covered_until > 39min);
+  CHECK(now - *world.apps.at("app_1").last_request > 39min);
+  // One that comes as it is made tells of now.
+  static_cast<void>(hear(p, of_all(40 * 60'000 + 5'000, 40 * 60'000)));
+  CHECK(now - p.load().proxies.at("proxy-1").covered_until < 10s);
+}
+
 TEST_CASE("an application sleeps and wakes by what proxies tell, all of it in the database") {
   OnSql p;
   const auto deployment = p.serve("app_1");

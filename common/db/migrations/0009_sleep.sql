@@ -15,6 +15,8 @@ CREATE TABLE app_traffic (
 CREATE TABLE proxy_traffic (
   proxy_id      text PRIMARY KEY,
   process       text NOT NULL,                    -- that sent the newest report
+  began         timestamptz NOT NULL,             -- when its clock was 0, as far as its reports tell
+  told_ms       bigint NOT NULL,                  -- the newest moment that a report was of, by that clock
   number        bigint NOT NULL,                  -- of that report
   at_ms         bigint NOT NULL,                  -- of the last of which all parts came, by the clock of the process
   parts_seen    bigint NOT NULL,                  -- of it: bit n for part n
