@@ -13,19 +13,20 @@ namespace {
 template <class Live>
 void bind_backends(Live& live, const std::vector<wire::Backend>& backends, const Bindings& to,
                    const log::Field& whose) {
+  const bool even = std::ranges::all_of(backends, [&](const wire::Backend& backend) {
+    return backend.weight > 0 && backend.weight == backends.front().weight;
+  });
+  if (even && !backends.empty()) live.weight = backends.front().weight;
+  live.backends.reserve(backends.size());
   for (const auto& wire : backends) {
     auto backend = to.backends.get(live.app_id, wire);
     if (backend) {
       live.backends.push_back(*backend);
-      live.weights.push_back(wire.weight);
+      if (!even) live.weights.push_back(wire.weight);
     } else {
       log::error("backend left out", {whose, log::field("why", backend.error().message())});
     }
   }
-  const bool even = std::ranges::all_of(
-      live.weights, [&](int weight) { return weight > 0 && weight == live.weights.front(); });
-  if (even && !live.weights.empty()) live.weight = live.weights.front();
-  if (even) live.weights = {};
 }
 
 LiveRoute bind(const wire::Route& route, const Bindings& to) {
