@@ -289,7 +289,7 @@ TEST_CASE("an instance hears at once that a visitor has left its stream") {
 }
 
 TEST_CASE("a visitor who takes nothing holds an instance back, and not the other visitors") {
-  const auto much = letters(4'000'000);
+  const auto much = letters(6'000'000);
   Http2Instance::Behaviour behaviour;
   behaviour.whole = [&](Server& server, Request& request) {
     server.answer(request.id, fine, request.path() == "/much" ? much : "small");
@@ -310,7 +310,7 @@ TEST_CASE("a visitor who takes nothing holds an instance back, and not the other
   CHECK(instance.app().connections() == 1);
   std::atomic<std::size_t> left{0};
   instance.tell([&](Server& server) { left = server.left_of(1); });
-  CHECK(eventually([&] { return left > 500'000; }));
+  CHECK(eventually([&] { return left > 1'000'000; }));
   // What waits is there, whole.
   CHECK(slow.front().read_until("\r\n0\r\n\r\n").size() > much.size());
 }

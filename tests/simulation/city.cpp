@@ -31,7 +31,7 @@ City::City(std::uint64_t seed) : seed_(seed), dice_(seed * 0x9E3779B97F4A7C15 + 
     app.build_flavor = "XS";
     // What has a port does not sleep.
     if (dice_.chance(600))
-      app.sleep_after = dice_.between(10s, 90s);
+      app.sleep_after = dice_.between(10s, 40s);
     else
       app.tcp_ports = {static_cast<std::uint16_t>(4000 + i)};
     base_.world.apps[app.id] = app;

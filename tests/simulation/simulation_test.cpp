@@ -48,7 +48,7 @@ TEST_CASE("whatever breaks, what serves keeps serving, and all comes to rest") {
     CHECK(sum.cancelled > 0);
     CHECK(sum.healed > static_cast<int>(last));
     CHECK(sum.slept > static_cast<int>(last));
-    CHECK(sum.woken > static_cast<int>(last) / 4);
+    CHECK(sum.woken > static_cast<int>(last) / 2);
   }
 }
 
