@@ -1,9 +1,9 @@
 #include "reverse-proxy/http2/client_session.hpp"
 
 #include <array>
-#include <stdexcept>
 
 #include "reverse-proxy/http2/client_stream.hpp"
+#include "reverse-proxy/http2/frames.hpp"
 
 namespace karreg::proxy::http2 {
 
@@ -15,41 +15,12 @@ constexpr std::int32_t stream_window = 128 * 1024;
 /// anew when half of it was taken, and these hold half of it at most.
 constexpr std::int32_t connection_window =
     2 * stream_window * static_cast<std::int32_t>(ClientSession::most_streams);
-/// Frames that wait to be sent: an instance that makes us say things and does not read is left.
-constexpr std::size_t max_waiting_frames = 1'000;
-
-using Options = Handle<nghttp2_option, nghttp2_option_del>;
-using CallbackTable = Handle<nghttp2_session_callbacks, nghttp2_session_callbacks_del>;
-
-std::string_view text(const std::uint8_t* bytes, std::size_t size) {
-  return {reinterpret_cast<const char*>(bytes), size};
-}
 
 }  // namespace
 
 /// nghttp2's calls back into a session.
 class ClientSession::Callbacks {
  public:
-  static const nghttp2_session_callbacks* table() {
-    static const CallbackTable made = [] {
-      CallbackTable table;
-      if (nghttp2_session_callbacks_new(Out(table)) != 0) throw std::bad_alloc();
-      auto* t = table.get();
-      nghttp2_session_callbacks_set_on_begin_headers_callback(t, begin_headers);
-      nghttp2_session_callbacks_set_on_header_callback(t, header);
-      nghttp2_session_callbacks_set_on_frame_recv_callback(t, received);
-      nghttp2_session_callbacks_set_on_data_chunk_recv_callback(t, data);
-      nghttp2_session_callbacks_set_send_data_callback(t, send_data);
-      nghttp2_session_callbacks_set_on_frame_send_callback(t, sent);
-      nghttp2_session_callbacks_set_on_stream_close_callback(t, close);
-      nghttp2_session_callbacks_set_on_invalid_header_callback(t, invalid_header);
-      nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(t, invalid_frame);
-      return table;
-    }();
-    return made.get();
-  }
-
- private:
   static ClientStream* stream_of(nghttp2_session* frames, std::int32_t id) {
     return static_cast<ClientStream*>(nghttp2_session_get_stream_user_data(frames, id));
   }
@@ -64,7 +35,7 @@ class ClientSession::Callbacks {
                     std::uint8_t, void*) {
     auto* stream = stream_of(frames, frame->hd.stream_id);
     if (frame->hd.type == NGHTTP2_HEADERS && stream != nullptr)
-      stream->field(text(name, name_size), text(value, value_size));
+      stream->field(text_of(name, name_size), text_of(value, value_size));
     return 0;
   }
 
@@ -103,7 +74,7 @@ class ClientSession::Callbacks {
   static int data(nghttp2_session* frames, std::uint8_t, std::int32_t id, const std::uint8_t* bytes,
                   std::size_t size, void*) {
     if (auto* stream = stream_of(frames, id))
-      stream->add_body(text(bytes, size));
+      stream->add_body(text_of(bytes, size));
     else
       nghttp2_session_consume(frames, id, size);
     return 0;
@@ -170,7 +141,8 @@ ClientSession::ClientSession(Loop& loop, BufferPool& buffers, const Bounds& boun
   nghttp2_option_set_no_auto_window_update(options.get(), 1);
   // Answers to floods of SETTINGS and PING that the instance does not read.
   nghttp2_option_set_max_outbound_ack(options.get(), 100);
-  if (nghttp2_session_client_new2(Out(frames_), Callbacks::table(), this, options.get()) != 0)
+  if (nghttp2_session_client_new2(Out(frames_), callback_table<Callbacks>(), this, options.get()) !=
+      0)
     throw std::bad_alloc();
   const std::array<nghttp2_settings_entry, 4> settings{{
       {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
@@ -248,11 +220,6 @@ std::size_t ClientSession::room() const {
       nghttp2_session_get_remote_settings(frames_.get(), NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
   const auto most = std::min(taken, most_streams);
   return most > streams_.size() ? most - streams_.size() : 0;
-}
-
-bool ClientSession::takes_protocols() const {
-  return nghttp2_session_get_remote_settings(frames_.get(),
-                                             NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1;
 }
 
 void ClientSession::ping() {

@@ -62,8 +62,6 @@ class ClientSession {
   /// How many streams may be opened now.
   std::size_t room() const;
   std::size_t streams() const { return streams_.size(); }
-  /// The instance takes CONNECT with :protocol (RFC 8441 §3).
-  bool takes_protocols() const;
   /// Asks for a sign of life; heard() is later when it came.
   void ping();
   SteadyTime heard() const { return heard_; }

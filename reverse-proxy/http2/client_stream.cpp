@@ -4,6 +4,7 @@
 
 #include "common/http/message.hpp"
 #include "common/text.hpp"
+#include "reverse-proxy/http2/frames.hpp"
 
 namespace karreg::proxy::http2 {
 
@@ -11,11 +12,6 @@ namespace {
 
 /// Informational answers that wait to be passed on.
 constexpr std::size_t max_waiting_heads = 16;
-
-std::uint8_t* bytes_of(std::string_view text) {
-  // nghttp2 only reads.
-  return reinterpret_cast<std::uint8_t*>(const_cast<char*>(text.data()));
-}
 
 /// What is another one each time would only drive out of HPACK's table what comes again; and the
 /// secrets of all visitors would lie there beside each other (RFC 7541 §7.1.3).

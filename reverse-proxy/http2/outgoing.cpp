@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "reverse-proxy/http2/frames.hpp"
+
 namespace karreg::proxy::http2 {
 
 namespace {
@@ -12,10 +14,6 @@ constexpr std::size_t frame_head_bytes = 9;
 constexpr std::size_t largest_data = 16'384 - frame_head_bytes;
 /// Less room than this is not worth a frame.
 constexpr std::size_t least_room = 512;
-
-std::string_view text(const std::uint8_t* bytes, std::size_t size) {
-  return {reinterpret_cast<const char*>(bytes), size};
-}
 
 }  // namespace
 
@@ -28,7 +26,7 @@ std::string_view Outgoing::gather(nghttp2_session* frames, bool& failed) {
     const auto size = nghttp2_session_mem_send(frames, &frame);
     failed = size < 0;
     if (size <= 0) break;
-    waiting_ = text(frame, static_cast<std::size_t>(size));
+    waiting_ = text_of(frame, static_cast<std::size_t>(size));
     take_waiting();
   }
   return out_.view();
@@ -46,7 +44,7 @@ std::size_t Outgoing::data_room() const {
 }
 
 int Outgoing::put_data(const std::uint8_t* head, std::span<const char> bytes) {
-  text(head, frame_head_bytes).copy(out_.free().data(), frame_head_bytes);
+  text_of(head, frame_head_bytes).copy(out_.free().data(), frame_head_bytes);
   out_.grow(frame_head_bytes);
   std::ranges::copy(bytes, out_.free().data());
   out_.grow(bytes.size());

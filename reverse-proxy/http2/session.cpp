@@ -1,7 +1,8 @@
 #include "reverse-proxy/http2/session.hpp"
 
 #include <array>
-#include <stdexcept>
+
+#include "reverse-proxy/http2/frames.hpp"
 
 namespace karreg::proxy::http2 {
 
@@ -15,46 +16,17 @@ constexpr std::size_t most_unended = 2UL * max_streams;
 /// Of bodies, on the way and not handed out yet: of one stream, of all of a connection.
 constexpr std::int32_t stream_window = 256 * 1024;
 constexpr std::int32_t connection_window = 1024 * 1024;
-/// Frames that wait to be sent: a client that makes us say things and does not read is ended.
-constexpr std::size_t max_waiting_frames = 1'000;
 /// Streams that may be reset, and as many more as end well: who resets as fast as he asks has the
 /// applications work for nobody.
 constexpr std::uint64_t failures_forgiven = 1'000;
 /// For requests that are on their way when we say that none is taken any more (RFC 9113 §6.8).
 constexpr std::chrono::milliseconds last_call_time{1'000};
 
-using Options = Handle<nghttp2_option, nghttp2_option_del>;
-using CallbackTable = Handle<nghttp2_session_callbacks, nghttp2_session_callbacks_del>;
-
-std::string_view text(const std::uint8_t* bytes, std::size_t size) {
-  return {reinterpret_cast<const char*>(bytes), size};
-}
-
 }  // namespace
 
 /// nghttp2's calls back into a session.
 class Session::Callbacks {
  public:
-  static const nghttp2_session_callbacks* table() {
-    static const CallbackTable made = [] {
-      CallbackTable table;
-      if (nghttp2_session_callbacks_new(Out(table)) != 0) throw std::bad_alloc();
-      auto* t = table.get();
-      nghttp2_session_callbacks_set_on_begin_headers_callback(t, begin_headers);
-      nghttp2_session_callbacks_set_on_header_callback(t, header);
-      nghttp2_session_callbacks_set_on_frame_recv_callback(t, received);
-      nghttp2_session_callbacks_set_on_data_chunk_recv_callback(t, data);
-      nghttp2_session_callbacks_set_send_data_callback(t, send_data);
-      nghttp2_session_callbacks_set_on_frame_send_callback(t, sent);
-      nghttp2_session_callbacks_set_on_stream_close_callback(t, close);
-      nghttp2_session_callbacks_set_on_invalid_header_callback(t, invalid_header);
-      nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(t, invalid_frame);
-      return table;
-    }();
-    return made.get();
-  }
-
- private:
   static Stream* stream_of(nghttp2_session* frames, std::int32_t id) {
     return static_cast<Stream*>(nghttp2_session_get_stream_user_data(frames, id));
   }
@@ -82,9 +54,9 @@ class Session::Callbacks {
     auto* stream = stream_of(frames, frame->hd.stream_id);
     if (stream == nullptr) return 0;
     if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
-      stream->add_field(text(name, name_size), text(value, value_size));
+      stream->add_field(text_of(name, name_size), text_of(value, value_size));
     else
-      stream->add_trailer(text(name, name_size), text(value, value_size));
+      stream->add_trailer(text_of(name, name_size), text_of(value, value_size));
     return 0;
   }
 
@@ -111,7 +83,7 @@ class Session::Callbacks {
   static int data(nghttp2_session* frames, std::uint8_t, std::int32_t id, const std::uint8_t* bytes,
                   std::size_t size, void*) {
     if (auto* stream = stream_of(frames, id))
-      stream->add_body(text(bytes, size));
+      stream->add_body(text_of(bytes, size));
     else
       nghttp2_session_consume(frames, id, size);
     return 0;
@@ -177,7 +149,8 @@ Session::Session(Worker& worker, Connection& client, Buffer& in, const Door& doo
   nghttp2_option_set_max_outbound_ack(options.get(), 100);
   // Of closed streams nothing is needed: priorities are not kept.
   nghttp2_option_set_no_closed_streams(options.get(), 1);
-  if (nghttp2_session_server_new2(Out(frames_), Callbacks::table(), this, options.get()) != 0)
+  if (nghttp2_session_server_new2(Out(frames_), callback_table<Callbacks>(), this, options.get()) !=
+      0)
     throw std::bad_alloc();
   const auto& head = worker.limits().head;
   const std::array<nghttp2_settings_entry, 5> settings{{

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "common/text.hpp"
+#include "reverse-proxy/http2/frames.hpp"
 #include "reverse-proxy/http2/grpc.hpp"
 #include "reverse-proxy/http2/session.hpp"
 
@@ -17,11 +18,6 @@ template <std::size_t Size>
 std::string_view digits(std::array<char, Size>& into, std::uint64_t number) {
   const auto [end, error] = std::to_chars(into.data(), into.data() + into.size(), number);
   return {into.data(), static_cast<std::size_t>(end - into.data())};
-}
-
-std::uint8_t* bytes_of(std::string_view text) {
-  // nghttp2 only reads.
-  return reinterpret_cast<std::uint8_t*>(const_cast<char*>(text.data()));
 }
 
 }  // namespace
