@@ -318,6 +318,27 @@ bool Exchange::may_pass(const BodyReader::Piece& piece, std::uint64_t passed) {
   return false;
 }
 
+template <class Up>
+Task<bool> Exchange::read_final_head(Up& up) {
+  for (int informational = 0;; ++informational) {
+    const bool read = co_await read_head(up);
+    if (!read) {
+      if (informational > 0) ended_after_informational();
+      co_return false;
+    }
+    if (const auto fit = judge_head(informational)) co_return *fit;
+    const bool told = co_await visitor_->inform(answer_);
+    if (!told) {
+      fail(Step::client_gone);
+      co_return false;
+    }
+    drop_head(up);
+  }
+}
+
+template Task<bool> Exchange::read_final_head(Connection& up);
+template Task<bool> Exchange::read_final_head(http2::ClientStream& up);
+
 Answer Exchange::answer_for(Step step) const {
   const auto& host = request_->target->host;
   auto& count = worker_.count();

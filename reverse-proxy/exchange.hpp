@@ -122,8 +122,12 @@ class Exchange {
   Task<void> upload(http2::ClientStream& up);
   Task<void> receive(Connection& up);
   Task<void> receive(http2::ClientStream& up);
-  Task<bool> read_final_head(Connection& up);
-  Task<bool> read_final_head(http2::ClientStream& up);
+  /// @p up: a Connection or an http2::ClientStream.
+  template <class Up>
+  Task<bool> read_final_head(Up& up);
+  /// Of an informational answer that was passed on.
+  void drop_head(Connection& up);
+  void drop_head(http2::ClientStream&) {}
   Task<bool> read_head(Connection& up);
   Task<bool> read_head(http2::ClientStream& up);
   /// Of the head that was read: whether it is the answer's and can be passed on; nothing: it is

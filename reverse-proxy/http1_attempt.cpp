@@ -96,21 +96,8 @@ Task<void> Exchange::receive(Connection& up) {
   end_upload(up);
 }
 
-Task<bool> Exchange::read_final_head(Connection& up) {
-  for (int informational = 0;; ++informational) {
-    const bool read = co_await read_head(up);
-    if (!read) {
-      if (informational > 0) ended_after_informational();
-      co_return false;
-    }
-    if (const auto fit = judge_head(informational)) co_return *fit;
-    const bool told = co_await visitor_->inform(answer_);
-    if (!told) {
-      fail(Step::client_gone);
-      co_return false;
-    }
-    up_in_.erase(0, answer_head_bytes_);
-  }
+void Exchange::drop_head(Connection&) {
+  up_in_.erase(0, answer_head_bytes_);
 }
 
 Task<bool> Exchange::read_head(Connection& up) {

@@ -117,22 +117,6 @@ Task<void> Exchange::receive(ClientStream& up) {
   end_upload(up);
 }
 
-Task<bool> Exchange::read_final_head(ClientStream& up) {
-  for (int informational = 0;; ++informational) {
-    const bool read = co_await read_head(up);
-    if (!read) {
-      if (informational > 0) ended_after_informational();
-      co_return false;
-    }
-    if (const auto fit = judge_head(informational)) co_return *fit;
-    const bool told = co_await visitor_->inform(answer_);
-    if (!told) {
-      fail(Step::client_gone);
-      co_return false;
-    }
-  }
-}
-
 Task<bool> Exchange::read_head(ClientStream& up) {
   const auto came = co_await up.next_head(answer_);
   if (came == ClientStream::Came::head) co_return true;
