@@ -4,15 +4,6 @@
 
 namespace karreg::proxy::http2 {
 
-void AnswerFields::clear() {
-  text_.clear();
-  places_.clear();
-  status_.clear();
-  bytes_ = 0;
-  fields_ = 0;
-  too_large_ = false;
-}
-
 void AnswerFields::add(std::string_view name, std::string_view value,
                        const http1::HeadLimits& limits) {
   bytes_ += name.size() + value.size();

@@ -11,18 +11,13 @@ namespace karreg::proxy::http2 {
 
 class AnswerFields {
  public:
-  /// For the next head; memory is kept.
-  void clear();
   /// The next field, name in lower case, ":status" among them. More than @p limits allows is
   /// counted, not kept.
   void add(std::string_view name, std::string_view value, const http1::HeadLimits& limits);
-  /// More than the limits allow came: nothing of it can be passed on.
-  bool too_large() const { return too_large_; }
   /// Another head follows it (RFC 9110 §15.2).
   bool informational() const { return status_.starts_with('1'); }
-  /// Fills @p into with views that are valid until the next clear(), and without a reason phrase,
-  /// of which HTTP/2 has none. Why it cannot be passed on,
-  /// with status 502; nothing: it can.
+  /// Fills @p into with views of this, and without a reason phrase, of which HTTP/2 has none. Why
+  /// it cannot be passed on, with status 502; nothing: it can.
   std::optional<http1::Refusal> finish(http1::ResponseHead& into);
 
  private:

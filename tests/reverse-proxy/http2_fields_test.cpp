@@ -33,7 +33,7 @@ TEST_CASE("a head of HTTP/2 becomes the head of an answer") {
   AnswerFields fields;
   http1::ResponseHead head;
   for (const auto& [status, number] : {std::pair("200", 200), {"599", 599}, {"103", 103}}) {
-    fields.clear();
+    fields = {};
     fields.add(":status", status, {});
     fields.add("content-length", "5", {});
     fields.add("x-one", "a b", {});
@@ -70,11 +70,11 @@ TEST_CASE("a head of an answer by HTTP/2 is bounded, whatever it says") {
   fields.add(":status", "200", {});
   for (int i = 0; i < 100'000; ++i) fields.add("name", "value", {});
   CHECK(fields.finish(head)->why == "the answer's header is too large");
-  fields.clear();
+  fields = {};
   fields.add(":status", "200", {});
   fields.add("x", std::string(16'380, 'x'), {});
   CHECK(fields.finish(head)->why == "the answer's header is too large");
-  fields.clear();
+  fields = {};
   fields.add(":status", "200", {});
   CHECK_FALSE(fields.finish(head));
 }
