@@ -31,7 +31,9 @@ bool at_rest(const Round& round, const App& app, const Deployment& serving) {
   for (const auto& [id, instance] : round.world.instances) {
     if (instance.app_id != app.id || !instance.alive()) continue;
     if (instance.deployment != serving.uuid || instance.build || instance.unwanted_at ||
-        instance.routed != Routed::yes || !instance.healthy || instance.terminal())
+        instance.routed != Routed::yes || !instance.healthy || instance.terminal() ||
+        // What its host last said of it may be over.
+        host_silent(round.world, instance, round.policy().host_fresh, round.now))
       return false;
     ++well;
   }

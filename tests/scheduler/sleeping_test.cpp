@@ -330,6 +330,17 @@ TEST_CASE("an instance that ends by itself while it goes to sleep is let go with
   CHECK(p.vms(p.deployment).empty());
 }
 
+TEST_CASE("nobody sleeps whose host is silent: what ran there may not be there to come back to") {
+  Sleepy p;
+  p.pass(10min - 16s);
+  for (const auto& [id, host] : p.world.hosts) p.silent.insert(id);
+  p.pass(16s);
+  CHECK(p.wakefulness() == Sleep::awake);
+  p.silent.clear();
+  p.pass(1s);
+  CHECK(p.wakefulness() == Sleep::asleep);
+}
+
 TEST_CASE("what is not told yet may have been a request") {
   Sleepy p;
   p.pass(10min - 5s);
