@@ -55,10 +55,10 @@ bool Backend::tries(std::chrono::steady_clock::time_point now, const AsideRule& 
 Result<std::shared_ptr<Backend>> BackendRegistry::get(const std::string& app_id,
                                                       const wire::Backend& wire) {
   const Key key{wire.instance_id, wire.address};
-  if (auto it = backends_.find(key); it != backends_.end()) return it->second.backend;
+  if (auto it = backends_.find(key); it != backends_.end()) return it->second;
   if (auto left = retired_.extract(key)) {
     left.mapped()->retire(false);
-    return backends_.emplace(key, Known{left.mapped()}).first->second.backend;
+    return backends_.insert(std::move(left)).position->second;
   }
   auto endpoint = parse_endpoint(wire.address);
   if (!endpoint) return endpoint.error();
@@ -70,26 +70,25 @@ Result<std::shared_ptr<Backend>> BackendRegistry::get(const std::string& app_id,
                                          "\" is not an IP address and a port");
   auto backend = std::make_shared<Backend>(app_id, wire.instance_id, wire.address,
                                            boost::asio::ip::tcp::endpoint(ip, endpoint->port));
-  backends_.emplace(key, Known{backend});
+  backends_.emplace(key_of(*backend), backend);
   return backend;
 }
 
 void BackendRegistry::keep_only(const std::vector<std::shared_ptr<Backend>>& in_table) {
-  for (auto& [key, known] : backends_) known.routes = 0;
-  for (const auto& backend : in_table) ++backends_.at(key_of(*backend)).routes;
+  for (auto& [key, backend] : backends_) backend->routes_ = 0;
+  for (const auto& backend : in_table) ++backend->routes_;
   for (auto it = backends_.begin(); it != backends_.end();) {
     const auto current = it++;
-    if (current->second.routes == 0) retire(current);
+    if (current->second->routes_ == 0) retire(current);
   }
 }
 
 void BackendRegistry::change(const std::vector<std::shared_ptr<Backend>>& came,
                              const std::vector<std::shared_ptr<Backend>>& left) {
-  for (const auto& backend : came) ++backends_.at(key_of(*backend)).routes;
+  for (const auto& backend : came) ++backend->routes_;
   for (const auto& backend : left) {
-    const auto known = backends_.find(key_of(*backend));
-    KARREG_INVARIANT(known != backends_.end() && known->second.routes > 0);
-    if (--known->second.routes == 0) retire(known);
+    KARREG_INVARIANT(backend->routes_ > 0);
+    if (--backend->routes_ == 0) retire(backends_.find(key_of(*backend)));
   }
 }
 
@@ -97,17 +96,17 @@ BackendRegistry::Key BackendRegistry::key_of(const Backend& backend) {
   return {backend.instance_id, backend.address};
 }
 
-void BackendRegistry::retire(std::map<Key, Known>::iterator known) {
-  known->second.backend->retire(true);
-  retired_.emplace(known->first, std::move(known->second.backend));
-  backends_.erase(known);
+void BackendRegistry::retire(Known::iterator known) {
+  KARREG_INVARIANT(known != backends_.end());
+  known->second->retire(true);
+  retired_.insert(backends_.extract(known));
 }
 
 std::map<std::string, int> BackendRegistry::draining() {
   std::map<std::string, int> result;
   std::erase_if(retired_, [&](const auto& entry) {
     const int in_flight = entry.second->in_flight();
-    if (in_flight > 0) result[entry.first.first] += in_flight;
+    if (in_flight > 0) result[entry.second->instance_id] += in_flight;
     // What active() has not seen would never be told.
     return in_flight == 0 && entry.second->seen_ == entry.second->requests();
   });
@@ -122,7 +121,7 @@ std::vector<ActiveBackend> BackendRegistry::active() {
     if (std::exchange(backend.seen_, requests) != requests || in_flight > 0)
       result.push_back({backend.app_id, backend.instance_id, in_flight});
   };
-  for (const auto& [key, known] : backends_) look(*known.backend);
+  for (const auto& [key, backend] : backends_) look(*backend);
   for (const auto& [key, backend] : retired_) look(*backend);
   return result;
 }
@@ -130,7 +129,7 @@ std::vector<ActiveBackend> BackendRegistry::active() {
 std::vector<std::shared_ptr<Backend>> BackendRegistry::in_table() const {
   std::vector<std::shared_ptr<Backend>> result;
   result.reserve(backends_.size());
-  for (const auto& [key, known] : backends_) result.push_back(known.backend);
+  for (const auto& [key, backend] : backends_) result.push_back(backend);
   return result;
 }
 

@@ -69,6 +69,7 @@ class Backend {
   std::atomic<std::uint64_t> requests_{0};
   std::atomic<bool> retired_{false};
   std::uint64_t seen_ = 0;  ///< of requests_, by BackendRegistry::active()
+  int routes_ = 0;          ///< of the table that it stands in, by BackendRegistry
 };
 
 /// Counts one request at a backend for as long as it lives.
@@ -138,16 +139,14 @@ class BackendRegistry {
   std::vector<std::shared_ptr<Backend>> in_table() const;
 
  private:
-  using Key = std::pair<std::string, std::string>;
-  struct Known {
-    std::shared_ptr<Backend> backend;
-    int routes = 0;  ///< of the table that it stands in
-  };
+  /// Instance and address, which are the backend's own.
+  using Key = std::pair<std::string_view, std::string_view>;
+  using Known = std::map<Key, std::shared_ptr<Backend>>;
   static Key key_of(const Backend& backend);
-  void retire(std::map<Key, Known>::iterator known);
+  void retire(Known::iterator known);
 
-  std::map<Key, Known> backends_;
-  std::map<Key, std::shared_ptr<Backend>> retired_;
+  Known backends_;
+  Known retired_;
 };
 
 }  // namespace karreg::proxy

@@ -13,6 +13,11 @@ using std::chrono::steady_clock;
 namespace {
 /// docs/contracts.md §2: who has not reported for longer does not count.
 constexpr auto report_every = 2s;
+/// Nothing is reported while a whole table is taken over, for as long at most: it would ask for the
+/// same once more.
+constexpr auto take_over_time = 5s;
+/// Where updates come close together, one report is for several: each costs a write to the disk.
+constexpr auto report_pause = 20ms;
 /// How soon the end of a drain is seen.
 constexpr auto look_every = 50ms;
 /// After a table could not be written.
@@ -46,7 +51,7 @@ void Control::restore() {
     return log::error("saved routes are not used", {log::field("why", used.error().message())});
   const std::lock_guard lock(mutex_);
   follower_.restore(std::move(*table));
-  used_version_ = follower_.table().version();
+  logged_version_ = used_version_ = follower_.table().version();
   has_table_ = true;
   log::info("serving by the routes of the last run",
             {log::field("version", used_version_), log::field("routes", follower_.table().size())});
@@ -64,6 +69,7 @@ void Control::follow_as(const std::string& name) {
   auto connected = [this] {
     const std::lock_guard lock(mutex_);
     follower_.connected();
+    hears_ = true;
     news_ = true;
     wake_.notify_all();
   };
@@ -80,16 +86,22 @@ broker::Disposition Control::take(const broker::Delivery& delivery) {
 
 template <class Message>
 broker::Disposition Control::follow(const broker::Delivery& delivery, std::string_view what) {
-  const auto message = wire::from_text<Message>(delivery.body, what);
+  if constexpr (std::is_same_v<Message, wire::RouteSnapshot>) {
+    const std::lock_guard lock(mutex_);
+    quiet_until_ = steady_clock::now() + take_over_time;
+  }
+  auto message = wire::from_text<Message>(delivery.body, what);
   if (!message) {
     log::error(
         "message from the scheduler not understood",
         {log::field("key", delivery.routing_key), log::field("why", message.error().message())});
+    const std::lock_guard lock(mutex_);
+    quiet_until_ = {};
     return broker::Disposition::reject;
   }
   const std::lock_guard alone(one_table_at_a_time_);
   std::unique_lock lock(mutex_);
-  const auto decision = follower_.take(*message);
+  const auto decision = follower_.take(std::move(*message));
   (void)use(decision, lock);
   return broker::Disposition::ack;
 }
@@ -99,7 +111,7 @@ Result<void> Control::use_by_hand(wire::RouteSnapshot table) {
   std::unique_lock lock(mutex_);
   table.version = 0;
   table.for_version = follower_.table().version();
-  return use(follower_.take(table), lock);
+  return use(follower_.take(std::move(table)), lock);
 }
 
 Result<void> Control::use(const Follower::Decision& decision, std::unique_lock<std::mutex>& lock) {
@@ -123,22 +135,30 @@ Result<void> Control::use(const Follower::Decision& decision, std::unique_lock<s
     lock.lock();
     if (used) {
       used_version_ = follower_.table().version();
+      used_routes_ = follower_.table().size();
       has_table_ = true;
-      log::info("routes in use", {log::field("version", used_version_),
-                                  log::field("routes", follower_.table().size())});
     } else {
       follower_.not_used();
       log::error("routes not used", {log::field("why", used.error().message())});
     }
   }
+  const bool was_quiet = std::exchange(quiet_until_, {}) != steady_clock::time_point{};
   // Not before: a report made meanwhile would be the old version's, and the new one's would wait.
-  news_ = true;
-  wake_.notify_all();
+  // Who has news already will look at the clock by itself.
+  if (!std::exchange(news_, true) || was_quiet) wake_.notify_all();
   return used;
 }
 
+void Control::log_use() {
+  if (!has_table_ || logged_version_ == used_version_) return;
+  logged_version_ = used_version_;
+  log::info("routes in use",
+            {log::field("version", used_version_), log::field("routes", used_routes_)});
+}
+
 void Control::report_if_due(std::unique_lock<std::mutex>& lock) {
-  if (reporting_ || renaming_ || goodbye_) return;
+  if (!hears_ || reporting_ || renaming_ || goodbye_) return;
+  if (steady_clock::now() < std::max(reported_at_ + report_pause, quiet_until_)) return;
   lock.unlock();
   auto in_use = proxy_.in_use();
   lock.lock();
@@ -216,8 +236,12 @@ void Control::report_loop() {
   while (!stopping_) {
     report_if_due(lock);
     save_if_due(lock);
-    if (!stopping_ && (!news_ || reporting_ || renaming_ || goodbye_))
-      wake_.wait_for(lock, look_every);
+    log_use();
+    if (stopping_) break;
+    const auto now = steady_clock::now();
+    const bool may_report = news_ && hears_ && !reporting_ && !renaming_ && !goodbye_;
+    wake_.wait_until(
+        lock, may_report && quiet_until_ < now ? reported_at_ + report_pause : now + look_every);
   }
   save_if_due(lock);
 }

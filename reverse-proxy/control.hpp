@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "common/broker/consumer.hpp"
@@ -55,6 +56,7 @@ class Control {
   Result<void> use(const Follower::Decision& decision, std::unique_lock<std::mutex>& lock);
   template <class Message>
   broker::Disposition follow(const broker::Delivery& delivery, std::string_view what);
+  void log_use();
   void report_loop();
   void report_if_due(std::unique_lock<std::mutex>& lock);
   void save_if_due(std::unique_lock<std::mutex>& lock);
@@ -71,7 +73,10 @@ class Control {
   std::string name_;  ///< that reports bear
   Follower follower_;
   std::uint64_t used_version_ = 0;  ///< that all workers use
+  std::size_t used_routes_ = 0;     ///< in it
+  std::optional<std::uint64_t> logged_version_;
   bool has_table_ = false;
+  bool hears_ = false;      ///< what is reported can be answered
   bool news_ = false;       ///< something to report at once
   bool reporting_ = false;  ///< the last report is not confirmed yet
   bool renaming_ = false;   ///< nothing is reported meanwhile
@@ -85,6 +90,7 @@ class Control {
   bool stopping_ = false;
   std::map<std::string, int> reported_draining_;
   std::chrono::steady_clock::time_point reported_at_{};
+  std::chrono::steady_clock::time_point quiet_until_{};  ///< nothing is reported
   std::chrono::steady_clock::time_point save_again_at_{};
 
   std::unique_ptr<broker::Publisher> publisher_;

@@ -19,6 +19,7 @@
 #include "reverse-proxy/master/line.hpp"
 #include "reverse-proxy/master/orders.hpp"
 #include "reverse-proxy/sandbox.hpp"
+#include "reverse-proxy/threads.hpp"
 #include "reverse-proxy/traffic_reports.hpp"
 
 namespace karreg::proxy {
@@ -152,6 +153,8 @@ awaitable<void> Daemon::serve() {
     control_.restore();
     certificate_control_.restore();
     proxy_.start(std::move(listeners_));
+    // The workers' threads are there; those that come now are for what can wait.
+    step_behind_workers();
     control_.start();
     traffic_.start();
     certificate_control_.start();
@@ -257,6 +260,7 @@ awaitable<void> Daemon::obey() {
 }
 
 Result<void> Daemon::run() {
+  step_behind_workers();
   asio::co_spawn(io_, obey(), asio::detached);
   orders_.say(line::ready);
   run_until_signal(io_, [this] { return drain(); });

@@ -10,6 +10,11 @@
 
 namespace karreg::proxy {
 
+namespace {
+/// What is written in one go.
+constexpr std::size_t block_bytes = 64UL * 1024;
+}  // namespace
+
 Error file_error(const std::filesystem::path& file, const char* doing) {
   return Error(ErrorKind::unavailable,
                std::string("cannot ") + doing + " " + file.string() + ": " + std::strerror(errno));
@@ -26,11 +31,24 @@ bool write_all(int fd, std::string_view text) {
 }
 
 Result<void> replace_file(const std::filesystem::path& file, std::string_view text, mode_t mode) {
+  return replace_file(file, [text](const Write& write) { write(text); }, mode);
+}
+
+Result<void> replace_file(const std::filesystem::path& file, const std::function<void(Write)>& tell,
+                          mode_t mode) {
   auto fresh = file;
   fresh += ".new";
   const int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
   if (fd < 0) return file_error(fresh, "open");
-  const bool written = write_all(fd, text) && ::fsync(fd) == 0;
+  bool written = true;
+  std::string block;
+  tell([&](std::string_view part) {
+    block += part;
+    if (block.size() < block_bytes) return;
+    written = written && write_all(fd, block);
+    block.clear();
+  });
+  written = written && write_all(fd, block) && ::fsync(fd) == 0;
   const auto failure = written ? std::optional<Error>() : file_error(fresh, "write");
   ::close(fd);
   if (failure) return *failure;

@@ -1,7 +1,5 @@
 #include "reverse-proxy/follower.hpp"
 
-#include <map>
-
 namespace karreg::proxy {
 
 namespace {
@@ -51,26 +49,14 @@ Follower::Decision Follower::take(const wire::RouteUpdate& update) {
   return use_table(std::move(decision));
 }
 
-Follower::Decision Follower::take(const wire::RouteSnapshot& snapshot) {
+Follower::Decision Follower::take(wire::RouteSnapshot snapshot) {
   Decision decision;
   if (snapshot.version < table_.version() && snapshot.for_version != used_) {
     wants_snapshot_ = true;
     return decision;
   }
-  std::map<wire::RouteKey, wire::Route> routes;
-  for (const auto& route : snapshot.routes)
-    if (usable(route, decision.left_out)) routes.insert_or_assign({route.host, route.path}, route);
-  std::map<std::uint16_t, wire::TcpRoute> tcp_routes;
-  for (const auto& route : snapshot.tcp_routes)
-    if (usable(route, decision.left_out)) tcp_routes.insert_or_assign(route.port, route);
-  wire::RouteSnapshot clean{snapshot.version, {}, 0};
-  clean.routes.reserve(routes.size());
-  for (auto& [key, route] : routes) clean.routes.push_back(std::move(route));
-  for (auto& [port, route] : tcp_routes) clean.tcp_routes.push_back(std::move(route));
-  auto table = RouteTable::from(clean);
-  KARREG_INVARIANT(table.has_value());
+  table_ = RouteTable::of_usable(std::move(snapshot), decision.left_out);
   wants_snapshot_ = false;
-  table_ = std::move(*table);
   return use_table(std::move(decision));
 }
 

@@ -27,7 +27,7 @@ class Follower {
   /// The broker is (again) there: what was said meanwhile is lost.
   void connected() { wants_snapshot_ = true; }
   Decision take(const wire::RouteUpdate& update);
-  Decision take(const wire::RouteSnapshot& snapshot);
+  Decision take(wire::RouteSnapshot snapshot);
   /// The workers did not take the table over: start again from the whole.
   void not_used() {
     used_ = used_before_;

@@ -51,12 +51,13 @@ std::shared_ptr<const TcpRoutes> bind_tcp(const RouteTable& table, const Binding
   return std::make_shared<const TcpRoutes>(std::move(routes));
 }
 
-/// nullptr: the table has no route for it.
-std::shared_ptr<const HostRoutes> bind_host(const RouteTable& table, const std::string& host,
+/// nullptr: there is none.
+std::shared_ptr<const HostRoutes> bind_host(const std::vector<const wire::Route*>& of_host,
                                             const Bindings& to) {
+  if (of_host.empty()) return nullptr;
   HostRoutes routes;
-  for (const auto* route : table.of_host(host)) routes.push_back(bind(*route, to));
-  if (routes.empty()) return nullptr;
+  routes.reserve(of_host.size());
+  for (const auto* route : of_host) routes.push_back(bind(*route, to));
   std::ranges::sort(
       routes, [](const LiveRoute& a, const LiveRoute& b) { return a.path.size() > b.path.size(); });
   return std::make_shared<const HostRoutes>(std::move(routes));
@@ -64,42 +65,78 @@ std::shared_ptr<const HostRoutes> bind_host(const RouteTable& table, const std::
 
 }  // namespace
 
+LiveRoutes::Place LiveRoutes::place_of(std::string_view host) {
+  const auto hash = Hash{}(host);
+  // The lowest bits choose the bucket within a shard.
+  return {(hash >> 32) % fan_out, (hash >> 40) % fan_out};
+}
+
 LiveRoutes::LiveRoutes(const RouteTable& table, const Bindings& to)
-    : version_(table.version()), shards_(shard_count), tcp_(bind_tcp(table, to)) {
-  std::vector<Shard> shards(shard_count);
-  const std::string* last = nullptr;
+    : version_(table.version()), tcp_(bind_tcp(table, to)) {
+  std::vector<std::array<Shard, fan_out>> shards(fan_out);
   // By host, so that those of one stand together.
-  for (const auto& [key, route] : table.routes()) {
-    if (last != nullptr && *last == key.host) continue;
-    last = &key.host;
-    shards[shard_of(key.host)].emplace(key.host, bind_host(table, key.host, to));
+  const auto& all = table.routes();
+  for (auto route = all.begin(); route != all.end();) {
+    const auto& host = (*route)->host;
+    std::vector<const wire::Route*> of_host;
+    for (; route != all.end() && (*route)->host == host; ++route) of_host.push_back(route->get());
+    const auto at = place_of(host);
+    shards[at.group].at(at.shard).emplace(host, bind_host(of_host, to));
   }
-  for (std::size_t i = 0; i < shard_count; ++i)
-    if (!shards[i].empty()) shards_[i] = std::make_shared<const Shard>(std::move(shards[i]));
+  for (std::size_t i = 0; i < fan_out; ++i) {
+    Group group;
+    bool any = false;
+    for (std::size_t j = 0; j < fan_out; ++j) {
+      auto& shard = shards[i].at(j);
+      if (shard.empty()) continue;
+      group.at(j) = std::make_shared<const Shard>(std::move(shard));
+      any = true;
+    }
+    if (any) groups_.at(i) = std::make_shared<const Group>(std::move(group));
+  }
 }
 
 LiveRoutes::LiveRoutes(const LiveRoutes& before, const RouteTable& table, const Changed& changed,
                        const Bindings& to)
     : version_(table.version()),
-      shards_(before.shards_),
+      groups_(before.groups_),
       tcp_(changed.tcp ? bind_tcp(table, to) : before.tcp_) {
-  std::map<std::size_t, Shard> shards;
+  std::map<Place, Shard> shards;
   for (const auto& host : changed.hosts) {
-    const auto at = shard_of(host);
+    const auto at = place_of(host);
     auto [shard, fresh] = shards.try_emplace(at);
-    if (fresh && shards_[at]) shard->second = *shards_[at];
-    if (auto routes = bind_host(table, host, to))
+    if (const auto* known = fresh ? shard_at(at) : nullptr) shard->second = *known;
+    if (auto routes = bind_host(table.of_host(host), to))
       shard->second.insert_or_assign(host, std::move(routes));
     else
       shard->second.erase(host);
   }
-  for (auto& [at, shard] : shards)
-    shards_[at] = shard.empty() ? nullptr : std::make_shared<const Shard>(std::move(shard));
+  std::map<std::size_t, Group> groups;
+  for (auto& [at, shard] : shards) {
+    auto [group, fresh] = groups.try_emplace(at.group);
+    if (fresh && groups_.at(at.group)) group->second = *groups_.at(at.group);
+    group->second.at(at.shard) =
+        shard.empty() ? nullptr : std::make_shared<const Shard>(std::move(shard));
+  }
+  for (auto& [at, group] : groups) groups_.at(at) = std::make_shared<const Group>(std::move(group));
+}
+
+const LiveRoutes::Shard* LiveRoutes::shard_at(const Place& at) const {
+  const auto& group = groups_[at.group];
+  return group ? (*group)[at.shard].get() : nullptr;
+}
+
+void LiveRoutes::each_shard(const std::function<void(const Shard&)>& visit) const {
+  for (const auto& group : groups_) {
+    if (!group) continue;
+    for (const auto& shard : *group)
+      if (shard) visit(*shard);
+  }
 }
 
 const HostRoutes* LiveRoutes::of_host(std::string_view host) const {
-  const auto& shard = shards_[shard_of(host)];
-  if (!shard) return nullptr;
+  const auto* shard = shard_at(place_of(host));
+  if (shard == nullptr) return nullptr;
   const auto found = shard->find(host);
   return found == shard->end() ? nullptr : found->second.get();
 }
@@ -130,20 +167,18 @@ tls::ClientCheck LiveRoutes::client_check(std::string_view host) const {
 
 std::vector<const std::string*> LiveRoutes::hosts() const {
   std::vector<const std::string*> result;
-  for (const auto& shard : shards_) {
-    if (!shard) continue;
-    for (const auto& [host, routes] : *shard) result.push_back(&host);
-  }
+  each_shard([&](const Shard& shard) {
+    for (const auto& [host, routes] : shard) result.push_back(&host);
+  });
   std::ranges::sort(result, [](const auto* a, const auto* b) { return *a < *b; });
   return result;
 }
 
 std::vector<std::shared_ptr<Backend>> LiveRoutes::backends() const {
   std::vector<std::shared_ptr<Backend>> result;
-  for (const auto& shard : shards_) {
-    if (!shard) continue;
-    for (const auto& [host, routes] : *shard) append_backends(result, routes.get());
-  }
+  each_shard([&](const Shard& shard) {
+    for (const auto& [host, routes] : shard) append_backends(result, routes.get());
+  });
   append_backends(result, *tcp_);
   return result;
 }

@@ -2,6 +2,7 @@
 /// The table as the workers use it: immutable, found by hash, its routes bound to the shared state
 /// of their backends.
 
+#include <array>
 #include <functional>
 #include <map>
 #include <memory>
@@ -83,14 +84,26 @@ class LiveRoutes {
   struct Hash : std::hash<std::string_view> {
     using is_transparent = void;
   };
-  /// Of about a hundred hosts when there are 100 000.
+  /// Of some six hosts when there are 100 000.
   using Shard =
       std::unordered_map<std::string, std::shared_ptr<const HostRoutes>, Hash, std::equal_to<>>;
-  static constexpr std::size_t shard_count = 1024;
-  static std::size_t shard_of(std::string_view host) { return Hash{}(host) % shard_count; }
+  /// In two levels: a table with one host changed copies a group and a shard, not all of them.
+  static constexpr std::size_t fan_out = 128;
+  using Group = std::array<std::shared_ptr<const Shard>, fan_out>;   ///< nullptr: no host in it
+  using Groups = std::array<std::shared_ptr<const Group>, fan_out>;  ///< nullptr: no host in it
+  struct Place {
+    std::size_t group;
+    std::size_t shard;
+    auto operator<=>(const Place&) const = default;
+  };
+  static Place place_of(std::string_view host);
+  /// nullptr: it has no hosts.
+  const Shard* shard_at(const Place& at) const;
+  /// Calls @p visit with each shard that has hosts.
+  void each_shard(const std::function<void(const Shard&)>& visit) const;
 
   std::uint64_t version_;
-  std::vector<std::shared_ptr<const Shard>> shards_;  ///< nullptr: no host in it
+  Groups groups_;
   std::shared_ptr<const TcpRoutes> tcp_;
 };
 

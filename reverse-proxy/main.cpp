@@ -6,6 +6,7 @@
 #include "reverse-proxy/ctl/server.hpp"
 #include "reverse-proxy/daemon.hpp"
 #include "reverse-proxy/master/master.hpp"
+#include "reverse-proxy/threads.hpp"
 
 namespace {
 
@@ -65,6 +66,8 @@ struct Top {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // The master starts the serving process as /proc/self/exe, which would be its name.
+  proxy::name_this_thread("karreg-proxy");
   Program program("karreg-proxy", "Carries visitors' requests to the instances that serve.",
                   proxy::declared_settings());
   auto& cli = program.cli();

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 
 #include "common/config.hpp"
@@ -10,10 +11,6 @@
 namespace karreg::proxy {
 
 namespace {
-wire::RouteKey key_of(const wire::Route& route) {
-  return {route.host, route.path};
-}
-
 /// What is wrong with @p backends; empty: nothing.
 std::string objection_to(const std::vector<wire::Backend>& backends) {
   std::set<std::string_view> ids;
@@ -30,21 +27,35 @@ std::string objection_to(const std::vector<wire::Backend>& backends) {
   return {};
 }
 
-/// Adds to @p removes and @p upserts what makes the ordered map @p from the map @p to.
-template <class Map>
-void append_difference(const Map& from, const Map& to, std::vector<typename Map::key_type>& removes,
-                       std::vector<typename Map::mapped_type>& upserts) {
+wire::RouteKey key_of(const std::shared_ptr<const wire::Route>& route) {
+  return {route->host, route->path};
+}
+std::uint16_t key_of(const std::pair<const std::uint16_t, wire::TcpRoute>& route) {
+  return route.first;
+}
+const wire::Route& value_of(const std::shared_ptr<const wire::Route>& route) {
+  return *route;
+}
+const wire::TcpRoute& value_of(const std::pair<const std::uint16_t, wire::TcpRoute>& route) {
+  return route.second;
+}
+
+/// Adds to @p removes and @p upserts what makes the ordered routes @p from the routes @p to.
+template <class Routes, class Key, class Route>
+void append_difference(const Routes& from, const Routes& to, std::vector<Key>& removes,
+                       std::vector<Route>& upserts) {
+  const auto before = from.value_comp();
   auto a = from.begin();
   auto b = to.begin();
   while (a != from.end() || b != to.end()) {
-    if (b == to.end() || (a != from.end() && a->first < b->first)) {
-      removes.push_back(a->first);
+    if (b == to.end() || (a != from.end() && before(*a, *b))) {
+      removes.push_back(key_of(*a));
       ++a;
-    } else if (a == from.end() || b->first < a->first) {
-      upserts.push_back(b->second);
+    } else if (a == from.end() || before(*b, *a)) {
+      upserts.push_back(value_of(*b));
       ++b;
     } else {
-      if (a->second != b->second) upserts.push_back(b->second);
+      if (value_of(*a) != value_of(*b)) upserts.push_back(value_of(*b));
       ++a;
       ++b;
     }
@@ -80,15 +91,27 @@ Result<void> check_route(const wire::TcpRoute& route) {
   return ok();
 }
 
-Result<RouteTable> RouteTable::from(const wire::RouteSnapshot& snapshot) {
+bool RouteTable::put(std::shared_ptr<const wire::Route> route, bool replace) {
+  // Those of a snapshot come in order.
+  const auto size = routes_.size();
+  auto at = routes_.insert(routes_.end(), route);
+  if (routes_.size() > size) return true;
+  if (!replace) return false;
+  at = routes_.erase(at);
+  routes_.insert(at, std::move(route));
+  return true;
+}
+
+Result<RouteTable> RouteTable::from(wire::RouteSnapshot snapshot) {
   RouteTable table;
   table.version_ = snapshot.version;
-  for (const auto& route : snapshot.routes) {
+  for (auto& route : snapshot.routes) {
     auto checked = check_route(route);
     if (!checked) return checked.error();
-    if (!table.routes_.emplace(key_of(route), route).second)
-      return Error(ErrorKind::invalid,
-                   fmt::format("route {}{} is there twice", route.host, route.path));
+    const auto shared = std::make_shared<const wire::Route>(std::move(route));
+    if (table.put(shared, false)) continue;
+    return Error(ErrorKind::invalid,
+                 fmt::format("route {}{} is there twice", shared->host, shared->path));
   }
   for (const auto& route : snapshot.tcp_routes) {
     auto checked = check_route(route);
@@ -100,10 +123,34 @@ Result<RouteTable> RouteTable::from(const wire::RouteSnapshot& snapshot) {
   return table;
 }
 
+RouteTable RouteTable::of_usable(wire::RouteSnapshot snapshot, std::vector<std::string>& left_out) {
+  RouteTable table;
+  table.version_ = snapshot.version;
+  for (auto& route : snapshot.routes) {
+    if (const auto checked = check_route(route); checked)
+      table.put(std::make_shared<const wire::Route>(std::move(route)), true);
+    else
+      left_out.push_back(checked.error().message());
+  }
+  for (const auto& route : snapshot.tcp_routes) {
+    if (const auto checked = check_route(route); checked)
+      table.tcp_routes_.insert_or_assign(route.port, route);
+    else
+      left_out.push_back(checked.error().message());
+  }
+  return table;
+}
+
+bool RouteTable::operator==(const RouteTable& other) const {
+  return version_ == other.version_ && tcp_routes_ == other.tcp_routes_ &&
+         std::ranges::equal(routes_, other.routes_,
+                            [](const auto& a, const auto& b) { return *a == *b; });
+}
+
 wire::RouteSnapshot RouteTable::snapshot() const {
   wire::RouteSnapshot snapshot{version_, {}, 0};
   snapshot.routes.reserve(routes_.size());
-  for (const auto& [key, route] : routes_) snapshot.routes.push_back(route);
+  for (const auto& route : routes_) snapshot.routes.push_back(*route);
   for (const auto& [port, route] : tcp_routes_) snapshot.tcp_routes.push_back(route);
   return snapshot;
 }
@@ -126,8 +173,10 @@ Result<void> RouteTable::apply(const wire::RouteUpdate& update) {
   }
   for (const auto port : update.tcp_removes) tcp_routes_.erase(port);
   for (const auto& route : update.tcp_upserts) tcp_routes_.insert_or_assign(route.port, route);
-  for (const auto& key : update.removes) routes_.erase(key);
-  for (const auto& route : update.upserts) routes_.insert_or_assign(key_of(route), route);
+  for (const auto& key : update.removes)
+    if (const auto at = routes_.find(RouteOrder::Place{key.host, key.path}); at != routes_.end())
+      routes_.erase(at);
+  for (const auto& route : update.upserts) put(std::make_shared<const wire::Route>(route), true);
   version_ = update.version;
   return ok();
 }
@@ -139,17 +188,17 @@ wire::RouteUpdate RouteTable::diff(const RouteTable& from, const RouteTable& to)
   return update;
 }
 
-std::vector<const wire::Route*> RouteTable::of_host(const std::string& host) const {
+std::vector<const wire::Route*> RouteTable::of_host(std::string_view host) const {
   std::vector<const wire::Route*> result;
-  for (auto it = routes_.lower_bound({host, ""}); it != routes_.end() && it->first.host == host;
-       ++it)
-    result.push_back(&it->second);
+  for (auto it = routes_.lower_bound(RouteOrder::Place{host, ""});
+       it != routes_.end() && (*it)->host == host; ++it)
+    result.push_back(it->get());
   return result;
 }
 
 const wire::Route* RouteTable::find(std::string_view host, std::string_view path) const {
   const wire::Route* best = nullptr;
-  for (const auto* route : of_host(std::string(host)))
+  for (const auto* route : of_host(host))
     if (prefix_takes(route->path, path) &&
         (best == nullptr || route->path.size() > best->path.size()))
       best = route;
@@ -157,10 +206,8 @@ const wire::Route* RouteTable::find(std::string_view host, std::string_view path
 }
 
 void RouteTable::check_invariants() const {
-  for (const auto& [key, route] : routes_) {
-    KARREG_INVARIANT(key == key_of(route));
-    KARREG_INVARIANT(check_route(route).has_value());
-  }
+  KARREG_INVARIANT(std::ranges::is_sorted(routes_, RouteOrder{}));
+  for (const auto& route : routes_) KARREG_INVARIANT(check_route(*route).has_value());
   for (const auto& [port, route] : tcp_routes_) {
     KARREG_INVARIANT(port == route.port);
     KARREG_INVARIANT(check_route(route).has_value());

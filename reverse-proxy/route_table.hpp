@@ -5,6 +5,8 @@
 /// diff() turns two tables into the update between them: apply(a, diff(a, b)) == b.
 
 #include <map>
+#include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,11 +16,33 @@
 
 namespace karreg::proxy {
 
+/// By host, then by path.
+struct RouteOrder {
+  using is_transparent = void;
+  struct Place {
+    std::string_view host;
+    std::string_view path;
+    auto operator<=>(const Place&) const = default;
+  };
+  static Place place(const Place& place) { return place; }
+  static Place place(const std::shared_ptr<const wire::Route>& route) {
+    return {route->host, route->path};
+  }
+  bool operator()(const auto& a, const auto& b) const { return place(a) < place(b); }
+};
+
 class RouteTable {
  public:
+  /// Routes are shared: a copy of a table costs little, and who has one may read it while the other
+  /// changes.
+  using Routes = std::set<std::shared_ptr<const wire::Route>, RouteOrder>;
+
   RouteTable() = default;
   /// Error `invalid` names the route that breaks a rule.
-  static Result<RouteTable> from(const wire::RouteSnapshot& snapshot);
+  static Result<RouteTable> from(wire::RouteSnapshot snapshot);
+  /// Without the routes that break a rule; why is added to @p left_out. Of two for one place the
+  /// last one counts.
+  static RouteTable of_usable(wire::RouteSnapshot snapshot, std::vector<std::string>& left_out);
   wire::RouteSnapshot snapshot() const;
 
   /// Error `conflict`: @p update is for another version than ours (ask for a snapshot). Error
@@ -32,7 +56,7 @@ class RouteTable {
   const wire::Route* find(std::string_view host, std::string_view path) const;
 
   /// The routes of @p host, by path.
-  std::vector<const wire::Route*> of_host(const std::string& host) const;
+  std::vector<const wire::Route*> of_host(std::string_view host) const;
 
   /// Ends the program if a rule of the wire type does not hold.
   void check_invariants() const;
@@ -41,15 +65,17 @@ class RouteTable {
   bool empty() const { return routes_.empty() && tcp_routes_.empty(); }
   /// Routes of hosts.
   std::size_t size() const { return routes_.size(); }
-  /// By host, then by path.
-  const std::map<wire::RouteKey, wire::Route>& routes() const { return routes_; }
+  const Routes& routes() const { return routes_; }
   /// By port.
   const std::map<std::uint16_t, wire::TcpRoute>& tcp_routes() const { return tcp_routes_; }
-  bool operator==(const RouteTable&) const = default;
+  bool operator==(const RouteTable& other) const;
 
  private:
+  /// False, with @p replace false: there is one for its place.
+  bool put(std::shared_ptr<const wire::Route> route, bool replace);
+
   std::uint64_t version_ = 0;
-  std::map<wire::RouteKey, wire::Route> routes_;
+  Routes routes_;
   std::map<std::uint16_t, wire::TcpRoute> tcp_routes_;
 };
 

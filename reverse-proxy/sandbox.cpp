@@ -45,9 +45,9 @@ constexpr std::array allowed{
     "mmap", "munmap", "mremap", "mprotect", "madvise", "brk", "membarrier",
     // threads and signals
     "futex", "set_robust_list", "get_robust_list", "rseq", "set_tid_address", "arch_prctl",
-    "sched_yield", "sched_getaffinity", "sched_setaffinity", "rt_sigaction", "rt_sigprocmask",
-    "rt_sigreturn", "rt_sigtimedwait", "rt_sigsuspend", "sigaltstack", "tgkill", "exit",
-    "exit_group",
+    "sched_yield", "sched_getaffinity", "sched_setaffinity", "sched_setscheduler", "setpriority",
+    "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigtimedwait", "rt_sigsuspend",
+    "sigaltstack", "tgkill", "exit", "exit_group",
     // who and when
     "getpid", "gettid", "getppid", "getuid", "geteuid", "getgid", "getegid", "uname", "sysinfo",
     "getcpu", "getrusage", "times", "prlimit64", "getrlimit", "clock_gettime", "clock_getres",
@@ -126,6 +126,9 @@ Result<void> forbid_other_calls() {
   const scmp_arg_cmp a_thread{0, SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD};
   if (error == 0)
     error = seccomp_rule_add_array(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, &a_thread);
+  const scmp_arg_cmp a_name{0, SCMP_CMP_EQ, PR_SET_NAME, 0};
+  if (error == 0)
+    error = seccomp_rule_add_array(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, &a_name);
   // Its flags lie in memory, where no filter sees them; without it glibc takes clone.
   if (error == 0)
     error = seccomp_rule_add(filter.get(), SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);

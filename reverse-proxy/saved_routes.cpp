@@ -5,6 +5,7 @@
 
 #include <fstream>
 #include <iterator>
+#include <ranges>
 
 #include "common/ids.hpp"
 #include "common/log.hpp"
@@ -16,14 +17,17 @@ namespace karreg::proxy {
 namespace {
 constexpr mode_t saved_mode = 0640;
 
-/// The file of the whole.
+/// The file of the whole, but for its routes, which are its long list (wire/json.hpp).
 struct Whole {
   std::uint64_t version = 0;
-  std::vector<wire::Route> routes;
   std::string journal;  ///< name of its journal; empty: it has none
   std::vector<wire::TcpRoute> tcp_routes;
-  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Whole, version, routes, journal, tcp_routes)
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Whole, version, journal, tcp_routes)
 };
+
+const wire::Route& by_value(const std::shared_ptr<const wire::Route>& route) {
+  return *route;
+}
 
 /// First line of a journal; the whole that it belongs to has the same name.
 std::string first_line(std::string_view name) {
@@ -68,10 +72,13 @@ Result<RouteTable> SavedRoutes::load() const {
   std::ifstream in(file_, std::ios::binary);
   if (!in) return Error(ErrorKind::not_found, "there is no " + file_.string());
   const std::string text{std::istreambuf_iterator<char>(in), {}};
-  auto whole = wire::from_text<Whole>(text, file_.string());
+  std::vector<wire::Route> routes;
+  const auto rest = wire::read_long_list(text, file_.string(), "routes", routes);
+  if (!rest) return rest.error();
+  auto whole = wire::from_tree<Whole>(*rest, file_.string());
   if (!whole) return whole.error();
   auto table =
-      RouteTable::from({whole->version, std::move(whole->routes), 0, std::move(whole->tcp_routes)});
+      RouteTable::from({whole->version, std::move(routes), 0, std::move(whole->tcp_routes)});
   if (!table) return table.error().within(file_.string());
   if (!whole->journal.empty()) replay(journal_file_, whole->journal, *table);
   return table;
@@ -83,17 +90,24 @@ Result<void> SavedRoutes::save(const RouteTable& table) {
   std::filesystem::create_directories(file_.parent_path(), ec);
   // A name that no journal had before: in between, too, the two files are one table.
   const auto name = ids::random_token(9);
-  auto all = table.snapshot();
-  const auto whole =
-      wire::to_text(Whole{table.version(), std::move(all.routes), name, std::move(all.tcp_routes)});
-  auto replaced = replace_file(file_, whole, saved_mode);
+  Whole whole{table.version(), name, {}};
+  for (const auto& [port, route] : table.tcp_routes()) whole.tcp_routes.push_back(route);
+  std::uint64_t bytes = 0;
+  auto tell = [&](const Write& write) {
+    wire::write_long_list(whole, "routes", table.routes() | std::views::transform(by_value),
+                          [&](std::string_view part) {
+                            bytes += part.size();
+                            write(part);
+                          });
+  };
+  auto replaced = replace_file(file_, tell, saved_mode);
   if (!replaced) return replaced;
   const auto head = first_line(name);
   replaced = replace_file(journal_file_, head, saved_mode);
   if (!replaced) return replaced;
   journal_ = ::open(journal_file_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
   if (journal_ < 0) return file_error(journal_file_, "open");
-  whole_bytes_ = whole.size();
+  whole_bytes_ = bytes;
   journal_bytes_ = head.size();
   return ok();
 }

@@ -11,6 +11,7 @@
 #include "reverse-proxy/http2/session.hpp"
 #include "reverse-proxy/session.hpp"
 #include "reverse-proxy/tcp_session.hpp"
+#include "reverse-proxy/threads.hpp"
 
 namespace karreg::proxy {
 
@@ -91,7 +92,10 @@ void Worker::listen_on(Listener listener) {
 
 void Worker::run() {
   for (const auto& entrance : entrances_) loop_.spawn("accept", accept_loop(entrance));
-  thread_ = std::thread([this] { loop_.run(); });
+  thread_ = std::thread([this] {
+    name_this_thread("worker");
+    loop_.run();
+  });
 }
 
 void Worker::use(std::shared_ptr<const LiveRoutes> routes, std::function<void()> done) {

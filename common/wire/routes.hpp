@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "common/wire/json.hpp"
 #include "common/wire/rules.hpp"
 
 namespace karreg::wire {
@@ -106,6 +107,12 @@ struct RouteSnapshot {
                                               tcp_routes)
 };
 
+/// Route by route: a table may have a hundred thousand.
+template <>
+std::string to_text(const RouteSnapshot& value);
+template <>
+Result<RouteSnapshot> from_text(std::string_view text, std::string_view what);
+
 /// What changed from @c base to @c version. Applies only to a table of version @c base; a proxy
 /// that has another one asks for a snapshot by reporting its version.
 struct RouteUpdate {
@@ -122,8 +129,8 @@ struct RouteUpdate {
   bool about_tcp() const { return !tcp_upserts.empty() || !tcp_removes.empty(); }
 };
 
-/// proxy -> scheduler: at start, after each applied version, when a drain makes progress, and every
-/// 2 s.
+/// proxy -> scheduler: at start, after applied versions (one report for those of 20 ms), when a
+/// drain makes progress, and every 2 s.
 struct ProxyReport {
   std::string proxy_id;
   std::uint64_t version = 0;    ///< of the table that all workers use; 0: none yet

@@ -1,5 +1,8 @@
 // karreg-proxy as a process, with a real broker; the test plays the scheduler, the applications and
 // the visitors.
+#include <sched.h>
+#include <sys/resource.h>
+
 #include <sstream>
 
 #include "common/broker/stream_reader.hpp"
@@ -52,6 +55,54 @@ TEST_CASE(
   // It reports regularly.
   CHECK(scheduler.hears([](const auto& r) { return r.version == 9; }, 5s));
   CHECK(scheduler.hears([](const auto& r) { return r.version == 9; }, 5s));
+}
+
+TEST_CASE("a table that is on its way is asked for once") {
+  const test::ScratchFolder data;
+  const auto id = "p-" + ids::uuid();
+  const auto broker = test_broker();
+  Scheduler scheduler(broker, id);
+  App app(App::hello("here"));
+  const Daemon daemon(data, id, broker);
+  // Long enough that other reports would come due while it is read.
+  wire::RouteSnapshot table{1, {route_to(app)}, 0};
+  for (int i = 0; i < 5000; ++i) {
+    table.routes.push_back(route_to(app));
+    table.routes.back().host = "a-" + std::to_string(i) + ".test";
+  }
+  REQUIRE(scheduler.hears([](const auto& r) { return r.wants_snapshot; }));
+  scheduler.send(table);
+  bool asked_again = false;
+  REQUIRE(scheduler.hears([&](const auto& r) {
+    asked_again = asked_again || r.wants_snapshot;
+    return r.version == 1;
+  }));
+  CHECK_FALSE(asked_again);
+  CHECK(body_of(daemon.get()) == "here");
+}
+
+TEST_CASE("what is not for visitors stands back behind the workers") {
+  const test::ScratchFolder data;
+  const auto broker = test_broker();
+  const Daemon daemon(data, "p-" + ids::uuid(), broker);
+  int workers = 0;
+  int behind = 0;
+  const auto process = std::filesystem::path("/proc") / std::to_string(newest_process(daemon));
+  CHECK(test::read_file(process / "comm") == "karreg-proxy\n");
+  for (const auto& thread : std::filesystem::directory_iterator(process / "task")) {
+    const auto id = static_cast<pid_t>(std::stoi(thread.path().filename()));
+    if (test::read_file(thread.path() / "comm") == "worker\n") {
+      ++workers;
+      CHECK(::sched_getscheduler(id) == SCHED_OTHER);
+      CHECK(::getpriority(PRIO_PROCESS, static_cast<id_t>(id)) == 0);
+    } else if (::sched_getscheduler(id) == SCHED_BATCH) {
+      ++behind;
+      CHECK(::getpriority(PRIO_PROCESS, static_cast<id_t>(id)) == 10);
+    }
+  }
+  CHECK(workers == 2);
+  // The operator's pages, and for routes, traffic and certificates each: who hears, tells, reports.
+  CHECK(behind >= 6);
 }
 
 TEST_CASE("a proxy that was killed serves again at once, without a broker") {

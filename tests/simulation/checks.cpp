@@ -2,6 +2,9 @@
 // and the VMs that really run.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <ranges>
+
 #include "city.hpp"
 #include "common/flavors.hpp"
 
@@ -97,13 +100,13 @@ void City::check_proxies() {
       if (vm.broken) broke_.emplace(id, now_);
   for (const auto& front : fronts_) {
     if (!front->up() || front->excused) continue;
-    for (const auto& [key, route] : front->table().routes())
-      for (const auto& backend : route.backends) {
+    for (const auto& route : front->table().routes())
+      for (const auto& backend : route->backends) {
         const Vm* vm = find_vm(backend.instance_id);
         if (const auto broke = broke_.find(backend.instance_id); broke != broke_.end()) {
           if (now_ - broke->second > base_.world.policy.host_fresh + 10s &&
               now_ > trouble_until_ + 20s && now_ - front->in_time < 5s &&
-              better_known(route, backend.instance_id))
+              better_known(*route, backend.instance_id))
             broken(fmt::format(
                 "{} sends requests to {}, which broke {} s ago, though another "
                 "instance answers",
@@ -230,8 +233,9 @@ std::string City::unrest() const {
     if (has != base_.wanted_on(machine->id()))
       return machine->id() + " has other VMs than it should";
   }
+  const auto wanted = std::views::values(base_.world.routes);
   for (const auto& front : fronts_)
-    if (front->table().routes() != base_.world.routes ||
+    if (!std::ranges::equal(front->table().snapshot().routes, wanted) ||
         front->table().tcp_routes() != base_.world.tcp_routes ||
         front->table().version() != base_.world.route_version)
       return front->id() + " has another table";

@@ -7,18 +7,18 @@ namespace karreg::simulation {
 namespace {
 std::set<std::string> backends(const proxy::RouteTable& table) {
   std::set<std::string> ids;
-  for (const auto& [key, route] : table.routes())
-    for (const auto& backend : route.backends) ids.insert(backend.instance_id);
+  for (const auto& route : table.routes())
+    for (const auto& backend : route->backends) ids.insert(backend.instance_id);
   return ids;
 }
 
 /// Of applications that sleep by @p now, the instances that @p before had.
 std::set<std::string> put_to_sleep(const proxy::RouteTable& before, const proxy::RouteTable& now) {
   std::set<std::string> ids;
-  for (const auto& [key, route] : before.routes()) {
-    const auto* present = now.find(key.host, key.path);
+  for (const auto& route : before.routes()) {
+    const auto* present = now.find(route->host, route->path);
     if (present == nullptr || !present->asleep) continue;
-    for (const auto& backend : route.backends) ids.insert(backend.instance_id);
+    for (const auto& backend : route->backends) ids.insert(backend.instance_id);
   }
   return ids;
 }

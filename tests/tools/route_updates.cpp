@@ -7,6 +7,10 @@
 //   from an update to the report
 //                that acknowledges it or a later one
 //
+//   elsewhere SECONDS  the same updates at the same pace, but to a stand-in of a proxy in this
+//   program, which acknowledges them: what broker and scheduler take of this machine
+//   -> {"updates": sent}
+//
 // Host number n is served at one of the two ports 2(n % 2) and 2(n % 2) + 1 of the four, and each
 // change moves it to the other.
 #include <fmt/format.h>
@@ -37,6 +41,57 @@ struct Options {
   int per_second = 1'000;
 };
 
+/// Reads updates and acknowledges them as a proxy does, and serves nothing.
+class StandIn {
+ public:
+  static constexpr const char* id = "stand-in";
+
+  explicit StandIn(const broker::Address& address)
+      : publisher_(address),
+        consumer_(
+            address,
+            {"bench.stand-in", false, true, false, std::nullopt, {broker::key::proxy_snapshot(id)}},
+            [this](const broker::Delivery& delivery) { return take(delivery); },
+            [this] {
+              const std::lock_guard lock(mutex_);
+              listens_ = true;
+              news_.notify_all();
+            }) {}
+
+  void wait_for(std::uint64_t version) {
+    std::unique_lock lock(mutex_);
+    const bool came = news_.wait_for(lock, std::chrono::seconds(60),
+                                     [&] { return listens_ && version_ >= version; });
+    if (!came) throw std::runtime_error("the stand-in did not hear of all updates in a minute");
+  }
+
+ private:
+  broker::Disposition take(const broker::Delivery& delivery) {
+    const auto update = wire::from_text<wire::RouteUpdate>(delivery.body, "RouteUpdate");
+    if (!update) throw std::runtime_error(update.error().message());
+    const std::lock_guard lock(mutex_);
+    version_ = update->version;
+    news_.notify_all();
+    if (steady_clock::now() - reported_at_ < std::chrono::milliseconds(5))
+      return broker::Disposition::ack;
+    reported_at_ = steady_clock::now();
+    wire::ProxyReport report;
+    report.proxy_id = id;
+    report.version = version_;
+    const auto queued = publisher_.publish(broker::key::scheduler_proxy, wire::to_text(report));
+    if (!queued) throw std::runtime_error(queued.error().message());
+    return broker::Disposition::ack;
+  }
+
+  std::mutex mutex_;
+  std::condition_variable news_;
+  bool listens_ = false;
+  std::uint64_t version_ = 0;
+  steady_clock::time_point reported_at_{};
+  broker::Publisher publisher_;
+  broker::Consumer consumer_;
+};
+
 /// Of the table and of what was acknowledged; all functions from any thread.
 class Scheduler {
  public:
@@ -44,12 +99,19 @@ class Scheduler {
       : options_(options),
         second_port_(static_cast<std::size_t>(options.hosts)),
         publisher_(address),
+        stand_in_(address),
         consumer_(
             address, {"bench.routes", false, true, false, std::nullopt, {"scheduler.proxy"}},
             [this](const broker::Delivery& delivery) { return take(delivery); }, [] {}) {}
 
-  /// Answers what asks for a snapshot until the proxy has this table.
+  /// From a proxy that is there: answers what asks for a snapshot until it has this table.
   double load() {
+    {
+      std::unique_lock lock(mutex_);
+      const bool there =
+          news_.wait_for(lock, std::chrono::seconds(60), [&] { return proxy_is_there_; });
+      if (!there) throw std::runtime_error("the proxy has not reported in a minute");
+    }
     const auto began = steady_clock::now();
     {
       const std::lock_guard lock(mutex_);
@@ -62,17 +124,12 @@ class Scheduler {
 
   nlohmann::json run(double seconds) {
     const auto began = steady_clock::now();
-    const auto pause = std::chrono::nanoseconds(1'000'000'000 / options_.per_second);
-    const auto count = static_cast<int>(seconds * options_.per_second);
     {
       const std::lock_guard lock(mutex_);
       lags_.clear();
       snapshots_ = 0;
     }
-    for (int i = 0; i < count; ++i) {
-      std::this_thread::sleep_until(began + i * pause);
-      send_update(i);
-    }
+    const auto count = at_pace(seconds, [this](int i) { send_update(i); });
     wait_until_acknowledged();
     const std::lock_guard lock(mutex_);
     std::ranges::sort(lags_);
@@ -85,7 +142,38 @@ class Scheduler {
             {"lag_ms", {{"p50", at(0.5)}, {"p99", at(0.99)}, {"max", lags_.back()}}}};
   }
 
+  nlohmann::json elsewhere(double seconds) {
+    stand_in_.wait_for(0);
+    const auto count = at_pace(seconds, [this](int i) {
+      ++version_elsewhere_;
+      publish(broker::key::proxy_snapshot(StandIn::id),
+              wire::to_text(wire::RouteUpdate{
+                  version_elsewhere_ - 1, version_elsewhere_, {route(host_of(i))}, {}}));
+    });
+    stand_in_.wait_for(version_elsewhere_);
+    return {{"updates", count}};
+  }
+
  private:
+  /// How many there were.
+  int at_pace(double seconds, const std::function<void(int)>& send) const {
+    const auto began = steady_clock::now();
+    const auto pause = std::chrono::nanoseconds(1'000'000'000 / options_.per_second);
+    const auto count = static_cast<int>(seconds * options_.per_second);
+    for (int i = 0; i < count; ++i) {
+      std::this_thread::sleep_until(began + i * pause);
+      send(i);
+    }
+    return count;
+  }
+
+  /// That an update moves: every hundredth is one that visitors ask for.
+  int host_of(int number) const {
+    const int busy = options_.hosts / options_.busy_step;
+    return number % 100 == 0 ? (number / 100 % busy) * options_.busy_step
+                             : (number * 7919 % options_.hosts);
+  }
+
   wire::Route route(int host) const {
     wire::Route made;
     made.host = fmt::format("app-{}.bench.localhost", host);
@@ -107,10 +195,7 @@ class Scheduler {
 
   void send_update(int number) {
     const std::lock_guard lock(mutex_);
-    // Every tenth one moves a host that visitors ask for.
-    const int busy = options_.hosts / options_.busy_step;
-    const int host = number % 10 == 0 ? (number / 10 % busy) * options_.busy_step
-                                      : (number * 7919 % options_.hosts);
+    const int host = host_of(number);
     second_port_.at(static_cast<std::size_t>(host)) =
         !second_port_.at(static_cast<std::size_t>(host));
     const wire::RouteUpdate update{version_, version_ + 1, {route(host)}, {}};
@@ -129,6 +214,7 @@ class Scheduler {
     if (!report || report->proxy_id != options_.proxy_id) return broker::Disposition::ack;
     const auto now = steady_clock::now();
     const std::lock_guard lock(mutex_);
+    proxy_is_there_ = true;
     if (serving_ && report->wants_snapshot) {
       ++snapshots_;
       send_snapshot(report->version);
@@ -156,12 +242,15 @@ class Scheduler {
   std::uint64_t version_ = 1;
   std::mutex mutex_;
   std::condition_variable news_;
+  bool proxy_is_there_ = false;
   bool serving_ = false;
   int snapshots_ = 0;
   std::uint64_t acknowledged_ = 0;
   std::map<std::uint64_t, steady_clock::time_point> sent_;
   std::vector<double> lags_;
+  std::uint64_t version_elsewhere_ = 0;
   broker::Publisher publisher_;
+  StandIn stand_in_;
   broker::Consumer consumer_;
 };
 
@@ -176,8 +265,10 @@ int serve(const Options& options) {
       answer = {{"ms", scheduler.load()}};
     } else if (double seconds = 0; command == "run" && std::cin >> seconds) {
       answer = scheduler.run(seconds);
+    } else if (command == "elsewhere" && std::cin >> seconds) {
+      answer = scheduler.elsewhere(seconds);
     } else {
-      throw std::runtime_error("the commands are: load, run SECONDS");
+      throw std::runtime_error("the commands are: load, run SECONDS, elsewhere SECONDS");
     }
     std::cout << answer.dump() << std::endl;
   }

@@ -45,6 +45,12 @@ end
 """
 
 
+# Added where connections pause between an answer and their next request.
+PAUSE = """
+function delay() return math.random(0, {most}) end
+"""
+
+
 @dataclasses.dataclass(frozen=True)
 class Load:
     """GET requests for one file over so many connections."""
@@ -55,6 +61,7 @@ class Load:
     tls: bool = False
     new_connections: bool = False  # one for each request
     streams: int = 0  # of HTTP/2 on each connection; 0: HTTP/1.1
+    longest_pause: int = 0  # ms, between an answer and the next request; 0: none (HTTP/1.1 alone)
 
 
 def requests(server, folder, hosts, load, seconds, cpus, ports=None):
@@ -89,7 +96,8 @@ def by_http1(server, folder, hosts, load, seconds, cpus, ports):
     script = folder / "load.lua"
     script.write_text(SCRIPT.format(hosts=", ".join(f'"{host}"' for host in hosts), path=load.path,
                                     more=', ["Connection"] = "close"' if load.new_connections else "") +
-                      (CHECK.format(ports=", ".join(map(str, ports))) if ports else ""))
+                      (CHECK.format(ports=", ".join(map(str, ports))) if ports else "") +
+                      (PAUSE.format(most=load.longest_pause) if load.longest_pause else ""))
     address = f"https://127.0.0.1:{server.tls_port}" if load.tls else f"http://127.0.0.1:{server.port}"
     command = ["taskset", "-c", cpus, "wrk", "-t", "1", "-c", str(load.connections), "-d", f"{seconds}s", "-s", script, address]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=True)

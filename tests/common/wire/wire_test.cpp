@@ -68,6 +68,33 @@ TEST_CASE("a message that is not JSON or has a field of another type says which 
   CHECK(from_text<Wake>("{}", "Wake"));
 }
 
+TEST_CASE("a long list of a message is read whatever it is") {
+  auto read = [](std::string_view text) { return from_text<RouteSnapshot>(text, "RouteSnapshot"); };
+  const auto two = read(
+      R"({"routes":[{"host":"a","backends":[{"instance_id":"i"}]},{"host":"b"}],"version":7,
+          "tcp_routes":[{"port":4000}]})");
+  REQUIRE(two);
+  CHECK(two->version == 7);
+  REQUIRE(two->routes.size() == 2);
+  CHECK(two->routes[0].host == "a");
+  CHECK(two->routes[0].backends.size() == 1);
+  CHECK(two->routes[1].host == "b");
+  CHECK(two->tcp_routes.size() == 1);
+  // The same name elsewhere is another thing.
+  CHECK(read(R"({"other":{"routes":[{"host":"a"}]}})")->routes.empty());
+  CHECK(read(R"({"version":7})")->routes.empty());
+  CHECK(read(R"({"routes":[]})")->routes.empty());
+  for (const auto* wrong :
+       {R"({"routes":[1]})", R"({"routes":{"a":{"host":"a"}}})", R"({"routes":[[{"host":"a"}]]})",
+        R"({"routes":[{"host":1}]})", R"({"routes":"a"})", R"([{"routes":[]}])", R"("a")"}) {
+    INFO(wrong);
+    const auto refused = read(wrong);
+    REQUIRE_FALSE(refused);
+    CHECK_THAT(refused.error().message(), Catch::StartsWith("RouteSnapshot: "));
+  }
+  CHECK(read(R"({"routes":[{"host":"a"})").error().message() == "RouteSnapshot is not valid JSON");
+}
+
 TEST_CASE("bytes that are not UTF-8 do not break a message") {
   LogBatch batch{"app", "", "", "app", 0, {{1, "out", "\xff\xfe"}}};
   auto back = from_text<LogBatch>(to_text(batch), "LogBatch");
