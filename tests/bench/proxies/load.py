@@ -61,7 +61,11 @@ class Load:
     tls: bool = False
     new_connections: bool = False  # one for each request
     streams: int = 0  # of HTTP/2 on each connection; 0: HTTP/1.1
-    longest_pause: int = 0  # ms, between an answer and the next request; 0: none (HTTP/1.1 alone)
+    pace: float = 0  # requests a second, about (HTTP/1.1 has less, by the time its answers take); 0: as many as can be
+
+    def longest_pause(self):
+        """In ms; by HTTP/1.1 a connection pauses at random before a request, for half as long in the mean."""
+        return max(1, round(2000 * self.connections / self.pace))
 
 
 def requests(server, folder, hosts, load, seconds, cpus, ports=None):
@@ -80,7 +84,8 @@ def requests(server, folder, hosts, load, seconds, cpus, ports=None):
 def by_http2(server, folder, hosts, load, seconds, cpus):
     log = folder / "h2load.log"
     log.unlink(missing_ok=True)
-    subprocess.run(["taskset", "-c", cpus, "h2load", "-t", "1", "-c", str(load.connections), "-m", str(load.streams), "-D",
+    pace = ["--rps", f"{load.pace / load.connections:.3f}"] if load.pace else []
+    subprocess.run(["taskset", "-c", cpus, "h2load", *pace, "-t", "1", "-c", str(load.connections), "-m", str(load.streams), "-D",
                     str(seconds), f"--connect-to=127.0.0.1:{server.tls_port}", f"--log-file={log}",
                     *(f"https://{host}:{server.tls_port}{load.path}" for host in hosts)],
                    stdout=subprocess.DEVNULL, timeout=seconds + 60, check=True)
@@ -97,7 +102,7 @@ def by_http1(server, folder, hosts, load, seconds, cpus, ports):
     script.write_text(SCRIPT.format(hosts=", ".join(f'"{host}"' for host in hosts), path=load.path,
                                     more=', ["Connection"] = "close"' if load.new_connections else "") +
                       (CHECK.format(ports=", ".join(map(str, ports))) if ports else "") +
-                      (PAUSE.format(most=load.longest_pause) if load.longest_pause else ""))
+                      (PAUSE.format(most=load.longest_pause()) if load.pace else ""))
     address = f"https://127.0.0.1:{server.tls_port}" if load.tls else f"http://127.0.0.1:{server.port}"
     command = ["taskset", "-c", cpus, "wrk", "-t", "1", "-c", str(load.connections), "-d", f"{seconds}s", "-s", script, address]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=True)
