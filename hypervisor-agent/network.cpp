@@ -72,7 +72,9 @@ awaitable<Result<void>> start_passt(const Settings& settings, const VmFiles& fil
       "--address", guest.address, "--netmask", std::to_string(guest.prefix), "--gateway",
       guest.gateway, "--dns-forward", guest.dns.front(),
       // The guest's gateway address must not lead to services on the host's loopback.
-      "--no-map-gw", "--no-dhcp", "--udp-ports", "none", "--tcp-ports",
+      "--no-map-gw", "--no-dhcp", "--udp-ports",
+      address.empty() ? "none" : fmt::format("{}/{}", address, wire::tcp_service_port),
+      "--tcp-ports",
       address.empty() ? "none" : fmt::format("{}/{}", address, fmt::join(ports, ",")), "--one-off"};
   if (::geteuid() == 0) options.argv.insert(options.argv.end(), {"--runas", settings.qemu_user});
   options.env = {{"PATH", "/usr/bin:/bin"}};

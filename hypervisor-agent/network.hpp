@@ -15,8 +15,8 @@ namespace karreg::agent {
 /// What the guest configures, the same in every VM.
 wire::guest::Network guest_network();
 
-/// Where a run VM is reached from outside, whose app listens on @p port: there, and where TCP
-/// services do.
+/// Where a run VM is reached from outside, whose app listens on @p port: there, and where services
+/// by TCP and UDP do.
 std::vector<int> inbound_ports(int port);
 
 /// An address <prefix>.x.y on which all @p ports are free now. Chosen at random: several agents may
@@ -24,9 +24,9 @@ std::vector<int> inbound_ports(int port);
 Result<std::string> free_address(const std::string& prefix, const std::vector<int>& ports);
 
 /// Starts passt for a VM: its socket is files.network(), and @p ports of @p address lead to those
-/// of the guest (nothing comes in when @p address is empty). It goes on when the agent dies, and
-/// ends with QEMU. Error `conflict` when the address was taken meanwhile, `unavailable` with what
-/// passt says otherwise.
+/// of the guest, and datagrams to where services listen (nothing comes in when @p address is
+/// empty). It goes on when the agent dies, and ends with QEMU. Error `conflict` when the address
+/// was taken meanwhile, `unavailable` with what passt says otherwise.
 awaitable<Result<void>> start_passt(const Settings& settings, const VmFiles& files,
                                     const std::string& address, const std::vector<int>& ports);
 /// Ends the passt of a VM, if it still runs.

@@ -16,6 +16,8 @@ namespace karreg::proxy {
 
 /// AccessRecord::protocol of a connection of a TCP service.
 inline constexpr std::string_view tcp_protocol = "tcp";
+/// The same of the datagrams of one sender.
+inline constexpr std::string_view udp_protocol = "udp";
 
 /// What is told about a request, or a connection of a TCP service.
 struct AccessRecord {
@@ -30,7 +32,7 @@ struct AccessRecord {
   std::string_view target = {};
   std::string_view user_agent = {};
   std::string_view referer = {};
-  std::string_view protocol = {};  ///< "HTTP/1.1", or tcp_protocol
+  std::string_view protocol = {};  ///< "HTTP/1.1", tcp_protocol, udp_protocol
   std::uint16_t port = 0;          ///< of a TCP service
   std::string_view app = {};
   std::string_view instance = {};

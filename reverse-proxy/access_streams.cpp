@@ -25,7 +25,7 @@ std::string text_of(const AccessRecord& record) {
   wire::AccessEntry entry;
   entry.client = record.client;
   entry.method = record.method;
-  entry.scheme = record.port != 0 ? "tcp" : record.tls ? "https" : "http";
+  entry.scheme = record.port != 0 ? record.protocol : record.tls ? "https" : "http";
   entry.port = record.port;
   entry.host = record.host;
   entry.path = record.target.substr(0, longest_path);

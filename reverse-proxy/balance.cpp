@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <string_view>
 
 namespace karreg::proxy {
@@ -78,6 +79,26 @@ std::optional<std::size_t> choose_by_weight(std::span<const Candidate> candidate
                                             std::uint64_t chance) {
   if (auto found = drawn(candidates, chance, is_healthy)) return found;
   return drawn(candidates, chance, untried);
+}
+
+std::optional<std::size_t> choose_by_rank(std::span<const Candidate> candidates,
+                                          std::span<const std::uint64_t> ranks) {
+  auto highest = [&](auto usable) {
+    std::optional<std::size_t> best;
+    double best_score = 0;
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+      if (!usable(candidates[i]) || candidates[i].weight == 0) continue;
+      // Within (0, 1), so that the logarithm is a number below 0.
+      const double part = (static_cast<double>(ranks[i] >> 12U) + 0.5) / 0x1p52;
+      const double score = -candidates[i].weight / std::log(part);
+      if (best && score <= best_score) continue;
+      best = i;
+      best_score = score;
+    }
+    return best;
+  };
+  const auto healthy = highest(is_healthy);
+  return healthy ? healthy : highest(untried);
 }
 
 std::chrono::milliseconds aside_time(int times, const AsideRule& rule) {

@@ -36,6 +36,12 @@ std::optional<std::size_t> choose_backend(std::span<const Candidate> candidates,
 std::optional<std::size_t> choose_by_weight(std::span<const Candidate> candidates,
                                             std::uint64_t chance);
 
+/// The one with the highest rank, by weight (rendezvous hashing, Thaler and Ravishankar 1998): who
+/// comes again gets the same, and one more or fewer moves only who must move. @p ranks: uniform
+/// random bits of who comes with each candidate, always the same for those two.
+std::optional<std::size_t> choose_by_rank(std::span<const Candidate> candidates,
+                                          std::span<const std::uint64_t> ranks);
+
 /// When a backend is set aside, and for how long.
 struct AsideRule {
   int bad_answers = 5;                        ///< in a row

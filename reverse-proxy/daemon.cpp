@@ -31,6 +31,8 @@ using std::chrono::steady_clock;
 
 /// Of one request: its client's and its backend's.
 constexpr std::size_t files_of_a_connection = 2;
+/// Of a port: for connections, for datagrams.
+constexpr std::size_t kinds_of_sockets = 2;
 /// How soon a process that leaves sees that its last connection has ended.
 constexpr auto look_every = 100ms;
 
@@ -39,7 +41,7 @@ ProxyOptions within_open_files(const Settings& settings) {
   const auto of_ports = settings.tcp_listen.empty() ? 0 : settings.tcp_ports.size();
   options.limits.connections =
       possible_connections(options.limits.connections, files_of_a_connection,
-                           of_ports * static_cast<std::size_t>(options.workers));
+                           of_ports * kinds_of_sockets * static_cast<std::size_t>(options.workers));
   return options;
 }
 

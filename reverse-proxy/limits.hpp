@@ -49,6 +49,7 @@ struct Limits {
   ms tunnel_time{3'600'000};  ///< WebSocket without a byte in either direction; closed
   ms tcp_idle_time{3'600'000};  ///< TCP service: no byte in either direction, or one that is not
                                 ///< taken; reset
+  ms udp_idle_time{60'000};     ///< datagrams of one sender: none in either direction; forgotten
   ms hold_time{60'000};         ///< an application that sleeps has no instance yet; 503
   ms backend_idle_time{4'000};  ///< kept connection to a backend; below the 5 s of Node's default
   ms http2_backend_idle_time{60'000};  ///< connection to a backend by HTTP/2 without a request

@@ -17,10 +17,10 @@ error_code last_error() {
   return {errno, boost::system::system_category()};
 }
 
-/// @p endpoint is then where it listens.
-Descriptor open_listener(tcp::endpoint& endpoint, bool shared, error_code& why) {
-  Descriptor socket(::socket(endpoint.protocol().family(),
-                             SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
+/// @p type: SOCK_STREAM or SOCK_DGRAM. @p endpoint is then where it listens.
+Descriptor open_listener(int type, tcp::endpoint& endpoint, bool shared, error_code& why) {
+  const bool stream = type == SOCK_STREAM;
+  Descriptor socket(::socket(endpoint.protocol().family(), type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   const int on = 1;
   auto set = [&](int level, int option) {
     return ::setsockopt(socket.get(), level, option, &on, sizeof on) == 0;
@@ -28,18 +28,17 @@ Descriptor open_listener(tcp::endpoint& endpoint, bool shared, error_code& why) 
   auto size = static_cast<socklen_t>(endpoint.capacity());
   // What is accepted inherits TCP_NODELAY.
   const bool listens =
-      socket && set(SOL_SOCKET, SO_REUSEADDR) && (!shared || set(SOL_SOCKET, SO_REUSEPORT)) &&
-      set(IPPROTO_TCP, TCP_NODELAY) &&
+      socket && (!stream || set(SOL_SOCKET, SO_REUSEADDR)) &&
+      (!shared || set(SOL_SOCKET, SO_REUSEPORT)) && (!stream || set(IPPROTO_TCP, TCP_NODELAY)) &&
       ::bind(socket.get(), endpoint.data(), static_cast<socklen_t>(endpoint.size())) == 0 &&
-      ::listen(socket.get(), listen_backlog) == 0 &&
+      (!stream || ::listen(socket.get(), listen_backlog) == 0) &&
       ::getsockname(socket.get(), endpoint.data(), &size) == 0;
   if (!listens) why = last_error();
   return socket;
 }
-}  // namespace
 
-Result<std::vector<Descriptor>> open_listeners(const Endpoint& at, int count, bool shared,
-                                               std::string_view setting) {
+Result<std::vector<Descriptor>> open_all(int type, const Endpoint& at, int count, bool shared,
+                                         std::string_view setting) {
   auto failure = [&](const error_code& why) {
     return Error(ErrorKind::unavailable, fmt::format("setting {}: cannot listen on {}:{}: {}",
                                                      setting, at.host, at.port, why.message()));
@@ -51,10 +50,27 @@ Result<std::vector<Descriptor>> open_listeners(const Endpoint& at, int count, bo
   tcp::endpoint endpoint(address, at.port);
   std::vector<Descriptor> all;
   for (int i = 0; i < count; ++i) {
-    all.push_back(open_listener(endpoint, shared, ec));
+    all.push_back(open_listener(type, endpoint, shared, ec));
     if (ec) return failure(ec);
   }
   return all;
+}
+}  // namespace
+
+Result<std::vector<Descriptor>> open_listeners(const Endpoint& at, int count, bool shared,
+                                               std::string_view setting) {
+  return open_all(SOCK_STREAM, at, count, shared, setting);
+}
+
+Result<std::vector<Descriptor>> open_datagram_sockets(const Endpoint& at, int count, bool shared,
+                                                      std::string_view setting) {
+  return open_all(SOCK_DGRAM, at, count, shared, setting);
+}
+
+bool is_for_datagrams(const Descriptor& socket) {
+  int type = 0;
+  socklen_t size = sizeof type;
+  return ::getsockopt(socket.get(), SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_DGRAM;
 }
 
 std::uint16_t port_of(const Descriptor& socket) {

@@ -34,6 +34,11 @@ struct Listener {
 Result<std::vector<Descriptor>> open_listeners(const Endpoint& at, int count, bool shared,
                                                std::string_view setting);
 
+/// The same for datagrams.
+Result<std::vector<Descriptor>> open_datagram_sockets(const Endpoint& at, int count, bool shared,
+                                                      std::string_view setting);
+bool is_for_datagrams(const Descriptor& socket);
+
 /// The port that @p socket listens at; 0: it does not.
 std::uint16_t port_of(const Descriptor& socket);
 

@@ -188,6 +188,14 @@ std::string render_metrics(std::span<const WorkerMetrics* const> workers, std::u
   text.one("tcp_no_backend_total", "counter",
            "connections of TCP services for an application without an instance",
            &M::tcp_no_backend);
+  text.one("udp_flows_total", "counter", "senders of datagrams to services", &M::udp_flows);
+  text.one("udp_open", "gauge", "senders of datagrams that are known now", &M::udp_open);
+  text.one("udp_dropped_total", "counter", "datagrams that found no place or no instance",
+           &M::udp_dropped);
+  text.one("udp_failures_total", "counter", "senders whose instance takes no datagrams",
+           &M::udp_failures);
+  text.one("udp_no_backend_total", "counter",
+           "datagrams of new senders for an application without an instance", &M::udp_no_backend);
   text.one("bytes_in_total", "counter", "bytes from clients", &M::bytes_in);
   text.one("bytes_out_total", "counter", "bytes to clients", &M::bytes_out);
   text.head("access_log_dropped_total", "counter", "lines of the access log that were lost");

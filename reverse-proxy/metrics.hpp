@@ -74,6 +74,11 @@ struct WorkerMetrics {
   Counter tcp_connections;
   Counter tcp_failures;    ///< that reached no instance
   Counter tcp_no_backend;  ///< of these, since none serves
+  Counter udp_open;        ///< senders of datagrams that are known now
+  Counter udp_flows;
+  Counter udp_dropped;     ///< datagrams, by us
+  Counter udp_failures;    ///< flows that ended since their instance takes none
+  Counter udp_no_backend;  ///< senders for whom there was no instance
   Counter held_now;        ///< requests that wait for an application to wake
   Counter held;            ///< that have waited, or wait
   Counter held_us;         ///< how long, those that wait no more

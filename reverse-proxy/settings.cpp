@@ -58,6 +58,10 @@ std::vector<Setting> declared_settings() {
        false},
       {"proxy.tcp_idle_timeout",
        "connection of a TCP service without a byte in either direction; then reset", "1h", false},
+      {"proxy.udp_idle_timeout",
+       "datagrams of one sender to a service: none in either direction; then it is forgotten, and "
+       "its next one may reach another instance",
+       "60s", false},
       {"proxy.backend_idle_timeout",
        "connection to an instance kept for the next request; less than the application's own", "4s",
        false},
@@ -226,6 +230,7 @@ Result<Settings> read_settings(const Config& config) {
   read.duration("proxy.answer_timeout", limits.answer_time);
   read.duration("proxy.tunnel_timeout", limits.tunnel_time);
   read.duration("proxy.tcp_idle_timeout", limits.tcp_idle_time);
+  read.duration("proxy.udp_idle_timeout", limits.udp_idle_time);
   read.duration("proxy.backend_idle_timeout", limits.backend_idle_time);
   read.duration("proxy.aside_time", limits.aside.longest);
   read.take(config.number("proxy.bad_answers", 1, 1000),

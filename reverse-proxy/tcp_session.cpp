@@ -1,8 +1,5 @@
 #include "reverse-proxy/tcp_session.hpp"
 
-#include <algorithm>
-
-#include "reverse-proxy/balance.hpp"
 #include "reverse-proxy/session.hpp"
 
 namespace karreg::proxy {
@@ -84,20 +81,20 @@ Task<void> TcpSession::reach() {
   const auto& limits = worker_.limits();
   while (client_.is_open() && attempts_ < limits.attempts) {
     switch (pick()) {
-      case Picked::instance:
+      case PortPicked::instance:
         break;
-      case Picked::no_route:
+      case PortPicked::no_route:
         error_ = "no application has this port";
         co_return;
-      case Picked::nothing_serves:
+      case PortPicked::nothing_serves:
         worker_.count().tcp_no_backend.add();
         error_ = "no instance serves";
         co_return;
-      case Picked::app_busy:
+      case PortPicked::app_busy:
         worker_.count().app_refused.add();
         error_ = "the application has too many connections";
         co_return;
-      case Picked::all_failed:
+      case PortPicked::all_failed:
         // At the first attempt: all have the weight 0.
         if (error_.empty()) error_ = "no instance serves";
         co_return;
@@ -115,50 +112,24 @@ Task<void> TcpSession::reach() {
     }
     if (worker_.cutting()) co_return;
     error_ = "cannot connect to " + at_->address + ": " + made.why;
-    if (!made.own_fault)
-      at_->failed(Backend::Failure::no_answer, worker_.loop().now(), limits.aside);
+    if (!made.own_fault &&
+        at_->failed(Backend::Failure::no_answer, worker_.loop().now(), limits.aside))
+      worker_.count().set_aside.add();
     tried_.push_back(&*at_);
     at_ = {};
   }
 }
 
 // No coroutine: its frame would hold the table for as long as the connection lasts.
-TcpSession::Picked TcpSession::pick() {
-  const auto& routes = worker_.routes();
-  const auto* route = routes ? routes->find_tcp(port_) : nullptr;
-  if (route == nullptr) return Picked::no_route;
-  app_ = route->app_id;
-  if (route->backends.empty()) return Picked::nothing_serves;
-  boost::container::small_vector<Candidate, 16> candidates;
-  std::size_t in_hand = 0;
-  const auto now = worker_.loop().now();
-  for (std::size_t i = 0; i < route->backends.size(); ++i) {
-    const auto& backend = route->backends[i];
-    Candidate candidate;
-    candidate.in_flight = backend->in_flight();
-    candidate.aside = backend->aside(now);
-    candidate.tried = std::ranges::find(tried_, backend.get()) != tried_.end();
-    if (!route->weights.empty()) candidate.weight = route->weights[i];
-    in_hand += static_cast<std::size_t>(std::max(candidate.in_flight, 0));
-    candidates.push_back(candidate);
-  }
-  // An application whose clients never leave would take all connections, and all others with it.
-  if (in_hand >= worker_.limits().per_app()) return Picked::app_busy;
-  for (;;) {
-    const auto chosen = route->weights.empty() ? choose_backend(candidates, worker_.chance())
-                                               : choose_by_weight(candidates, worker_.chance());
-    if (!chosen) return Picked::all_failed;
-    const auto& backend = route->backends[*chosen];
-    auto& candidate = candidates[*chosen];
-    // Of those that come after its time aside, one tries it out.
-    if (candidate.aside || backend->admits(now, worker_.limits().aside)) {
-      (void)at_.enter(backend, 0, false);
-      break;
-    }
-    candidate.aside = true;
-  }
-  instance_ = at_->instance_id;
-  return Picked::instance;
+PortPicked TcpSession::pick() {
+  auto choose = [this](std::span<const Candidate> candidates, const LiveTcpRoute& route) {
+    return route.weights.empty() ? choose_backend(candidates, worker_.chance())
+                                 : choose_by_weight(candidates, worker_.chance());
+  };
+  const auto picked =
+      pick_for_port(worker_, port_, {tried_.data(), tried_.size()}, choose, app_, at_);
+  if (picked == PortPicked::instance) instance_ = at_->instance_id;
+  return picked;
 }
 
 Task<void> TcpSession::relay() {

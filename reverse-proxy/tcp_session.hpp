@@ -4,6 +4,7 @@
 
 #include <boost/container/small_vector.hpp>
 
+#include "reverse-proxy/port_picking.hpp"
 #include "reverse-proxy/pump.hpp"
 #include "reverse-proxy/worker.hpp"
 
@@ -23,12 +24,11 @@ class TcpSession : public TcpSessionHook {
 
  private:
   class End;
-  enum class Picked { instance, no_route, nothing_serves, app_busy, all_failed };
 
   Task<void> run();
   /// up_ is an instance that has accepted, or error_ says why there is none.
   Task<void> reach();
-  Picked pick();
+  PortPicked pick();
   Task<void> relay();
   void record();
 

@@ -12,6 +12,7 @@
 #include "reverse-proxy/session.hpp"
 #include "reverse-proxy/tcp_session.hpp"
 #include "reverse-proxy/threads.hpp"
+#include "reverse-proxy/udp_service.hpp"
 
 namespace karreg::proxy {
 
@@ -35,21 +36,6 @@ constexpr int look_every = 10;
 /// Of requests that have ended, kept with their memory for the next ones.
 constexpr std::size_t max_spare_turns = 256;
 
-std::string text_of(const sockaddr_storage& address) {
-  std::array<char, INET6_ADDRSTRLEN> text{};
-  if (address.ss_family == AF_INET) {
-    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
-    ::inet_ntop(AF_INET, &v4.sin_addr, text.data(), text.size());
-  } else {
-    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
-    if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr))
-      ::inet_ntop(AF_INET, &v6.sin6_addr.s6_addr[12], text.data(), text.size());
-    else
-      ::inet_ntop(AF_INET6, &v6.sin6_addr, text.data(), text.size());
-  }
-  return text.data();
-}
-
 /// The next one that waits; without a descriptor, and errno, when there is none.
 Accepted accept_from(const Socket& listener, const Door& door) {
   sockaddr_storage from{};
@@ -64,6 +50,21 @@ error_code last_error() {
   return {errno, boost::system::system_category()};
 }
 }  // namespace
+
+std::string text_of(const sockaddr_storage& address) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (address.ss_family == AF_INET) {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
+    ::inet_ntop(AF_INET, &v4.sin_addr, text.data(), text.size());
+  } else {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
+    if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr))
+      ::inet_ntop(AF_INET, &v6.sin6_addr.s6_addr[12], text.data(), text.size());
+    else
+      ::inet_ntop(AF_INET6, &v6.sin6_addr, text.data(), text.size());
+  }
+  return text.data();
+}
 
 Worker::Worker(const ProxyOptions& options, const Shared& shared)
     : options_(options),
@@ -116,6 +117,12 @@ void Worker::open_port(std::uint16_t port, std::vector<Descriptor> sockets) {
   on_loop([this, port, all = std::move(all)] {
     if (draining() || !routes_ || routes_->find_tcp(port) == nullptr) return;
     for (auto& socket : *all) {
+      if (is_for_datagrams(socket)) {
+        auto service = std::make_shared<UdpService>(*this, port, std::move(socket));
+        udp_ports_.emplace(port, service);
+        loop_.spawn("udp", UdpService::serve(std::move(service)));
+        continue;
+      }
       auto entrance = std::make_shared<const Entrance>(Entrance{
           Door{.port = port, .tcp = true}, std::make_unique<Socket>(loop_, socket.release())});
       ports_.emplace(port, entrance);
@@ -135,6 +142,13 @@ void Worker::close_ports() {
     port.second->socket->close_shared();
     return true;
   });
+  for (const auto& [port, service] : udp_ports_)
+    if (routes_->find_tcp(port) == nullptr) service->cut("its port was given back");
+  std::erase_if(udp_ports_, [](const auto& port) { return port.second->is_over(); });
+}
+
+void Worker::leave_udp_ports() {
+  for (const auto& [port, service] : udp_ports_) service->leave();
 }
 
 void Worker::use(std::shared_ptr<const tls::CertificateSet> certificates) {
@@ -315,6 +329,7 @@ void Worker::sweep() {
   sweeps_ = (sweeps_ + 1) % look_every;
   for (auto& connection : swept_) connection.sweep(now, sweeps_ == 0);
   for (auto* session : http2_sessions_) session->sweep(now);
+  for (const auto& [port, service] : udp_ports_) service->sweep(now);
   holding_.sweep(now);
   pool_.sweep(now);
   for (auto it = secure_pools_.begin(); it != secure_pools_.end();) {
@@ -338,6 +353,7 @@ void Worker::close_entrances() {
   for (const auto& entrance : entrances_) close_entrance(entrance);
   for (const auto& [port, entrance] : ports_) close_entrance(*entrance);
   ports_.clear();
+  leave_udp_ports();
 }
 
 void Worker::close_entrance(const Entrance& entrance) {
@@ -376,6 +392,7 @@ void Worker::drain() {
 void Worker::cut_all() {
   cutting_ = true;
   for (auto& session : tcp_sessions_) session.cut();
+  for (const auto& [port, service] : udp_ports_) service->cut("cut: the proxy stopped");
   for (auto& connection : swept_) connection.close();
 }
 

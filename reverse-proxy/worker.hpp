@@ -29,6 +29,8 @@ namespace karreg::proxy {
 class Session;
 class TcpSession;
 class Turn;
+class UdpFlow;
+class UdpService;
 namespace http2 {
 class Session;
 }
@@ -51,6 +53,8 @@ struct ProxyOptions {
   std::uint16_t https_port = 0;  ///< where https reaches us, if that is not our own port for it; 0:
                                  ///< then force_https has an effect only if we speak https
 };
+
+std::string text_of(const sockaddr_storage& address);
 
 /// A connection that was taken from a listener.
 struct Accepted {
@@ -161,6 +165,8 @@ class Worker {
  private:
   friend class Session;
   friend class TcpSession;
+  friend class UdpFlow;
+  friend class UdpService;
   friend class http2::Session;
   class Accepting;
   struct Entrance {
@@ -171,14 +177,15 @@ class Worker {
   Task<void> accept_loop(const Entrance& entrance);
   Task<void> accept_tcp(std::shared_ptr<const Entrance> entrance);
   void accepted(Accepted connection);
-  /// Of both kinds.
-  std::size_t sessions() const { return sessions_.size() + tcp_sessions_.size(); }
+  /// Of all kinds.
+  std::size_t sessions() const { return sessions_.size() + tcp_sessions_.size() + udp_flows_; }
   Task<void> refuse(Accepted connection);
   void sweep();
   void close_entrances();
   void close_entrance(const Entrance& entrance);
   /// Those of TCP services that have no route any more.
   void close_ports();
+  void leave_udp_ports();
   void start_leaving();
   void start_draining();
   void cut_all();
@@ -191,6 +198,8 @@ class Worker {
   rules::Passwords passwords_{loop_};
   std::deque<Entrance> entrances_;  ///< a deque: sessions know their doors
   std::multimap<std::uint16_t, std::shared_ptr<const Entrance>> ports_;  ///< of TCP services
+  std::multimap<std::uint16_t, std::shared_ptr<UdpService>> udp_ports_;
+  std::size_t udp_flows_ = 0;
   std::uint16_t tls_port_ = 0;
   tls::Context tls_;
   std::shared_ptr<const LiveRoutes> routes_;

@@ -72,7 +72,8 @@ Result<int> remove(Session& session, const Options& options) {
 
 void add_tcp_redirs(CLI::App& app, Session& session) {
   CLI::App* group = app.add_subcommand(
-      "tcp-redirs", "Public ports whose connections reach an app's instances, at port 4040");
+      "tcp-redirs",
+      "Public ports whose connections (and UDP datagrams) reach an app's instances, at port 4040");
   group->require_subcommand(1);
   auto options = std::make_shared<Options>();
   const char* name_space = "The group of proxies";

@@ -13,10 +13,10 @@ namespace karreg::wire {
 struct AccessEntry {
   std::string client;  ///< IP address
   std::string method;
-  std::string scheme;  ///< "http", "https" or "tcp"
+  std::string scheme;  ///< "http", "https", "tcp" or "udp"
   std::string host;
   std::string path;      ///< with its query; cut after 2 048 bytes
-  std::string protocol;  ///< "HTTP/1.1", "HTTP/2.0", "tcp"
+  std::string protocol;  ///< "HTTP/1.1", "HTTP/2.0", "tcp", "udp"
   int port = 0;          ///< of a TCP service, which has no method, host, path and status
   int status = 0;        ///< 499: the client left before the answer was complete
   double ms = 0;         ///< from its first byte to the answer's last

@@ -78,9 +78,9 @@ struct Route {
 /// Where instances listen for the connections of TCP services.
 inline constexpr std::uint16_t tcp_service_port = 4040;
 
-/// Connections to @c port of any proxy, of whatever protocol, go to the instances of an
-/// application. Its key is the port. An empty backend list means: nothing serves it now, and
-/// connections are reset.
+/// Connections and datagrams (UDP) to @c port of any proxy, of whatever protocol, go to the
+/// instances of an application. Its key is the port. An empty backend list means: nothing serves it
+/// now; connections are reset, and datagrams dropped.
 struct TcpRoute {
   std::uint16_t port = 0;
   std::string app_id;

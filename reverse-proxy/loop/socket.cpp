@@ -61,6 +61,15 @@ void Socket::close() {
   cancel();
 }
 
+void Socket::hear_no_more() {
+  if (fd_ < 0) return;
+  ::epoll_ctl(loop_.epoll_, EPOLL_CTL_DEL, fd_, nullptr);
+  readable_ = false;
+  if (reading_ == nullptr) return;
+  reading_->error = aborted();
+  loop_.make_ready(*this);
+}
+
 void Socket::close_shared() {
   if (fd_ >= 0) ::epoll_ctl(loop_.epoll_, EPOLL_CTL_DEL, fd_, nullptr);
   close();

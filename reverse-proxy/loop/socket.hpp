@@ -75,6 +75,8 @@ class Socket : public ReadyHook {
   /// What waits ends with aborted().
   void cancel();
   void close();
+  /// It stays open, but nothing is read any more: what waits to be read ends with aborted().
+  void hear_no_more();
   /// Of what another process has open, too: epoll would go on to report it.
   void close_shared();
 

@@ -106,10 +106,19 @@ std::string TcpPorts::open(std::uint16_t port) {
   const Endpoint where{address_, port};
   // Others of this user that share their ports, such as another proxy, would get some of the
   // connections, and we some of theirs: the kernel refuses who does not share.
-  if (const auto alone = open_listeners(where, 1, false, "proxy.tcp_listen"); !alone)
-    return alone.error().message();
-  auto sockets = open_listeners(where, sockets_, true, "proxy.tcp_listen");
+  auto open_all = [&](auto open_some) {
+    if (auto alone = open_some(where, 1, false, "proxy.tcp_listen"); !alone) return alone;
+    return open_some(where, sockets_, true, "proxy.tcp_listen");
+  };
+  auto sockets = open_all(open_listeners);
   if (!sockets) return sockets.error().message();
+  auto datagrams = open_all(open_datagram_sockets);
+  if (datagrams)
+    std::ranges::move(*datagrams, std::back_inserter(*sockets));
+  else
+    // Most services have none: they are served, whoever has that port of UDP.
+    log::warn("a service gets no datagrams",
+              {log::field("port", port), log::field("why", datagrams.error().message())});
   open_.emplace(port, std::move(*sockets));
   return {};
 }
@@ -118,10 +127,17 @@ void TcpPorts::add_missing(std::uint16_t port) {
   const auto there = open_.find(port);
   if (there == open_.end()) return;
   // Those that are there stay, however few workers there are now: connections wait in them.
-  const auto missing = sockets_ - static_cast<int>(there->second.size());
-  if (missing <= 0) return;
-  if (auto more = open_listeners({address_, port}, missing, true, "proxy.tcp_listen"))
-    std::ranges::move(*more, std::back_inserter(there->second));
+  auto& sockets = there->second;
+  const auto udp = static_cast<int>(std::ranges::count_if(sockets, is_for_datagrams));
+  const auto tcp = static_cast<int>(sockets.size()) - udp;
+  const Endpoint where{address_, port};
+  auto add = [&](auto open_more, int missing) {
+    if (missing <= 0) return;
+    if (auto more = open_more(where, missing, true, "proxy.tcp_listen"))
+      std::ranges::move(*more, std::back_inserter(sockets));
+  };
+  add(open_listeners, sockets_ - tcp);
+  add(open_datagram_sockets, sockets_ - udp);
 }
 
 void TcpPorts::serve(Process process, Time now) {

@@ -82,6 +82,9 @@ require('http').createServer((request, response) => {
   response.end('version 1 ' + (process.env.GREETING || '') + '\n');
 }).listen(process.env.PORT, '0.0.0.0', () => console.log('ready to serve'));
 require('net').createServer((socket) => socket.pipe(socket)).listen(4040, '0.0.0.0');
+const datagrams = require('dgram').createSocket('udp4');
+datagrams.on('message', (datagram, from) => datagrams.send('back: ' + datagram, from.port, from.address));
+datagrams.bind(4040, '0.0.0.0');
 J
 git add -A && git commit -qm "version 1"
 
@@ -137,6 +140,18 @@ check "the page is served through the proxy with its environment" succeeds "vers
 echo_back() { run bash -c "exec 3<>/dev/tcp/127.0.0.1/$tcp_port && echo ping >&3 && read -r -t 20 line <&3 && echo \"\$line\""; }
 echo_back
 check "a connection to the TCP redirection reaches the application" succeeds "ping"
+# Who asks by datagrams asks again.
+datagram_back() {
+  run "$node" -e "
+    const socket = require('dgram').createSocket('udp4');
+    const ask = () => socket.send('ping', $tcp_port, '127.0.0.1');
+    setTimeout(() => process.exit(1), 20000);
+    setInterval(ask, 1000);
+    ask();
+    socket.on('message', (answer) => { console.log(String(answer)); process.exit(0); });"
+}
+datagram_back
+check "a datagram to the same port reaches the application, and its answer comes back" succeeds "back: ping"
 clever status
 check "status says that it runs" succeeds "running"
 clever activity

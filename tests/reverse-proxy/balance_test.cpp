@@ -166,6 +166,48 @@ TEST_CASE("a backend that is full gets nothing, also when all others are set asi
   }
 }
 
+TEST_CASE("by rank, one instance more or fewer moves only who must move") {
+  std::mt19937_64 random(7);
+  constexpr std::size_t comers = 3'000;
+  std::vector<std::vector<std::uint64_t>> ranks(comers);
+  for (auto& of_one : ranks) of_one = {random(), random(), random(), random()};
+  std::vector<Candidate> all(4);
+  std::vector<std::size_t> chosen;
+  std::array<int, 4> shares{};
+  for (const auto& of_one : ranks) {
+    chosen.push_back(*choose_by_rank(all, of_one));
+    ++shares.at(chosen.back());
+  }
+  for (const auto share : shares) CHECK(share > 600);
+  SECTION("it fails") {
+    all[2].aside = true;
+    for (std::size_t i = 0; i < comers; ++i) {
+      const auto now = *choose_by_rank(all, ranks[i]);
+      CHECK((chosen[i] == 2 ? now != 2 : now == chosen[i]));
+    }
+  }
+  SECTION("it has another weight") {
+    all[2].weight = 3;
+    int of_it = 0;
+    for (std::size_t i = 0; i < comers; ++i) {
+      const auto now = *choose_by_rank(all, ranks[i]);
+      CHECK((now == chosen[i] || now == 2));
+      of_it += now == 2 ? 1 : 0;
+    }
+    // 3 of 6.
+    CHECK(of_it > 1'350);
+    CHECK(of_it < 1'650);
+  }
+  SECTION("none is healthy, or none has a weight") {
+    for (auto& candidate : all) candidate.aside = true;
+    CHECK(choose_by_rank(all, ranks[0]) == chosen[0]);
+    for (auto& candidate : all) candidate.tried = true;
+    CHECK_FALSE(choose_by_rank(all, ranks[0]));
+    for (auto& candidate : all) candidate = {.weight = 0};
+    CHECK_FALSE(choose_by_rank(all, ranks[0]));
+  }
+}
+
 TEST_CASE("a request is sent again only when that cannot do harm") {
   struct Case {
     const char* name;

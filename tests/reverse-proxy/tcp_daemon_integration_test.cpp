@@ -5,6 +5,7 @@
 #include "reverse-proxy/ctl/client.hpp"
 #include "reverse-proxy/ctl/server.hpp"
 #include "reverse-proxy/daemon_peer.hpp"
+#include "support/datagrams.hpp"
 
 using namespace karreg;
 using namespace karreg::proxy;
@@ -164,6 +165,39 @@ TEST_CASE("five upgrades in a row under load: no TCP connection is lost") {
   CHECK(platform.daemon.said(" code=0") == 5);
   CHECK(platform.daemon.end(SIGTERM) == 0);
   CHECK(is_free(platform.first));
+}
+
+TEST_CASE("datagrams go on through an upgrade and a death, and to the same instance") {
+  const test::DatagramApp blue("blue");
+  const test::DatagramApp green("green");
+  Platform platform;
+  const auto port = platform.first;
+  platform.serve(1, {{port, "app_udp", {{"blue", blue.address()}, {"green", green.address()}}}});
+  REQUIRE(platform.becomes(port, "open"));
+  const std::vector<test::DatagramSocket> clients(8);
+  // Who asks by datagrams asks again: one that comes while a process dies may be lost.
+  auto answer_to = [&](const test::DatagramSocket& client, const std::string& datagram) {
+    for (int tries = 0; tries < 100; ++tries) {
+      REQUIRE(client.send(port, datagram));
+      for (auto got = client.receive(300ms); got; got = client.receive(300ms))
+        if (got->first.ends_with(":" + datagram)) return got->first.substr(0, got->first.find(':'));
+    }
+    return std::string("nothing");
+  };
+  std::vector<std::string> first;
+  for (const auto& client : clients) first.push_back(answer_to(client, "before"));
+  CHECK(std::ranges::count(first, "nothing") == 0);
+  platform.daemon.signal(SIGHUP);
+  REQUIRE(eventually([&] { return platform.daemon.said("proxy is up") == 2; }, 60s));
+  for (std::size_t i = 0; i < clients.size(); ++i)
+    CHECK(answer_to(clients[i], "after the upgrade") == first[i]);
+  // The old process ends with its senders, who are silent there.
+  CHECK(eventually([&] { return platform.daemon.said("serving process ended") == 1; }, 60s));
+  kill(newest_process(platform.daemon), SIGKILL);
+  REQUIRE(eventually([&] { return platform.daemon.said("proxy is up") == 3; }, 60s));
+  for (std::size_t i = 0; i < clients.size(); ++i)
+    CHECK(answer_to(clients[i], "after the death") == first[i]);
+  CHECK(platform.daemon.end(SIGTERM) == 0);
 }
 
 TEST_CASE("who connects while the serving process is dead is served by the next one") {

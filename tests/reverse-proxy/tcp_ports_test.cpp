@@ -15,6 +15,8 @@ namespace {
 
 constexpr std::uint16_t wanted = 150;
 constexpr int sockets_each = 2;
+/// For connections and for datagrams.
+constexpr int kinds = 2;
 
 /// So many ports in a row at which nobody listens, below those that the kernel gives out by itself.
 PortRange free_ports() {
@@ -76,17 +78,23 @@ TEST_CASE("sockets of many ports are handed over piece by piece, each once") {
   CHECK(heard.messages.size() == 1);
   ports.taken(1, now);
   CHECK(heard.messages.size() == 2);
-  CHECK(heard.sockets() == 300);
   ports.taken(1, now);
-  CHECK(heard.messages.size() == 2);
+  CHECK(heard.messages.size() == 3);
+  CHECK(heard.sockets() == 600);
+  ports.taken(1, now);
+  CHECK(heard.messages.size() == 3);
   std::map<std::uint16_t, int> given;
+  int for_datagrams = 0;
   for (const auto& message : heard.messages)
     for (const int socket : message.descriptors) {
       const Descriptor copy(::dup(socket));
       ++given[port_of(copy)];
+      if (is_for_datagrams(copy)) ++for_datagrams;
     }
   CHECK(given.size() == wanted);
-  CHECK(std::ranges::all_of(given, [](const auto& port) { return port.second == sockets_each; }));
+  CHECK(std::ranges::all_of(given,
+                            [](const auto& port) { return port.second == kinds * sockets_each; }));
+  CHECK(for_datagrams == wanted * sockets_each);
   CHECK(heard.messages.front().text.starts_with("tcp-sockets " + std::to_string(range.first) + "," +
                                                 std::to_string(range.first) + ","));
   // One more worker, by a new process: what is missing is opened, and only it gets it.
@@ -98,7 +106,23 @@ TEST_CASE("sockets of many ports are handed over piece by piece, each once") {
   more.needs(2, std::to_string(range.first), now);
   REQUIRE(heard.messages.size() == 1);
   CHECK(heard.messages.front().process == 2);
-  CHECK(heard.messages.front().descriptors.size() == sockets_each + 1);
+  CHECK(heard.messages.front().descriptors.size() == kinds * (sockets_each + 1));
+}
+
+TEST_CASE("whose datagrams somebody else has, gets connections all the same") {
+  const auto range = free_ports();
+  auto other = open_datagram_sockets({"127.0.0.1", range.first}, 1, true, "test");
+  REQUIRE(other);
+  Heard heard;
+  TcpPorts ports("127.0.0.1", range, sockets_each, heard.tell());
+  ports.needs(1, std::to_string(range.first), now);
+  CHECK(heard.sockets() == sockets_each);
+  other->clear();
+  // The next process has both.
+  ports.needs(2, std::to_string(range.first), now);
+  REQUIRE(heard.messages.size() == 2);
+  CHECK(heard.messages.back().process == 2);
+  CHECK(heard.messages.back().descriptors.size() == kinds * sockets_each);
 }
 
 TEST_CASE("a process that did not hear is told again") {
@@ -112,7 +136,7 @@ TEST_CASE("a process that did not hear is told again") {
   ports.pass(now + 4s);
   CHECK(heard.messages.empty());
   ports.pass(now + 5s);
-  CHECK(heard.sockets() == 1);
+  CHECK(heard.sockets() == kinds);
   CHECK(ports.next() == TcpPorts::Time::max());
 }
 
@@ -122,7 +146,7 @@ TEST_CASE("no process gets a port outside the range, whatever it says") {
   const PortRange allowed{range.first, range.first};
   TcpPorts ports("127.0.0.1", allowed, 1, heard.tell());
   ports.needs(1, list_of(range) + ",0,65535,99999,x", now);
-  CHECK(heard.sockets() == 1);
+  CHECK(heard.sockets() == kinds);
   CHECK(std::ranges::count_if(heard.messages, [&](const auto& message) {
           return message.text.ends_with(" it is not among those of setting tcp.ports, " +
                                         std::to_string(range.first) + "-" +
