@@ -7,6 +7,7 @@
 #include <boost/container/small_vector.hpp>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <vector>
 
 #include "common/log.hpp"
@@ -32,6 +33,38 @@ constexpr auto after_a_lack = 100ms;
 std::span<char> room() {
   thread_local std::vector<char> bytes(largest_datagram);
   return bytes;
+}
+
+/// Of this machine for the rest of the world; nothing: it has none.
+std::optional<sockaddr_in> outer_address() {
+  const Descriptor socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP));
+  // Nothing is sent to it: RFC 5737 keeps it for examples.
+  sockaddr_in anybody{};
+  anybody.sin_family = AF_INET;
+  anybody.sin_port = htons(9);
+  anybody.sin_addr.s_addr = htonl(0xC0000201);
+  sockaddr_in own{};
+  socklen_t size = sizeof own;
+  if (!socket ||
+      ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&anybody), sizeof anybody) != 0 ||
+      ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&own), &size) != 0)
+    return std::nullopt;
+  own.sin_port = 0;
+  return own;
+}
+
+/// Connected to @p to; without a descriptor, and errno, when that cannot be.
+Descriptor socket_to(const boost::asio::ip::tcp::endpoint& to) {
+  Descriptor socket(
+      ::socket(to.protocol().family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP));
+  // A virtual machine of this machine is reached through its passt, which brings back no answer to
+  // a loopback address: guests may not reach those (--no-map-gw).
+  if (socket && to.address().is_loopback() && to.address().is_v4())
+    if (const auto from = outer_address())
+      (void)::bind(socket.get(), reinterpret_cast<const sockaddr*>(&*from), sizeof *from);
+  if (socket && ::connect(socket.get(), to.data(), static_cast<socklen_t>(to.size())) == 0)
+    return socket;
+  return {};
 }
 
 /// The same for all workers and processes, so that a sender keeps its instance through an upgrade.
@@ -278,10 +311,8 @@ UdpFlow* UdpService::begin(const Sender& from) {
     default:
       return dropped(worker_.count().udp_no_backend);
   }
-  const auto& to = at->endpoint;
-  Descriptor socket(
-      ::socket(to.protocol().family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP));
-  if (!socket || ::connect(socket.get(), to.data(), static_cast<socklen_t>(to.size())) != 0) {
+  auto socket = socket_to(at->endpoint);
+  if (!socket) {
     log::error("no socket for the datagrams of a client",
                {log::field("port", port_), log::field("why", std::strerror(errno))});
     return dropped(worker_.count().udp_failures);

@@ -28,7 +28,7 @@ struct UdpLoopback : TcpLoopback {
     REQUIRE(client.send(port(), datagram));
     const auto answer = client.receive(patience);
     if (!answer) return "nothing";
-    CHECK(answer->second == port());
+    CHECK(ntohs(answer->second.sin_port) == port());
     return answer->first;
   }
   int count(const std::string& name) { return std::stoi(metric(name)); }

@@ -42,12 +42,14 @@ class DatagramSocket {
     return ntohs(address.sin_port);
   }
   bool send(std::uint16_t to, std::string_view datagram) const {
-    const auto address = loopback(to);
-    return ::sendto(socket_.get(), datagram.data(), datagram.size(), 0,
-                    reinterpret_cast<const sockaddr*>(&address), sizeof address) >= 0;
+    return send(loopback(to), datagram);
   }
-  /// The next one and the port that it came from; nothing: none comes in time.
-  std::optional<std::pair<std::string, std::uint16_t>> receive(
+  bool send(const sockaddr_in& to, std::string_view datagram) const {
+    return ::sendto(socket_.get(), datagram.data(), datagram.size(), 0,
+                    reinterpret_cast<const sockaddr*>(&to), sizeof to) >= 0;
+  }
+  /// The next one and where it came from; nothing: none comes in time.
+  std::optional<std::pair<std::string, sockaddr_in>> receive(
       std::chrono::milliseconds patience) const {
     const timeval time{patience.count() / 1000, patience.count() % 1000 * 1000};
     ::setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
@@ -57,7 +59,7 @@ class DatagramSocket {
     const auto n = ::recvfrom(socket_.get(), room.data(), room.size(), 0,
                               reinterpret_cast<sockaddr*>(&from), &size);
     if (n < 0) return std::nullopt;
-    return std::pair(std::string(room.data(), static_cast<std::size_t>(n)), ntohs(from.sin_port));
+    return std::pair(std::string(room.data(), static_cast<std::size_t>(n)), from);
   }
 
  private:
