@@ -9,9 +9,8 @@ namespace karreg::proxy {
 void name_this_thread(const std::string& name);
 
 /// From now on this thread, and those that it starts, are for what may wait some milliseconds. They
-/// never take a processor from a worker that has something to do, and on a machine that has none to
-/// spare they still get a tenth of one (sched(7): SCHED_BATCH, nice 10). For as long as they live:
-/// there is no way back without privileges.
+/// do not take a processor from a worker when they wake, and get their share of it when that pauses
+/// or has had its own (sched(7): SCHED_BATCH).
 void step_behind_workers();
 
 }  // namespace karreg::proxy
