@@ -91,35 +91,19 @@ Result<void> check_route(const wire::TcpRoute& route) {
   return ok();
 }
 
-bool RouteTable::put(std::shared_ptr<const wire::Route> route, bool replace) {
+bool RouteTable::put(std::shared_ptr<const wire::Route> route) {
   // Those of a snapshot come in order.
   const auto size = routes_.size();
-  auto at = routes_.insert(routes_.end(), route);
+  const auto at = routes_.insert(routes_.end(), route);
   if (routes_.size() > size) return true;
-  if (!replace) return false;
-  at = routes_.erase(at);
-  routes_.insert(at, std::move(route));
-  return true;
+  routes_.insert(routes_.erase(at), std::move(route));
+  return false;
 }
 
 Result<RouteTable> RouteTable::from(wire::RouteSnapshot snapshot) {
-  RouteTable table;
-  table.version_ = snapshot.version;
-  for (auto& route : snapshot.routes) {
-    auto checked = check_route(route);
-    if (!checked) return checked.error();
-    const auto shared = std::make_shared<const wire::Route>(std::move(route));
-    if (table.put(shared, false)) continue;
-    return Error(ErrorKind::invalid,
-                 fmt::format("route {}{} is there twice", shared->host, shared->path));
-  }
-  for (const auto& route : snapshot.tcp_routes) {
-    auto checked = check_route(route);
-    if (!checked) return checked.error();
-    if (!table.tcp_routes_.emplace(route.port, route).second)
-      return Error(ErrorKind::invalid,
-                   fmt::format("TCP route of port {} is there twice", route.port));
-  }
+  std::vector<std::string> left_out;
+  auto table = of_usable(std::move(snapshot), left_out);
+  if (!left_out.empty()) return Error(ErrorKind::invalid, left_out.front());
   return table;
 }
 
@@ -127,16 +111,19 @@ RouteTable RouteTable::of_usable(wire::RouteSnapshot snapshot, std::vector<std::
   RouteTable table;
   table.version_ = snapshot.version;
   for (auto& route : snapshot.routes) {
-    if (const auto checked = check_route(route); checked)
-      table.put(std::make_shared<const wire::Route>(std::move(route)), true);
-    else
+    if (const auto checked = check_route(route); !checked) {
       left_out.push_back(checked.error().message());
+      continue;
+    }
+    const auto shared = std::make_shared<const wire::Route>(std::move(route));
+    if (!table.put(shared))
+      left_out.push_back(fmt::format("route {}{} is there twice", shared->host, shared->path));
   }
   for (const auto& route : snapshot.tcp_routes) {
-    if (const auto checked = check_route(route); checked)
-      table.tcp_routes_.insert_or_assign(route.port, route);
-    else
+    if (const auto checked = check_route(route); !checked)
       left_out.push_back(checked.error().message());
+    else if (!table.tcp_routes_.insert_or_assign(route.port, route).second)
+      left_out.push_back(fmt::format("TCP route of port {} is there twice", route.port));
   }
   return table;
 }
@@ -176,7 +163,7 @@ Result<void> RouteTable::apply(const wire::RouteUpdate& update) {
   for (const auto& key : update.removes)
     if (const auto at = routes_.find(RouteOrder::Place{key.host, key.path}); at != routes_.end())
       routes_.erase(at);
-  for (const auto& route : update.upserts) put(std::make_shared<const wire::Route>(route), true);
+  for (const auto& route : update.upserts) put(std::make_shared<const wire::Route>(route));
   version_ = update.version;
   return ok();
 }

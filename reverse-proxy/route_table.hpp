@@ -40,8 +40,8 @@ class RouteTable {
   RouteTable() = default;
   /// Error `invalid` names the route that breaks a rule.
   static Result<RouteTable> from(wire::RouteSnapshot snapshot);
-  /// Without the routes that break a rule; why is added to @p left_out. Of two for one place the
-  /// last one counts.
+  /// Without the routes that break a rule, and with the last one of several for one place; why is
+  /// added to @p left_out.
   static RouteTable of_usable(wire::RouteSnapshot snapshot, std::vector<std::string>& left_out);
   wire::RouteSnapshot snapshot() const;
 
@@ -71,8 +71,8 @@ class RouteTable {
   bool operator==(const RouteTable& other) const;
 
  private:
-  /// False, with @p replace false: there is one for its place.
-  bool put(std::shared_ptr<const wire::Route> route, bool replace);
+  /// False: there was one for its place, which it replaces.
+  bool put(std::shared_ptr<const wire::Route> route);
 
   std::uint64_t version_ = 0;
   Routes routes_;
