@@ -81,15 +81,15 @@ void Control::follow_as(const std::string& name) {
 broker::Disposition Control::take(const broker::Delivery& delivery) {
   if (delivery.routing_key == broker::key::proxy_routes)
     return follow<wire::RouteUpdate>(delivery, "RouteUpdate");
+  {
+    const std::lock_guard lock(mutex_);
+    quiet_until_ = steady_clock::now() + take_over_time;
+  }
   return follow<wire::RouteSnapshot>(delivery, "RouteSnapshot");
 }
 
 template <class Message>
 broker::Disposition Control::follow(const broker::Delivery& delivery, std::string_view what) {
-  if constexpr (std::is_same_v<Message, wire::RouteSnapshot>) {
-    const std::lock_guard lock(mutex_);
-    quiet_until_ = steady_clock::now() + take_over_time;
-  }
   auto message = wire::from_text<Message>(delivery.body, what);
   if (!message) {
     log::error(
