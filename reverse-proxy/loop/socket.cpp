@@ -71,7 +71,7 @@ void Socket::hear_no_more() {
 }
 
 void Socket::close_shared() {
-  if (fd_ >= 0) ::epoll_ctl(loop_.epoll_, EPOLL_CTL_DEL, fd_, nullptr);
+  hear_no_more();
   close();
 }
 
