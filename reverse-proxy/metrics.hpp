@@ -78,7 +78,7 @@ struct WorkerMetrics {
   Counter udp_flows;
   Counter udp_dropped;     ///< datagrams, by us
   Counter udp_failures;    ///< flows that ended since their instance takes none
-  Counter udp_no_backend;  ///< senders for whom there was no instance
+  Counter udp_no_backend;  ///< datagrams of new senders for whom there was none
   Counter held_now;        ///< requests that wait for an application to wake
   Counter held;            ///< that have waited, or wait
   Counter held_us;         ///< how long, those that wait no more

@@ -176,7 +176,7 @@ class UdpFlow {
     if (!socket_.is_open()) return;
     error_ = why;
     socket_.close();
-    service_->flows_.erase(std::string(client_.key()));
+    service_->flows_.erase(service_->flows_.find(client_.key()));
   }
 
  private:
@@ -279,7 +279,7 @@ Task<void> UdpService::take() {
 }
 
 void UdpService::pass(const Sender& from, std::span<const char> datagram) {
-  const auto known = flows_.find(std::string(from.key()));
+  const auto known = flows_.find(from.key());
   auto* flow = known == flows_.end() ? begin(from) : known->second;
   if (flow == nullptr || flow->to_instance(datagram)) return;
   // That one is set aside now; another one may take it.

@@ -3,10 +3,9 @@
 /// through which answers come back, until both have been silent for a while. UDP says of no
 /// datagram that it arrives, so what finds no place is dropped and counted, never kept.
 
-#include <array>
+#include <map>
 #include <memory>
 #include <string>
-#include <unordered_map>
 
 #include "common/descriptor.hpp"
 #include "reverse-proxy/worker.hpp"
@@ -38,7 +37,7 @@ class UdpService {
  private:
   friend class UdpFlow;
   class Receiving;
-  /// An address as the kernel writes it.
+  /// As the kernel writes it.
   struct Sender {
     sockaddr_storage address{};
     socklen_t size = sizeof(sockaddr_storage);
@@ -54,7 +53,7 @@ class UdpService {
   const std::uint16_t port_;
   Socket socket_;
   bool left_ = false;
-  std::unordered_map<std::string, UdpFlow*> flows_;  ///< by Sender::key()
+  std::map<std::string, UdpFlow*, std::less<>> flows_;  ///< by Sender::key()
   std::weak_ptr<UdpService> self_;
 };
 
