@@ -3,6 +3,9 @@
 /// master keeps them open while one serving process takes over from another, and what a visitor's
 /// connection waits in is never closed.
 
+#include <sys/socket.h>
+
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -38,6 +41,9 @@ Result<std::vector<Descriptor>> open_listeners(const Endpoint& at, int count, bo
 Result<std::vector<Descriptor>> open_datagram_sockets(const Endpoint& at, int count, bool shared,
                                                       std::string_view setting);
 bool is_for_datagrams(const Descriptor& socket);
+
+/// The IP address of @p peer as text; one of IPv4 that came by IPv6 as one of IPv4.
+std::string address_text(const sockaddr_storage& peer);
 
 /// The port that @p socket listens at; 0: it does not.
 std::uint16_t port_of(const Descriptor& socket);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/log.hpp"
+#include "reverse-proxy/listeners.hpp"
 #include "reverse-proxy/port_picking.hpp"
 
 namespace karreg::proxy {
@@ -216,7 +217,7 @@ class UdpFlow {
     worker_.apps().add(app_, ended, now);
     worker_.instances().add(at_->instance_id, ended, now);
     if (!worker_.access_log().enabled()) return;
-    const auto client = text_of(client_.address);
+    const auto client = address_text(client_.address);
     AccessRecord record;
     record.begun = begun_at_;
     record.took =

@@ -1,6 +1,5 @@
 #include "reverse-proxy/worker.hpp"
 
-#include <arpa/inet.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -43,28 +42,13 @@ Accepted accept_from(const Socket& listener, const Door& door) {
   const int fd = ::accept4(listener.fd(), reinterpret_cast<sockaddr*>(&from), &size,
                            SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd < 0) return {};
-  return {fd, text_of(from), &door};
+  return {fd, address_text(from), &door};
 }
 
 error_code last_error() {
   return {errno, boost::system::system_category()};
 }
 }  // namespace
-
-std::string text_of(const sockaddr_storage& address) {
-  std::array<char, INET6_ADDRSTRLEN> text{};
-  if (address.ss_family == AF_INET) {
-    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
-    ::inet_ntop(AF_INET, &v4.sin_addr, text.data(), text.size());
-  } else {
-    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
-    if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr))
-      ::inet_ntop(AF_INET, &v6.sin6_addr.s6_addr[12], text.data(), text.size());
-    else
-      ::inet_ntop(AF_INET6, &v6.sin6_addr, text.data(), text.size());
-  }
-  return text.data();
-}
 
 Worker::Worker(const ProxyOptions& options, const Shared& shared)
     : options_(options),

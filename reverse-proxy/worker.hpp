@@ -54,8 +54,6 @@ struct ProxyOptions {
                                  ///< then force_https has an effect only if we speak https
 };
 
-std::string text_of(const sockaddr_storage& address);
-
 /// A connection that was taken from a listener.
 struct Accepted {
   int fd = -1;
