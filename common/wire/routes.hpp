@@ -75,7 +75,7 @@ struct Route {
   }
 };
 
-/// Where instances listen for the connections of TCP services.
+/// Where instances listen for the connections of TCP services, and for datagrams.
 inline constexpr std::uint16_t tcp_service_port = 4040;
 
 /// Connections and datagrams (UDP) to @c port of any proxy, of whatever protocol, go to the

@@ -1,7 +1,8 @@
 #pragma once
-/// The sockets of TCP services that the master holds: opened when a serving process says that its
-/// routes need them, only within the range that the operator gave, handed over its line, and closed
-/// when nobody needs them any more (port_wishes.hpp).
+/// The sockets of TCP services that the master holds, and those for datagrams to the same ports:
+/// opened when a serving process says that its routes need them, only within the range that the
+/// operator gave, handed over its line, and closed when nobody needs them any more
+/// (port_wishes.hpp).
 
 #include <chrono>
 #include <functional>
@@ -26,8 +27,8 @@ class TcpPorts {
   using Tell = std::function<bool(Process process, const std::string& message,
                                   std::span<const int> descriptors)>;
 
-  /// @p address: where ports are opened; empty: nowhere. @p sockets: for each port, each with a
-  /// queue of its own.
+  /// @p address: where ports are opened; empty: nowhere. @p sockets: for each port and kind, each
+  /// with a queue of its own.
   TcpPorts(std::string address, PortRange allowed, int sockets, Tell tell);
 
   /// @p process needs the ports in @p list, "4000,4001", and no others any more.
