@@ -77,8 +77,11 @@ struct TcpLoopback : Told, Loopback {
   TcpLoopback(const TcpLoopback&) = delete;
   TcpLoopback& operator=(const TcpLoopback&) = delete;
 
-  static wire::TcpRoute a_tcp_route(std::uint16_t port, const std::vector<const App*>& apps) {
-    wire::TcpRoute route{port, "app_tcp", {}};
+  /// To @p apps, of any kind that has an address.
+  template <class AnyApp = App>
+  static wire::TcpRoute a_tcp_route(std::uint16_t port, const std::vector<const AnyApp*>& apps,
+                                    const std::string& app_id = "app_tcp") {
+    wire::TcpRoute route{port, app_id, {}};
     for (const auto* app : apps) route.backends.push_back({"vm-" + app->address(), app->address()});
     return route;
   }

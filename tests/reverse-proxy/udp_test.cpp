@@ -17,9 +17,7 @@ wire::Backend backend(const std::string& address) {
 struct UdpLoopback : TcpLoopback {
   using TcpLoopback::TcpLoopback;
   void serve_udp(const std::vector<const DatagramApp*>& apps) {
-    wire::TcpRoute route{port_4000, "app_udp", {}};
-    for (const auto* app : apps) route.backends.push_back(backend(app->address()));
-    use_tcp({route});
+    use_tcp({a_tcp_route(port_4000, apps, "app_udp")});
   }
   std::uint16_t port() { return udp_ports.at(port_4000); }
   /// What comes back; "nothing" when nothing does.
