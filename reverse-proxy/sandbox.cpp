@@ -45,9 +45,9 @@ constexpr std::array allowed{
     "mmap", "munmap", "mremap", "mprotect", "madvise", "brk", "membarrier",
     // threads and signals
     "futex", "set_robust_list", "get_robust_list", "rseq", "set_tid_address", "arch_prctl",
-    "sched_yield", "sched_getaffinity", "sched_setaffinity", "sched_setscheduler", "rt_sigaction",
-    "rt_sigprocmask", "rt_sigreturn", "rt_sigtimedwait", "rt_sigsuspend", "sigaltstack", "tgkill",
-    "exit", "exit_group",
+    "sched_yield", "sched_getaffinity", "sched_setaffinity", "sched_setscheduler", "setpriority",
+    "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigtimedwait", "rt_sigsuspend",
+    "sigaltstack", "tgkill", "exit", "exit_group",
     // who and when
     "getpid", "gettid", "getppid", "getuid", "geteuid", "getgid", "getegid", "uname", "sysinfo",
     "getcpu", "getrusage", "times", "prlimit64", "getrlimit", "clock_gettime", "clock_getres",

@@ -2,6 +2,7 @@
 
 #include <sched.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include <cerrno>
 #include <cstring>
@@ -15,10 +16,11 @@ void name_this_thread(const std::string& name) {
 }
 
 void step_behind_workers() {
+  constexpr int nice = 10;
   const sched_param none{};
-  // Of this thread alone. Not nice as well: on a machine that has far too much to do the broker
-  // would lose sight of us.
-  if (::sched_setscheduler(0, SCHED_BATCH, &none) == 0) return;
+  // Of this thread alone, both of them.
+  if (::sched_setscheduler(0, SCHED_BATCH, &none) == 0 && ::setpriority(PRIO_PROCESS, 0, nice) == 0)
+    return;
   log::warn("what is not for visitors runs at the same priority as what is",
             {log::field("why", std::strerror(errno))});
 }

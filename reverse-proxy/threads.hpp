@@ -9,8 +9,9 @@ namespace karreg::proxy {
 void name_this_thread(const std::string& name);
 
 /// From now on this thread, and those that it starts, are for what may wait some milliseconds. They
-/// do not take a processor from a worker when they wake, and get their share of it when that pauses
-/// or has had its own (sched(7): SCHED_BATCH).
+/// do not take a processor from a worker when they wake, leave it soon when that wakes, and where
+/// there is none to spare get a tenth of a worker's share (sched(7): SCHED_BATCH, nice 10). For as
+/// long as they live: there is no way back without privileges.
 void step_behind_workers();
 
 }  // namespace karreg::proxy

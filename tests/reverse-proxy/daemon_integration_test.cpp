@@ -1,6 +1,7 @@
 // karreg-proxy as a process, with a real broker; the test plays the scheduler, the applications and
 // the visitors.
 #include <sched.h>
+#include <sys/resource.h>
 
 #include <sstream>
 
@@ -93,8 +94,10 @@ TEST_CASE("what is not for visitors stands back behind the workers") {
     if (test::read_file(thread.path() / "comm") == "worker\n") {
       ++workers;
       CHECK(::sched_getscheduler(id) == SCHED_OTHER);
+      CHECK(::getpriority(PRIO_PROCESS, static_cast<id_t>(id)) == 0);
     } else if (::sched_getscheduler(id) == SCHED_BATCH) {
       ++behind;
+      CHECK(::getpriority(PRIO_PROCESS, static_cast<id_t>(id)) == 10);
     }
   }
   CHECK(workers == 2);
