@@ -39,6 +39,24 @@ class ClientPool::Use {
   Entry& entry_;
 };
 
+/// One at a time; whoever waits for it looks again, however it ended.
+class ClientPool::Connecting {
+ public:
+  Connecting(ClientPool& pool, Entry& entry) : pool_(pool), entry_(entry) {
+    entry_.connecting = true;
+  }
+  ~Connecting() {
+    entry_.connecting = false;
+    pool_.wake(entry_.waiting, everyone);
+  }
+  Connecting(const Connecting&) = delete;
+  Connecting& operator=(const Connecting&) = delete;
+
+ private:
+  ClientPool& pool_;
+  Entry& entry_;
+};
+
 std::shared_ptr<ClientConnection> ClientPool::with_room(const Entry& entry) {
   const auto found = std::ranges::find_if(
       entry.connections, [](const auto& each) { return each->session().room() > 0; });
@@ -106,7 +124,7 @@ Task<void> ClientPool::wait_for_life(Entry& entry, std::shared_ptr<ClientConnect
 }
 
 Task<void> ClientPool::connect(Entry& entry) {
-  entry.connecting = true;
+  const Connecting connecting(*this, entry);
   auto fresh = co_await link_to(worker_, *entry.of.backend, entry.of.speech.get(), entry.of.name);
   entry.last = {};
   if (fresh.connection) {
@@ -130,8 +148,6 @@ Task<void> ClientPool::connect(Entry& entry) {
     entry.last.unfit = fresh.unfit;
   }
   if (!entry.last.why.empty()) ++entry.failures;
-  entry.connecting = false;
-  wake(entry.waiting, everyone);
 }
 
 Task<void> ClientPool::run(Entry& entry, std::shared_ptr<ClientConnection> connection) {

@@ -66,6 +66,7 @@ class ClientPool {
   };
   class News;
   class Use;
+  class Connecting;
 
   Task<void> connect(Entry& entry);
   Task<void> run(Entry& entry, std::shared_ptr<ClientConnection> connection);
