@@ -58,6 +58,7 @@ Result<std::shared_ptr<const Certificate>> Certificate::from_pem(std::string_vie
   made->names_ = crypto::dns_names(*made->leaf_);
   if (made->names_.empty()) return bad("the certificate names no host (subjectAltName)");
   if (!hosts.empty()) made->names_ = std::move(hosts);
+  made->not_before_ = crypto::not_before(*made->leaf_);
   made->not_after_ = crypto::not_after(*made->leaf_);
   made->ocsp_ = std::move(ocsp);
   return std::shared_ptr<const Certificate>(std::move(made));
@@ -86,6 +87,7 @@ Result<std::shared_ptr<const Certificate>> Certificate::for_challenge(const std:
   wish.acme_identifier = digest;
   made->leaf_ = crypto::make_certificate(wish, made->key_, nullptr, made->key_);
   made->names_ = wish.names;
+  made->not_before_ = wish.not_before;
   made->not_after_ = wish.not_after;
   return std::shared_ptr<const Certificate>(std::move(made));
 }
@@ -104,10 +106,16 @@ CertificateSet::CertificateSet(const CertificateSet& first, const std::vector<Sh
 }
 
 void CertificateSet::add(const std::vector<Shared>& all) {
+  const auto now = std::chrono::system_clock::now();
+  const auto better = [now](const Certificate& one, const Certificate& other) {
+    const bool valid = one.not_before() <= now;
+    if (valid != (other.not_before() <= now)) return valid;
+    return one.not_after() > other.not_after();
+  };
   for (const auto& certificate : all) {
     for (const auto& name : certificate->names()) {
       auto& known = by_name_[name];
-      if (!known || known->not_after() < certificate->not_after()) known = certificate;
+      if (!known || better(*certificate, *known)) known = certificate;
     }
   }
 }

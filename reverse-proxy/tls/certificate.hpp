@@ -37,6 +37,7 @@ class Certificate {
   /// That it is shown for: DNS names of its subjectAltName, in lower case: "a.example.com",
   /// "*.example.com"; or hosts that were given.
   const std::vector<std::string>& names() const { return names_; }
+  std::chrono::system_clock::time_point not_before() const { return not_before_; }
   std::chrono::system_clock::time_point not_after() const { return not_after_; }
   const std::string& ocsp() const { return ocsp_; }
   /// Lets @p ssl prove with it who we are.
@@ -49,6 +50,7 @@ class Certificate {
   std::vector<Handle<X509, X509_free>> others_;
   Handle<EVP_PKEY, EVP_PKEY_free> key_;
   std::vector<std::string> names_;
+  std::chrono::system_clock::time_point not_before_;
   std::chrono::system_clock::time_point not_after_;
   std::string ocsp_;
 };
@@ -59,7 +61,8 @@ class CertificateSet {
   using Shared = std::shared_ptr<const Certificate>;
 
   CertificateSet() = default;
-  /// Of several for one name the one that lasts longest wins. @p fallback is for clients that name
+  /// Of several for one name the one that lasts longest wins, of those that are valid already if
+  /// there are some. @p fallback is for clients that name
   /// no host, or one that nobody here has; it may be nullptr.
   CertificateSet(const std::vector<Shared>& all, Shared fallback);
   /// @p first, and @p more for the names that it does not have, also not by "*.".

@@ -32,11 +32,12 @@ inline std::string pem_of(EVP_PKEY* key, const char* pass_phrase = nullptr) {
 
 /// Signs itself; PEM. @p names without one: no subjectAltName.
 inline std::string certificate_pem(const std::vector<std::string>& names, EVP_PKEY* key,
-                                   int days = 30, const std::string& subject = "test") {
+                                   int days = 30, const std::string& subject = "test",
+                                   int from_day = 0) {
   const Handle<X509, X509_free> made(X509_new());
   X509_set_version(made.get(), X509_VERSION_3);
   ASN1_INTEGER_set(X509_get_serialNumber(made.get()), 1);
-  X509_gmtime_adj(X509_getm_notBefore(made.get()), -3600);
+  X509_gmtime_adj(X509_getm_notBefore(made.get()), 86'400L * from_day - 3600);
   X509_gmtime_adj(X509_getm_notAfter(made.get()), 86'400L * days);
   X509_set_pubkey(made.get(), key);
   auto* name = X509_get_subject_name(made.get());
@@ -65,9 +66,9 @@ inline Key new_key() {
 
 /// Certificate and key.
 inline std::string bundle(const std::vector<std::string>& names,
-                          const std::string& subject = "test", int days = 30) {
+                          const std::string& subject = "test", int days = 30, int from_day = 0) {
   const auto key = new_key();
-  return certificate_pem(names, key.get(), days, subject) + pem_of(key.get());
+  return certificate_pem(names, key.get(), days, subject, from_day) + pem_of(key.get());
 }
 
 /// A connection that may not come to stand.

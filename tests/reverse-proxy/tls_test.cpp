@@ -261,9 +261,10 @@ TEST_CASE("a bundle that cannot be used says why") {
              Catch::StartsWith("a certificate in it cannot be read"));
 }
 
-TEST_CASE("of two certificates for one name the one that lasts longer is shown") {
+TEST_CASE("of certificates for one name the one that lasts longest is shown, if it is valid yet") {
   const auto set = set_of({certificate(bundle({"a.test"}, "short", 10)),
                            certificate(bundle({"a.test"}, "long", 90)),
+                           certificate(bundle({"a.test"}, "of tomorrow", 180, 1)),
                            certificate(bundle({"a.test"}, "shorter", 5))});
   Secure loop;
   loop.proxy.use(set);
