@@ -1,7 +1,8 @@
 #pragma once
-/// Text as protocols see it: ASCII case and UTF-8.
+/// Text as protocols see it: ASCII case, white space, tokens and UTF-8.
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -20,6 +21,33 @@ inline std::string lower(std::string_view text) {
 /// Whether @p a and @p b are equal without regard to ASCII case.
 constexpr bool iequals(std::string_view a, std::string_view b) {
   return std::ranges::equal(a, b, [](char x, char y) { return lower(x) == lower(y); });
+}
+
+/// @p text without the white space of HTTP (RFC 9110 §5.6.3) around it.
+constexpr std::string_view trimmed(std::string_view text) {
+  while (text.starts_with(' ') || text.starts_with('\t')) text.remove_prefix(1);
+  while (text.ends_with(' ') || text.ends_with('\t')) text.remove_suffix(1);
+  return text;
+}
+
+namespace detail {
+constexpr std::array<bool, 256> token_table() {
+  std::array<bool, 256> table{};
+  for (unsigned char c = '0'; c <= '9'; ++c) table[c] = true;
+  for (unsigned char c = 'a'; c <= 'z'; ++c) table[c] = true;
+  for (unsigned char c = 'A'; c <= 'Z'; ++c) table[c] = true;
+  for (const char c : std::string_view("!#$%&'*+-.^_`|~"))
+    table[static_cast<unsigned char>(c)] = true;
+  return table;
+}
+inline constexpr auto token_chars = token_table();
+}  // namespace detail
+
+/// Whether @p text is a token (RFC 9110 §5.6.2), as methods and names of fields are.
+constexpr bool is_token(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, [](char c) {
+    return detail::token_chars.at(static_cast<unsigned char>(c));
+  });
 }
 
 /// Bytes of the well-formed UTF-8 sequence at the front of @p text, 1 to 4 (RFC 3629: no overlong

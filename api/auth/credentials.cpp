@@ -17,17 +17,11 @@ Error refused(const std::string& why) {
   return Error(ErrorKind::unauthorized, why);
 }
 
-std::string_view trimmed(std::string_view text) {
-  const auto begin = text.find_first_not_of(" \t");
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
-}
-
 Result<Credentials> parse_oauth(std::string_view rest) {
   OAuthCredentials credentials;
   while (!rest.empty()) {
     const auto comma = rest.find(',');
-    const std::string_view pair = trimmed(rest.substr(0, comma));
+    const std::string_view pair = text::trimmed(rest.substr(0, comma));
     rest = comma == std::string_view::npos ? std::string_view{} : rest.substr(comma + 1);
     const auto equals = pair.find('=');
     if (equals == std::string_view::npos) return refused("the OAuth header is malformed");
@@ -36,7 +30,7 @@ Result<Credentials> parse_oauth(std::string_view rest) {
       value = value.substr(1, value.size() - 2);
     auto decoded = http::percent_decode(value, false);
     if (!decoded) return refused("the OAuth header is malformed");
-    credentials.parameters[std::string(trimmed(pair.substr(0, equals)))] = *decoded;
+    credentials.parameters[std::string(text::trimmed(pair.substr(0, equals)))] = *decoded;
   }
   if (credentials.get("oauth_token").empty() || credentials.get("oauth_signature").empty())
     return refused("the OAuth header lacks a token or a signature");
@@ -68,8 +62,9 @@ std::string signature_base(const OAuthCredentials& credentials, const SignedRequ
 Result<Credentials> parse_authorization(std::string_view header) {
   const auto space = header.find(' ');
   const std::string_view scheme = header.substr(0, space);
-  const std::string_view rest =
-      space == std::string_view::npos ? std::string_view{} : trimmed(header.substr(space + 1));
+  const std::string_view rest = space == std::string_view::npos
+                                    ? std::string_view{}
+                                    : text::trimmed(header.substr(space + 1));
   if (text::iequals(scheme, "OAuth")) return parse_oauth(rest);
   if (text::iequals(scheme, "Bearer") && !rest.empty())
     return Credentials(BearerCredentials{std::string(rest)});
@@ -117,7 +112,7 @@ Result<void> check_timestamp(const OAuthCredentials& credentials, std::int64_t n
 std::optional<std::string> cookie(std::string_view header, std::string_view name) {
   while (!header.empty()) {
     const auto semicolon = header.find(';');
-    const std::string_view pair = trimmed(header.substr(0, semicolon));
+    const std::string_view pair = text::trimmed(header.substr(0, semicolon));
     header =
         semicolon == std::string_view::npos ? std::string_view{} : header.substr(semicolon + 1);
     const auto equals = pair.find('=');

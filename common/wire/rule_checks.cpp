@@ -67,13 +67,6 @@ bool is_sha512_crypt(std::string_view hash) {
 
 }  // namespace
 
-bool is_field_name(std::string_view name) {
-  static constexpr std::string_view others = "!#$%&'*+-.^_`|~";
-  return !name.empty() && std::ranges::all_of(name, [](char c) {
-    return is_alnum(c) || others.find(c) != std::string_view::npos;
-  });
-}
-
 Wrong check_rule_host(std::string_view host) {
   const bool fine =
       !host.empty() && host.size() <= 253 && host.front() != '.' && host.back() != '.' &&
@@ -187,7 +180,7 @@ Wrong check_rule_field(std::string_view name, bool of_request) {
                                                                    "range",
                                                                    "client-cert",
                                                                    "client-cert-chain"};
-  if (!is_field_name(name) || name.size() > 128)
+  if (!text::is_token(name) || name.size() > 128)
     return "must be the name of a header field: letters, digits and -";
   // Servers that hand fields on as variables take X_Forwarded_For for X-Forwarded-For.
   std::string plain(name);

@@ -11,8 +11,6 @@ namespace karreg::wire {
 
 using Wrong = std::optional<std::string>;
 
-/// A token of RFC 9110 §5.6.2.
-bool is_field_name(std::string_view name);
 /// "must be ..." for a host in lower case without a port.
 Wrong check_rule_host(std::string_view host);
 /// A path as requests have it: begins with '/', no query, no space, no control characters.

@@ -1,7 +1,6 @@
 #include "reverse-proxy/http1/head.hpp"
 
 #include <algorithm>
-#include <array>
 
 #include "common/text.hpp"
 
@@ -9,25 +8,9 @@ namespace karreg::proxy::http1 {
 
 namespace {
 
-constexpr std::array<bool, 256> token_table() {
-  std::array<bool, 256> table{};
-  for (unsigned char c = '0'; c <= '9'; ++c) table[c] = true;
-  for (unsigned char c = 'a'; c <= 'z'; ++c) table[c] = true;
-  for (unsigned char c = 'A'; c <= 'Z'; ++c) table[c] = true;
-  for (char c : std::string_view("!#$%&'*+-.^_`|~")) table[static_cast<unsigned char>(c)] = true;
-  return table;
-}
-constexpr auto token_chars = token_table();
-
 bool is_value_char(char c) {
   const auto u = static_cast<unsigned char>(c);
   return u == '\t' || (u >= 0x20 && u != 0x7f);
-}
-
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
 }
 
 /// Removes the first line from @p rest; lines end in CR LF (find_head_end() made sure).
@@ -62,8 +45,8 @@ std::optional<Refusal> parse_fields(std::string_view rest, const HeadLimits& lim
       return Refusal{400, "a header field is folded over two lines"};
     const auto colon = line.find(':');
     if (colon == std::string_view::npos) return Refusal{400, "a header line has no colon"};
-    const Field field{line.substr(0, colon), trim(line.substr(colon + 1))};
-    if (!is_token(field.name))
+    const Field field{line.substr(0, colon), text::trimmed(line.substr(colon + 1))};
+    if (!text::is_token(field.name))
       return Refusal{400, "a header field's name is empty or has a character that is not allowed"};
     if (!is_field_value(field.value))
       return Refusal{400, "a header field's value has a control character"};
@@ -80,12 +63,6 @@ std::optional<int> minor_version(std::string_view text) {
 }
 
 }  // namespace
-
-bool is_token(std::string_view text) {
-  return !text.empty() && std::ranges::all_of(text, [](char c) {
-    return token_chars.at(static_cast<unsigned char>(c));
-  });
-}
 
 void learn(const Field& field, Known& known) {
   switch (field.name.size()) {
@@ -174,7 +151,7 @@ std::optional<Refusal> parse_request(std::string_view head, const HeadLimits& li
     return Refusal{400, "the request line does not end in an HTTP version"};
   }
   into.minor_version = *minor;
-  if (!is_token(into.method)) return Refusal{400, "the method is not a token"};
+  if (!text::is_token(into.method)) return Refusal{400, "the method is not a token"};
   if (!is_target(into.target))
     return Refusal{400, "the request target is empty or has a space or control character"};
   return parse_fields(rest, limits, into);

@@ -81,8 +81,6 @@ std::optional<Refusal> parse_request(std::string_view head, const HeadLimits& li
 std::optional<Refusal> parse_response(std::string_view head, const HeadLimits& limits,
                                       ResponseHead& into);
 
-/// Whether @p text is a token of RFC 9110 §5.6.2.
-bool is_token(std::string_view text);
 /// Whether @p text may stand as a field's value: no control characters.
 bool is_field_value(std::string_view text);
 /// Whether @p text may stand as a request's target: not empty, no space, no control characters.

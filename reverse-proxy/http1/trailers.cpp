@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "common/text.hpp"
+
 namespace karreg::proxy::http1 {
 
 namespace {
@@ -57,12 +59,6 @@ constexpr std::array<std::string_view, 18> never_beginning_with{
     "if-",          "permissions-",    "proxy-",      "referrer-",   "sec-",       "x-content-",
     "x-forwarded-", "x-http-method",   "x-original-", "x-real-",     "x-request-", "x-rewrite-"};
 
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
 }  // namespace
 
 bool may_trail(std::string_view name) {
@@ -82,14 +78,14 @@ std::optional<std::string_view> Trailers::add_line(std::string_view line, const 
   if (line.starts_with(' ') || line.starts_with('\t')) return "a trailer is folded over two lines";
   const auto colon = line.find(':');
   if (colon == std::string_view::npos) return "a trailer has no colon";
-  return add({line.substr(0, colon), trim(line.substr(colon + 1))}, of);
+  return add({line.substr(0, colon), text::trimmed(line.substr(colon + 1))}, of);
 }
 
 std::optional<std::string_view> Trailers::add(const Field& field, const HeadLimits& of) {
   bytes_ += field.name.size() + field.value.size();
   if (++fields_ > of.fields) return "there are too many trailers";
   if (bytes_ > of.bytes) return "the trailers are too long";
-  if (!is_token(field.name))
+  if (!text::is_token(field.name))
     return "a trailer's name is empty or has a character that is not allowed";
   if (!is_field_value(field.value)) return "a trailer's value has a control character";
   if (!may_trail(field.name)) return std::nullopt;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "common/text.hpp"
+
 namespace karreg::proxy::http2 {
 
 void AnswerFields::add(std::string_view name, std::string_view value,
@@ -37,7 +39,7 @@ std::optional<http1::Refusal> AnswerFields::finish(http1::ResponseHead& into) {
   for (const auto& place : places_) {
     const http1::Field field{text.substr(place.name, place.name_size),
                              text.substr(place.name + place.name_size, place.value_size)};
-    if (!http1::is_token(field.name))
+    if (!text::is_token(field.name))
       return Refusal{502, "a field's name in the answer has a character that is not allowed"};
     if (!http1::is_field_value(field.value))
       return Refusal{502, "a field's value in the answer has a control character"};

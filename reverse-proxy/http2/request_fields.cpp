@@ -55,7 +55,7 @@ std::optional<http1::Refusal> RequestFields::finish(bool has_body, http1::Reques
     return Refusal{501, "CONNECT is offered for the protocol websocket only"};
   // How HTTP/1.1 says the same (RFC 8441 §5).
   if (tunnel) into.method = "GET";
-  if (!http1::is_token(into.method)) return Refusal{400, "the method is not a token"};
+  if (!text::is_token(into.method)) return Refusal{400, "the method is not a token"};
   if (!http1::is_target(into.target))
     return Refusal{400, "the request target is empty or has a space or control character"};
   // Another host than :authority's would be heard in an absolute form (RFC 9113 §8.3.1).
@@ -73,7 +73,7 @@ std::optional<http1::Refusal> RequestFields::finish(bool has_body, http1::Reques
     const auto name = name_of(place);
     const auto value = value_of(place);
     if (name.starts_with(':') || (name == "host" && !authority.empty())) continue;
-    if (!http1::is_token(name))
+    if (!text::is_token(name))
       return Refusal{400, "a header field's name is empty or has a character that is not allowed"};
     if (!http1::is_field_value(value))
       return Refusal{400, "a header field's value has a control character"};

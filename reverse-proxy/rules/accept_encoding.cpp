@@ -10,12 +10,6 @@ namespace karreg::proxy::rules {
 
 namespace {
 
-std::string_view trimmed(std::string_view text) {
-  while (text.starts_with(' ') || text.starts_with('\t')) text.remove_prefix(1);
-  while (text.ends_with(' ') || text.ends_with('\t')) text.remove_suffix(1);
-  return text;
-}
-
 /// "0.5" in thousandths (RFC 9110 §12.4.2); nothing: it is no weight.
 std::optional<int> read_weight(std::string_view text) {
   if (text.empty() || (text[0] != '0' && text[0] != '1')) return std::nullopt;
@@ -38,10 +32,10 @@ struct Liked {
 
   void take(std::string_view member) {
     const auto end = member.find(';');
-    const auto name = trimmed(member.substr(0, end));
+    const auto name = text::trimmed(member.substr(0, end));
     int weight = 1000;
     if (end != std::string_view::npos) {
-      const auto parameter = trimmed(member.substr(end + 1));
+      const auto parameter = text::trimmed(member.substr(end + 1));
       if (parameter.size() < 2 || !text::iequals(parameter.substr(0, 2), "q=")) return;
       const auto said = read_weight(parameter.substr(2));
       if (!said) return;
