@@ -21,12 +21,10 @@ SENTENCES = ("the decoder reads every story of every encoder",
     "applications get the fields of every request that other encoders compressed")
 LARGEST = 16384
 # Fields that the proxy does not pass on, or says itself.
-NOT_PASSED = {b"host", b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade", b"forwarded",
-    b"x-request-id",
-              b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-port", b"transfer-encoding",
-                  b"content-length"}
-
-
+NOT_PASSED = {
+    b"host", b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade", b"forwarded", b"x-request-id",
+    b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-port", b"transfer-encoding", b"content-length",
+    b"traceparent"}
 # Of one connection only: a request with one is malformed and its stream reset (RFC 9113 section 8.2.2). The stories have such.
 FORBIDDEN = {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
 
