@@ -2,7 +2,6 @@
 /// How a resource's file declares what it answers.
 
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -11,6 +10,7 @@
 #include "api/services.hpp"
 #include "common/http/router.hpp"
 #include "common/http/server.hpp"
+#include "common/json.hpp"
 
 namespace karreg::api {
 

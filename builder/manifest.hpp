@@ -1,13 +1,13 @@
 #pragma once
 /// Manifests of package managers, read out of a tree with messages that name file and line.
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "builder/source_tree.hpp"
 #include "common/error.hpp"
+#include "common/json.hpp"
 
 namespace karreg::builder {
 

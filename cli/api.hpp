@@ -2,13 +2,13 @@
 /// Calls to the platform's API.
 
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 
 #include "cli/profile.hpp"
 #include "cli/sse.hpp"
 #include "common/error.hpp"
+#include "common/json.hpp"
 
 namespace karreg::cli {
 

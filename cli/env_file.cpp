@@ -1,7 +1,8 @@
 #include "cli/env_file.hpp"
 
 #include <cctype>
-#include <nlohmann/json.hpp>
+
+#include "common/json.hpp"
 
 namespace karreg::cli {
 namespace {

@@ -1,10 +1,10 @@
 #include "cli/link.hpp"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "cli/suggest.hpp"
 #include "cli/whole_file.hpp"
+#include "common/json.hpp"
 
 namespace karreg::cli {
 namespace {

@@ -2,11 +2,11 @@
 /// What the API answers, as values. Only the fields that the command line shows.
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "common/error.hpp"
+#include "common/json.hpp"
 
 namespace karreg::cli {
 

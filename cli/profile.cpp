@@ -3,10 +3,10 @@
 #include <unistd.h>
 
 #include <fstream>
-#include <nlohmann/json.hpp>
 
 #include "cli/whole_file.hpp"
 #include "common/http/message.hpp"
+#include "common/json.hpp"
 
 namespace karreg::cli {
 namespace {

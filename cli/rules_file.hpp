@@ -1,11 +1,11 @@
 #pragma once
 /// Rules as people write them: JSON, TOML, and single fields by name. Pure.
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 
 #include "common/error.hpp"
+#include "common/json.hpp"
 
 namespace karreg::cli {
 

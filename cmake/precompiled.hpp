@@ -21,7 +21,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <random>
 #include <set>
@@ -34,3 +33,5 @@
 #include <utility>
 #include <variant>
 #include <vector>
+
+#include "common/json.hpp"

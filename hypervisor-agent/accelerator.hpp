@@ -8,9 +8,10 @@
 /// KVM as it is under emulation (TCG), and the faster one wins.
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+
+#include "common/json.hpp"
 
 namespace karreg::agent {
 

@@ -1,10 +1,9 @@
 #pragma once
 /// What an operator can ask a proxy: GET /healthz, /metrics, /routes on proxy.admin_listen.
 
-#include <nlohmann/json.hpp>
-
 #include "common/http/router.hpp"
 #include "common/http/server.hpp"
+#include "common/json.hpp"
 #include "reverse-proxy/control.hpp"
 
 namespace karreg::proxy {

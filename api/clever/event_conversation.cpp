@@ -1,7 +1,8 @@
 #include "api/clever/event_conversation.hpp"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
+
+#include "common/json.hpp"
 
 namespace karreg::api::clever {
 

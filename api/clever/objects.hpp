@@ -2,10 +2,9 @@
 /// The objects of the Clever-shaped API as JSON, as clever-tools reads them (tests/conformance):
 /// pure functions from the core model.
 
-#include <nlohmann/json.hpp>
-
 #include "api/core/model.hpp"
 #include "api/settings.hpp"
+#include "common/json.hpp"
 
 namespace karreg::api::clever {
 

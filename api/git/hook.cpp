@@ -10,11 +10,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <vector>
 
 #include "api/git/pkt_line.hpp"
+#include "common/json.hpp"
 
 namespace karreg::api::git {
 

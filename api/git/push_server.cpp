@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <boost/asio/read_until.hpp>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "api/clever/objects.hpp"
 #include "api/git/branches.hpp"
@@ -19,6 +18,7 @@
 #include "common/async/offload.hpp"
 #include "common/broker/topology.hpp"
 #include "common/http/message.hpp"
+#include "common/json.hpp"
 #include "common/log.hpp"
 
 namespace karreg::api::git {

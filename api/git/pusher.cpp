@@ -4,9 +4,9 @@
 
 #include <boost/asio/write.hpp>
 #include <cerrno>
-#include <nlohmann/json.hpp>
 
 #include "api/git/push_rules.hpp"
+#include "common/json.hpp"
 
 namespace karreg::api::git {
 

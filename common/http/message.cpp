@@ -1,9 +1,9 @@
 #include "common/http/message.hpp"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "common/ids.hpp"
+#include "common/json.hpp"
 #include "common/log.hpp"
 #include "common/text.hpp"
 

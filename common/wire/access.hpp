@@ -4,8 +4,9 @@
 /// AccessEntry as JSON.
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <string>
+
+#include "common/json.hpp"
 
 namespace karreg::wire {
 

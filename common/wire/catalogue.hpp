@@ -4,8 +4,9 @@
 
 #include <cstdint>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <string>
+
+#include "common/json.hpp"
 
 namespace karreg::wire {
 

@@ -3,9 +3,10 @@
 /// certificate authorities see that a name is ours (docs/contracts.md §2).
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
+
+#include "common/json.hpp"
 
 namespace karreg::wire {
 

@@ -6,11 +6,12 @@
 
 #include <cstdint>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <variant>
 #include <vector>
+
+#include "common/json.hpp"
 
 namespace karreg::wire::guest {
 

@@ -3,10 +3,10 @@
 
 #include <cstdint>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "common/json.hpp"
 #include "common/wire/guest.hpp"
 
 namespace karreg::wire {

@@ -2,12 +2,12 @@
 /// Wire types to text and back, without exceptions past this edge.
 
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "common/error.hpp"
+#include "common/json.hpp"
 
 namespace karreg::wire {
 

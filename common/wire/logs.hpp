@@ -2,10 +2,10 @@
 /// Application logs: one message of the stream queue `logs.<app_id>` (docs/contracts.md §2).
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "common/json.hpp"
 #include "common/wire/guest.hpp"
 
 namespace karreg::wire {

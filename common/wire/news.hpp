@@ -2,8 +2,9 @@
 /// News: "look again" messages and events for people. Losing one costs latency only.
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <string>
+
+#include "common/json.hpp"
 
 namespace karreg::wire {
 

@@ -4,10 +4,10 @@
 
 #include <cstdint>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "common/json.hpp"
 #include "common/wire/json.hpp"
 #include "common/wire/rules.hpp"
 

@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
 #include <set>
 
+#include "common/json.hpp"
 #include "common/text.hpp"
 #include "common/wire/rule_checks.hpp"
 

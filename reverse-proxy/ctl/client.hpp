@@ -2,10 +2,10 @@
 /// `karreg-proxy ctl` and `karreg-proxy top`: what the operator sees of a running proxy.
 
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <string>
 
 #include "common/error.hpp"
+#include "common/json.hpp"
 
 namespace karreg::proxy {
 

@@ -17,9 +17,9 @@
 
 #include <boost/asio/local/stream_protocol.hpp>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "common/async/task_group.hpp"
+#include "common/json.hpp"
 #include "reverse-proxy/control.hpp"
 
 namespace karreg::proxy {

@@ -1,6 +1,6 @@
 #include "reverse-proxy/master/inheritance.hpp"
 
-#include <nlohmann/json.hpp>
+#include "common/json.hpp"
 
 namespace karreg::proxy {
 

@@ -13,8 +13,8 @@
 #include <cstring>
 #include <iterator>
 #include <map>
-#include <nlohmann/json.hpp>
 
+#include "common/json.hpp"
 #include "common/log.hpp"
 #include "common/open_files.hpp"
 #include "reverse-proxy/listeners.hpp"

@@ -7,8 +7,9 @@
 
 #include <cstdint>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
+
+#include "common/json.hpp"
 
 namespace karreg::proxy {
 

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <charconv>
 #include <iterator>
-#include <nlohmann/json.hpp>
 
+#include "common/json.hpp"
 #include "common/log.hpp"
 #include "reverse-proxy/listeners.hpp"
 #include "reverse-proxy/master/child.hpp"

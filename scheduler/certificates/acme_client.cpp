@@ -1,7 +1,6 @@
 #include "scheduler/certificates/acme_client.hpp"
 
-#include <nlohmann/json.hpp>
-
+#include "common/json.hpp"
 #include "common/wire/json.hpp"
 
 namespace karreg::scheduler::certificates {

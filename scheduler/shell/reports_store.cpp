@@ -1,8 +1,7 @@
-#include <nlohmann/json.hpp>
-
 #include "common/broker/topology.hpp"
 #include "common/db/arrays.hpp"
 #include "common/db/outbox.hpp"
+#include "common/json.hpp"
 #include "common/wire/json.hpp"
 #include "scheduler/shell/rules_by_text.hpp"
 #include "scheduler/shell/stores.hpp"

@@ -1,9 +1,9 @@
 #pragma once
 
 #include <map>
-#include <nlohmann/json.hpp>
 #include <string>
 
+#include "common/json.hpp"
 #include "common/wire/rules.hpp"
 
 namespace karreg::scheduler {

@@ -1,8 +1,8 @@
-#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "common/broker/topology.hpp"
 #include "common/db/outbox.hpp"
+#include "common/json.hpp"
 #include "common/wire/json.hpp"
 #include "common/wire/logs.hpp"
 #include "common/wire/news.hpp"

@@ -1,5 +1,4 @@
-#include <nlohmann/json.hpp>
-
+#include "common/json.hpp"
 #include "common/wire/json.hpp"
 #include "scheduler/shell/names.hpp"
 #include "scheduler/shell/rules_by_text.hpp"

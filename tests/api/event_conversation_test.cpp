@@ -2,9 +2,9 @@
 #include "api/clever/event_conversation.hpp"
 
 #include <catch2/catch.hpp>
-#include <nlohmann/json.hpp>
 
 #include "api/events/hub.hpp"
+#include "common/json.hpp"
 
 using namespace karreg;
 using namespace karreg::api;

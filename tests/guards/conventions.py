@@ -56,6 +56,12 @@ def cli11_only_at_the_edge(file):
     return file.grep(r'#include (<CLI/|"common/program\.hpp")')
 
 
+def json_reads_whole_numbers(file):
+    if file.suffix not in CPP or file.path == "common/json.hpp":
+        return []
+    return file.grep(r"#include <nlohmann/json\.hpp>")
+
+
 def may_hold_sql(file):
     outside = file.suffix not in CPP or file.path.startswith(("common/db/", "tests/"))
     return outside or re.search(r"(_store|/stores)\.(cpp|hpp)$", file.path)
@@ -182,6 +188,8 @@ GUARDS = [
           File("api/routes.cpp", "#include <boost/beast/http.hpp>\n")),
     Guard("CLI11 is included only in cli/ and in main.cpp", cli11_only_at_the_edge,
           File("builder/options.cpp", "#include <CLI/CLI.hpp>\n")),
+    Guard("nlohmann/json is included by way of common/json.hpp, which checks whole numbers", json_reads_whole_numbers,
+          File("api/routes.cpp", "#include <nlohmann/json.hpp>\n")),
     Guard("libpqxx is included only in *_store files and common/db", libpqxx_only_in_stores,
           File("api/routes.cpp", "#include <pqxx/pqxx>\n")),
     Guard("SQL stands only in *_store files and common/db", sql_only_in_stores,

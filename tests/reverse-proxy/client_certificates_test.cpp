@@ -1,7 +1,7 @@
 #include <catch2/catch.hpp>
-#include <nlohmann/json.hpp>
 
 #include "common/crypto/digest.hpp"
+#include "common/json.hpp"
 #include "reverse-proxy/client_authority.hpp"
 #include "reverse-proxy/http2_peer.hpp"
 #include "reverse-proxy/with_rules.hpp"

@@ -5,11 +5,11 @@
 
 #include <catch2/catch.hpp>
 #include <csignal>
-#include <nlohmann/json.hpp>
 
 #include "common/broker/consumer.hpp"
 #include "common/broker/publisher.hpp"
 #include "common/ids.hpp"
+#include "common/json.hpp"
 #include "common/wire/json.hpp"
 #include "reverse-proxy/loopback.hpp"
 #include "support/programs.hpp"

@@ -1,6 +1,6 @@
 #include <catch2/catch.hpp>
-#include <nlohmann/json.hpp>
 
+#include "common/json.hpp"
 #include "reverse-proxy/http1/forward.hpp"
 #include "reverse-proxy/http2/handshake.hpp"
 #include "reverse-proxy/http2/request_fields.hpp"

@@ -3,8 +3,8 @@
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
-#include <nlohmann/json.hpp>
 
+#include "common/json.hpp"
 #include "reverse-proxy/admin.hpp"
 #include "reverse-proxy/loopback.hpp"
 #include "reverse-proxy/saved_routes.hpp"

@@ -2,8 +2,8 @@
 #include "reverse-proxy/master/tcp_ports.hpp"
 
 #include <catch2/catch.hpp>
-#include <nlohmann/json.hpp>
 
+#include "common/json.hpp"
 #include "reverse-proxy/listeners.hpp"
 #include "reverse-proxy/loopback.hpp"
 

@@ -1,8 +1,7 @@
 #pragma once
 /// Routes with rules.
 
-#include <nlohmann/json.hpp>
-
+#include "common/json.hpp"
 #include "common/wire/json.hpp"
 #include "reverse-proxy/tls_peer.hpp"
 

@@ -2,9 +2,9 @@
 /// A platform whose only memory is a real PostgreSQL, for tests of the scheduler's SQL.
 
 #include <catch2/catch.hpp>
-#include <nlohmann/json.hpp>
 
 #include "base.hpp"
+#include "common/json.hpp"
 #include "common/wire/json.hpp"
 #include "scheduler/core/advance.hpp"
 #include "scheduler/shell/stores.hpp"

@@ -3,9 +3,9 @@
 // runs.
 #include "scheduler/shell/stores.hpp"
 
-#include <nlohmann/json.hpp>
 #include <thread>
 
+#include "common/json.hpp"
 #include "on_sql.hpp"
 #include "scheduler/shell/vm_spec.hpp"
 #include "support/services.hpp"

@@ -5,10 +5,10 @@
 #include <sys/socket.h>
 
 #include <ctime>
-#include <nlohmann/json.hpp>
 
 #include "common/crypto/digest.hpp"
 #include "common/http/client.hpp"
+#include "common/json.hpp"
 #include "support/programs.hpp"
 #include "support/services.hpp"
 

@@ -4,9 +4,9 @@
 #include <cstdio>
 #include <iostream>
 #include <iterator>
-#include <nlohmann/json.hpp>
 #include <string>
 
+#include "common/json.hpp"
 #include "reverse-proxy/http1/body.hpp"
 #include "reverse-proxy/http1/target.hpp"
 

@@ -19,10 +19,10 @@
 #include <condition_variable>
 #include <iostream>
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "common/broker/consumer.hpp"
 #include "common/broker/publisher.hpp"
+#include "common/json.hpp"
 #include "common/wire/json.hpp"
 #include "common/wire/routes.hpp"
 

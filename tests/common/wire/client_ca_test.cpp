@@ -1,6 +1,6 @@
 #include <catch2/catch.hpp>
-#include <nlohmann/json.hpp>
 
+#include "common/json.hpp"
 #include "common/wire/rules.hpp"
 
 using namespace karreg::wire;
