@@ -60,10 +60,11 @@ Descriptor socket_to(const boost::asio::ip::tcp::endpoint& to) {
       ::socket(to.protocol().family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP));
   // A virtual machine of this machine is reached through its passt, which brings back no answer to
   // a loopback address: guests may not reach those (--no-map-gw).
-  if (socket && to.address().is_loopback() && to.address().is_v4())
+  bool usable = static_cast<bool>(socket);
+  if (usable && to.address().is_loopback() && to.address().is_v4())
     if (const auto from = outer_address())
-      (void)::bind(socket.get(), reinterpret_cast<const sockaddr*>(&*from), sizeof *from);
-  if (socket && ::connect(socket.get(), to.data(), static_cast<socklen_t>(to.size())) == 0)
+      usable = ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&*from), sizeof *from) == 0;
+  if (usable && ::connect(socket.get(), to.data(), static_cast<socklen_t>(to.size())) == 0)
     return socket;
   return {};
 }

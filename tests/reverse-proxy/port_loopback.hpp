@@ -73,7 +73,7 @@ struct TcpLoopback : Told, Loopback {
       }
     });
   }
-  ~TcpLoopback() { proxy.stop(0ms); }
+  ~TcpLoopback() override { proxy.stop(0ms); }
   TcpLoopback(const TcpLoopback&) = delete;
   TcpLoopback& operator=(const TcpLoopback&) = delete;
 
