@@ -86,6 +86,10 @@ Result<T> field(const nlohmann::json& object, const char* name, T fallback) {
   if (it == object.end() || it->is_null()) return fallback;
   try {
     return it->get<T>();
+  } catch (const nlohmann::json::out_of_range&) {
+    return Error(ErrorKind::invalid,
+                 std::string("the field \"") + name +
+                     "\" of the request must be a whole number within bounds, not " + it->dump());
   } catch (const nlohmann::json::exception&) {
     return Error(ErrorKind::invalid,
                  std::string("the field \"") + name +

@@ -78,6 +78,9 @@ TEST_CASE("what an application cannot be is refused with the reason, and changes
            Case{R"({"minInstances":3})", "maxInstances (1) is below minInstances (3)"},
            Case{R"({"minInstances":0})",
                 R"(the field "minInstances" must be a number of instances from 1 to 40)"},
+           Case{R"({"minInstances":1.5})",
+                R"(the field "minInstances" of the request must be a whole number within )"
+                "bounds, not 1.5"},
            Case{R"({"name":""})", "the application name is empty; give it 1 to 64 characters"},
            Case{R"({"cancelOnPush":"yes"})",
                 R"(the field "cancelOnPush" of the request has the wrong type: string)"},

@@ -1,9 +1,12 @@
 // The wrapper over a daemon of libvirt that dies: a real libvirtd of its own, with the test driver.
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include <thread>
 
+#include "common/descriptor.hpp"
 #include "hypervisor-agent/libvirt.hpp"
 #include "support.hpp"
 
@@ -12,6 +15,16 @@ using namespace karreg::agent;
 using namespace std::chrono_literals;
 
 namespace {
+/// Whether somebody listens at @p path: the file is there before.
+bool takes_connections(const std::string& path) {
+  sockaddr_un at{};
+  at.sun_family = AF_UNIX;
+  if (path.size() >= sizeof at.sun_path) throw std::runtime_error("too long for a socket: " + path);
+  path.copy(static_cast<char*>(at.sun_path), path.size());
+  const Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  return ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) == 0;
+}
+
 class Libvirtd {
  public:
   explicit Libvirtd(const std::string& folder) : folder_(folder) {
@@ -39,7 +52,7 @@ class Libvirtd {
       ::_exit(127);
     }
     const auto deadline = std::chrono::steady_clock::now() + 30s;
-    while (!std::filesystem::exists(socket)) {
+    while (!takes_connections(socket)) {
       REQUIRE(std::chrono::steady_clock::now() < deadline);
       REQUIRE(::waitpid(pid_, nullptr, WNOHANG) == 0);
       std::this_thread::sleep_for(10ms);

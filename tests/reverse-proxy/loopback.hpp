@@ -252,7 +252,15 @@ class App {
   struct Served {
     Peer peer;
     std::thread thread;
+    bool over = false;  ///< its script has ended, and it is closed
   };
+  /// A thread that nobody has joined keeps its stack, and there is room for some 30 000 of those.
+  void forget_those_over() {
+    std::erase_if(connections_, [](Served& served) {
+      if (served.over) served.thread.join();
+      return served.over;
+    });
+  }
   void accept_loop() {
     for (;;) {
       const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
@@ -263,11 +271,13 @@ class App {
       const int on = 1;
       ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
       const std::lock_guard lock(mutex_);
+      forget_those_over();
       auto& served = connections_.emplace_back(Served{Peer(fd), {}});
       served.thread = std::thread([this, &served, nth = accepted_++] {
         script_(served.peer, nth);
         const std::lock_guard closing(mutex_);
         served.peer.close();
+        served.over = true;
         ++closed_;
       });
     }
