@@ -58,9 +58,9 @@ std::optional<sockaddr_in> outer_address() {
 Descriptor socket_to(const boost::asio::ip::tcp::endpoint& to) {
   Descriptor socket(
       ::socket(to.protocol().family(), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP));
+  bool usable = static_cast<bool>(socket);
   // A virtual machine of this machine is reached through its passt, which brings back no answer to
   // a loopback address: guests may not reach those (--no-map-gw).
-  bool usable = static_cast<bool>(socket);
   if (usable && to.address().is_loopback() && to.address().is_v4())
     if (const auto from = outer_address())
       usable = ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&*from), sizeof *from) == 0;
