@@ -62,8 +62,8 @@ class CertificateSet {
 
   CertificateSet() = default;
   /// Of several for one name the one that lasts longest wins, of those that are valid already if
-  /// there are some. @p fallback is for clients that name
-  /// no host, or one that nobody here has; it may be nullptr.
+  /// there are some; one that becomes valid later is looked at in the next set. @p fallback is for
+  /// clients that name no host, or one that nobody here has; it may be nullptr.
   CertificateSet(const std::vector<Shared>& all, Shared fallback);
   /// @p first, and @p more for the names that it does not have, also not by "*.".
   CertificateSet(const CertificateSet& first, const std::vector<Shared>& more);
