@@ -68,7 +68,7 @@ class Fields {
   void number(const std::string& name, std::int64_t least, std::int64_t most, Number& into) {
     const auto* value = find(name);
     if (value == nullptr) return;
-    // Beyond 2^63 it would look negative.
+    // From 2^63 on it is no std::int64_t, and cannot be asked for as one.
     const bool fits = value->is_number_integer() &&
                       (!value->is_number_unsigned() ||
                        value->get<std::uint64_t>() <= static_cast<std::uint64_t>(most));
