@@ -12,6 +12,23 @@ TEST_CASE("ASCII letters change their case, others keep it") {
   CHECK_FALSE(iequals("[", "{"));  // 0x20 apart, as letters are
 }
 
+TEST_CASE("the white space of HTTP around a text is cut off, and no other") {
+  CHECK(trimmed(" \t a b\t ") == "a b");
+  CHECK(trimmed(" \t ").empty());
+  CHECK(trimmed("").empty());
+  CHECK(trimmed("\r\na\n") == "\r\na\n");
+}
+
+TEST_CASE("a token has letters, digits and fifteen other characters, and one at least") {
+  CHECK(is_token("aZ09!#$%&'*+-.^_`|~"));
+  for (const auto* other :
+       {"", "a b", "a\t", "a:", "a,", "a(", "a\"", "a/", "a@", "a{", "\x7f", "ä"}) {
+    CAPTURE(other);
+    CHECK_FALSE(is_token(other));
+  }
+  CHECK_FALSE(is_token(std::string_view("a\0", 2)));
+}
+
 TEST_CASE("well-formed UTF-8 is told from what only looks like it") {
   for (const auto* good : {"", "a", "\x7f", "\u0080", "\u07ff", "\u0800", "\ud7ff", "\ue000",
                            "\uffff", "\U00010000", "\U0010ffff", "grüße, 世界 🚀"}) {
