@@ -24,6 +24,11 @@ def say(text):
     print(f"[{time.monotonic() - STARTED:6.1f} s] {text}", file=sys.stderr, flush=True)
 
 
+def compile_programs(*targets):
+    say(f"compiling ({PRESET})")
+    bounded(ROOT / "dev", "build", PRESET, *targets)
+
+
 def ask(port, name, timeout=10, path="/"):
     """Status and body of GET @path of the host @name at a port of this machine; None when there is no whole answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
