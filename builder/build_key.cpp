@@ -25,6 +25,7 @@ std::string build_key(const std::string& tree_id, const wire::BuildPlan& plan,
   wire::BuildPlan what = plan;
   what.reasons.clear();
   what.wall_ms = 0;
+  what.folder.clear();  // the tree is that of the folder
   std::map<std::string, std::string> relevant;
   if (!plan.steps.empty())
     std::ranges::copy_if(env, std::inserter(relevant, relevant.end()),

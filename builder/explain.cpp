@@ -3,7 +3,6 @@
 #include "builder/folder_tree.hpp"
 #include "builder/git_tree.hpp"
 #include "builder/inspect.hpp"
-#include "builder/shell_line.hpp"
 
 namespace karreg::builder {
 
@@ -18,23 +17,6 @@ Result<wire::BuildPlan> explain(const std::filesystem::path& where, const AppSet
   auto commit = repository->commit_at("HEAD");
   if (!commit) return commit.error();
   return inspect(GitTree(*repository, std::move(*commit)), settings);
-}
-
-std::string rendered(const wire::BuildPlan& plan) {
-  std::string text = "Type:  " + plan.runtime + " (" + plan.tool + ")\n";
-  for (const auto& step : plan.steps) {
-    std::string command = step.command;
-    for (auto at = command.find('\n'); at != std::string::npos; at = command.find('\n', at + 1))
-      command.insert(at + 1, "         ");
-    text += "Step:  " + step.name + "\n         " + command + "\n";
-  }
-  if (!plan.pre_run.empty()) text += "Before each start:\n         " + plan.pre_run + "\n";
-  std::string start;
-  for (const std::string& word : plan.run_command)
-    start += (start.empty() ? "" : " ") + shell_quote(word);
-  text += "Start: " + start + "   (port " + std::to_string(plan.port) + ")\nWhy:\n";
-  for (const std::string& reason : plan.reasons) text += "  - " + reason + "\n";
-  return text;
 }
 
 }  // namespace karreg::builder

@@ -2,7 +2,6 @@
 /// `karreg-builder explain`: the plan for a folder or a bare repository on this machine.
 
 #include <filesystem>
-#include <string>
 
 #include "builder/language.hpp"
 #include "common/error.hpp"
@@ -12,8 +11,5 @@ namespace karreg::builder {
 
 /// The plan for @p where: a folder as it stands, or HEAD of a bare repository.
 Result<wire::BuildPlan> explain(const std::filesystem::path& where, const AppSettings& settings);
-
-/// @p plan for people: type, steps, start, and the reasons.
-std::string rendered(const wire::BuildPlan& plan);
 
 }  // namespace karreg::builder

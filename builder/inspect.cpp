@@ -1,34 +1,44 @@
 #include "builder/inspect.hpp"
 
-#include <algorithm>
-#include <array>
+#include <fmt/format.h>
 
+#include <algorithm>
+
+#include "builder/clever_files.hpp"
+#include "builder/karreg_toml.hpp"
 #include "builder/procfile.hpp"
 #include "builder/shell_line.hpp"
+#include "common/suggest.hpp"
+#include "common/wire/app_types.hpp"
 
 namespace karreg::builder {
 namespace {
 
 constexpr std::string_view override_hint =
     "To override: CC_RUN_COMMAND or a Procfile with a `web:` line (start), CC_BUILD_COMMAND "
-    "(build), "
-    "CC_PRE_BUILD_HOOK and CC_POST_BUILD_HOOK (around it), APP_FOLDER (a subfolder).";
+    "(build), CC_PRE_BUILD_HOOK and CC_POST_BUILD_HOOK (around it), APP_FOLDER (a subfolder); or "
+    "karreg.toml in the repository.";
+constexpr const char* procfile_name = "Procfile";
 
-struct Match {
+struct Found {
   const Language* language;
-  std::string file;
+  Match match;
 };
 
-std::vector<Match> matches(const SourceTree& tree, const AppSettings& settings) {
-  std::vector<Match> found;
+/// Those that recognise the tree, the one that wins first.
+std::vector<Found> matches(const Inspection& about) {
+  std::vector<Found> found;
   for (const Language& language : languages())
-    if (auto file = language.detect(tree, settings)) found.push_back({&language, *file});
+    if (auto match = language.detect(about)) found.push_back({&language, std::move(*match)});
+  std::ranges::sort(found, {}, [](const Found& each) {
+    return std::pair(each.match.evidence, each.language - languages().data());
+  });
   return found;
 }
 
-const Language* find_language(std::string_view runtime) {
+const Language* find_language(std::string_view name) {
   for (const Language& language : languages())
-    if (language.runtime == runtime) return &language;
+    if (language.name == name) return &language;
   return nullptr;
 }
 
@@ -48,22 +58,24 @@ std::string what_is_there(const SourceTree& tree) {
   return text;
 }
 
-std::string known_variants() {
+std::string known_types() {
   std::string text;
-  for (const Language& language : languages()) text += std::string(language.runtime) + ", ";
-  return text + "auto";
+  for (const auto& type : wire::app_types)
+    text += (text.empty() ? "" : ", ") + std::string(type.name);
+  return text;
 }
 
-/// "APP_FOLDER=backend (package.json)": apps one level down, of @p language only when given.
+/// "APP_FOLDER=backend (package.json)": apps one level down, of @p wanted only when given.
 std::string apps_below(const SourceTree& tree, const Language* wanted) {
   std::string text;
+  const Overrides none;
   for (const Entry& entry : tree.list("")) {
     if (entry.kind != EntryKind::folder) continue;
     const Subtree below(tree, entry.name);
-    for (const Match& match : matches(below, {})) {
-      if (wanted != nullptr && match.language != wanted) continue;
+    for (const Found& found : matches({below, none, std::nullopt})) {
+      if (wanted != nullptr && found.language != wanted) continue;
       text += (text.empty() ? "" : " or ") + std::string("APP_FOLDER=") + entry.name + " (" +
-              entry.name + "/" + match.file + ")";
+              entry.name + "/" + found.match.file + ")";
       break;
     }
   }
@@ -75,151 +87,219 @@ std::string place(const std::string& folder) {
 }
 
 Error nothing_found(const SourceTree& tree, const std::string& folder) {
-  std::string looked;
-  for (const Language& language : languages()) {
-    if (!looked.empty()) looked += "; ";
-    looked += std::string(language.looked_for) + " (" + std::string(language.title) + ")";
-  }
   std::string message = "No known way to build this was found in " + place(folder) +
-                        ". Looked for: " + looked + ". There is: " + what_is_there(tree) + ".";
+                        ". There is: " + what_is_there(tree) + ".";
   const std::string below = apps_below(tree, nullptr);
-  message += below.empty() ? " Add one of these files, or set APP_FOLDER to the folder of the app."
-                           : " If the app is in a subfolder, set " + below + ".";
-  return {ErrorKind::invalid, message};
+  message +=
+      below.empty()
+          ? " Set APP_FOLDER to the folder of the app, say how to start it (CC_RUN_COMMAND, a "
+            "Procfile with a `web:` line, or karreg.toml), or add a file that says what it is:"
+          : " If the app is in a subfolder, set " + below + ". What was looked for:";
+  std::string looked;
+  for (const Language& language : languages())
+    looked +=
+        fmt::format("{} {} ({})", looked.empty() ? "" : ";", language.title, language.looked_for);
+  return {ErrorKind::invalid, message + looked + "."};
 }
 
-Error wrong_variant(const SourceTree& tree, const std::string& folder, const Language& wanted,
-                    const std::vector<Match>& found) {
-  std::string message = "This app has the type " + std::string(wanted.runtime) + ", but " +
+Error wrong_type(const SourceTree& tree, const std::string& folder, const Language& wanted,
+                 const std::vector<Found>& found) {
+  std::string message = "This app has the type " + std::string(wanted.name) + ", but " +
                         place(folder) + " has no " + std::string(wanted.looked_for) +
                         ". There is: " + what_is_there(tree) + ".";
   const std::string below = apps_below(tree, &wanted);
   if (!below.empty()) {
     message += " If the app is in a subfolder, set " + below + ".";
   } else if (!found.empty()) {
-    message += " " + found.front().file + " says " + std::string(found.front().language->title) +
-               ": push to an app of the type " + std::string(found.front().language->runtime) +
-               " (karreg create --type " + std::string(found.front().language->runtime) +
-               ") or auto.";
+    const Found& first = found.front();
+    message += fmt::format(
+        " {} says {}: push to an app of the type {} (karreg create --type {}) or auto.",
+        first.match.file, first.language->title, first.language->name, first.language->name);
   } else {
     message += " Add it, or set APP_FOLDER to the folder of the app.";
   }
   return {ErrorKind::invalid, message};
 }
 
-/// The owner's start command, if there is one.
-Result<std::optional<Start>> given_start(const SourceTree& tree, const AppSettings& settings,
-                                         std::vector<std::string>& reasons) {
-  std::map<std::string, std::string> processes;
-  if (tree.has_file("Procfile")) {
-    auto text = tree.read("Procfile", max_inspected_bytes);
-    if (!text) return text.error();
-    auto parsed = parse_procfile(*text);
-    if (!parsed) return parsed.error();
-    processes = std::move(*parsed);
-    for (const auto& [name, command] : processes)
-      if (name != "web")
-        reasons.push_back("Procfile: the process `" + name + "` is not started, only `web` is.");
-  }
-  if (auto command = settings.variable("CC_RUN_COMMAND"))
-    return std::optional<Start>({shell_argv(*command), *command + " (CC_RUN_COMMAND)"});
-  if (const auto web = processes.find("web"); web != processes.end())
-    return std::optional<Start>({shell_argv(web->second), web->second + " (web: of Procfile)"});
-  return std::optional<Start>();
-}
-
-void add_hook(const AppSettings& settings, const std::string& name, wire::BuildPlan& plan) {
-  if (auto hook = settings.variable(name)) {
-    plan.steps.push_back({name, *hook});
-    plan.reasons.push_back("Hook: " + *hook + " (" + name + ").");
-  }
-}
-
-}  // namespace
-
-std::optional<std::string> AppSettings::variable(const std::string& name) const {
-  const auto found = env.find(name);
-  if (found == env.end()) return std::nullopt;
-  std::string value = trimmed(found->second);
-  if (value.empty()) return std::nullopt;
-  return value;
-}
-
-Result<std::string> app_folder(const AppSettings& settings) {
-  const std::string given = settings.variable("APP_FOLDER").value_or("");
+/// @p given (APP_FOLDER) as a clean relative path, "" for the root.
+Result<std::string> clean_folder(const Given& given) {
   std::string clean;
-  std::string_view rest = given;
+  std::string_view rest = given.value;
   while (!rest.empty()) {
     const auto slash = rest.find('/');
     const std::string_view part = rest.substr(0, slash);
     rest.remove_prefix(slash == std::string_view::npos ? rest.size() : slash + 1);
     if (part.empty() || part == ".") continue;
     if (part == "..")
-      return Error(ErrorKind::invalid,
-                   "APP_FOLDER=" + given + " leaves the repository: give a folder inside it.");
+      return Error(ErrorKind::invalid, given.origin + "=" + given.value +
+                                           " leaves the repository: give a folder inside it.");
     clean = join_path(clean, part);
   }
   return clean;
 }
 
-Result<wire::BuildPlan> inspect(const SourceTree& whole, const AppSettings& settings) {
-  auto folder = app_folder(settings);
-  if (!folder) return folder.error();
-  if (!whole.has_folder(*folder))
-    return Error(ErrorKind::invalid, "APP_FOLDER=" + *folder +
-                                         ": the repository has no such folder. There is: " +
-                                         what_is_there(whole) + ".");
-  const Subtree tree(whole, *folder);
+std::vector<Variable> all_variables() {
+  const auto common = common_variables();
+  std::vector<Variable> all(common.begin(), common.end());
+  for (const Language& language : languages())
+    all.insert(all.end(), language.variables.begin(), language.variables.end());
+  return all;
+}
 
-  const std::vector<Match> found = matches(tree, settings);
-  const Language* language = nullptr;
-  if (settings.variant == "auto") {
-    if (found.empty()) return nothing_found(tree, *folder);
-    language = found.front().language;
-  } else {
-    language = find_language(settings.variant);
-    if (language == nullptr)
-      return Error(ErrorKind::invalid,
-                   "The type `" + settings.variant +
-                       "` of this app is not known. Known types: " + known_variants() + ".");
+/// What the tree and the owner say, strongest first, and the folder that is the app.
+struct Said {
+  Overrides settings;
+  std::string folder;
+  std::string type;  ///< of karreg.toml; may be empty
+  std::map<std::string, std::string> env;
+  std::vector<std::string> notes;  ///< sentences about what is not done
+};
+
+Result<std::optional<KarregToml>> karreg_toml_in(const SourceTree& whole,
+                                                 const std::string& folder) {
+  const std::string path = join_path(folder, karreg_toml_name);
+  if (!whole.has_file(path)) return std::optional<KarregToml>();
+  auto text = whole.read(path, max_inspected_bytes);
+  if (!text) return Error(ErrorKind::invalid, text.error().message());
+  auto parsed = parse_karreg_toml(path, *text, all_variables());
+  if (!parsed) return parsed.error();
+  return std::optional(std::move(*parsed));
+}
+
+Result<void> read_procfile(const SourceTree& tree, Said& said) {
+  if (!tree.has_file(procfile_name)) return ok();
+  auto text = tree.read(procfile_name, max_inspected_bytes);
+  if (!text) return Error(ErrorKind::invalid, text.error().message());
+  auto processes = parse_procfile(*text);
+  if (!processes) return processes.error();
+  for (const auto& [name, command] : *processes) {
+    if (name == "web")
+      said.settings.add_weaker({{"CC_RUN_COMMAND", {command, "web: of Procfile"}}});
+    else
+      said.notes.push_back("Procfile: the process `" + name + "` is not started, only `web` is.");
   }
-  const auto match = std::ranges::find(found, language, &Match::language);
-  if (match == found.end()) return wrong_variant(tree, *folder, *language, found);
+  return ok();
+}
+
+Result<Said> what_is_said(const SourceTree& whole, const AppSettings& settings) {
+  Said said;
+  said.settings = Overrides(settings.env);
+  const auto take = [&](const KarregToml& file) {
+    said.settings.add_weaker(file.given);
+    if (said.type.empty()) said.type = file.type;
+    said.env.insert(file.env.begin(), file.env.end());
+  };
+  auto of_root = karreg_toml_in(whole, "");
+  if (!of_root) return of_root.error();
+  Overrides folders = said.settings;
+  if (*of_root) folders.add_weaker((*of_root)->given);
+  if (const auto given = folders.find("APP_FOLDER")) {
+    auto folder = clean_folder(*given);
+    if (!folder) return folder.error();
+    if (!whole.has_folder(*folder))
+      return Error(ErrorKind::invalid, given->origin + "=" + *folder +
+                                           ": the repository has no such folder. There is: " +
+                                           what_is_there(whole) + ".");
+    said.folder = *folder;
+  }
+  const Subtree tree(whole, said.folder);
+  // The folder's own files before those of the root.
+  auto clever = read_clever_files(tree);
+  if (!clever) return clever.error();
+  said.settings.add_weaker(*clever);
+  if (!said.folder.empty()) {
+    auto of_whole = read_clever_files(whole);
+    if (!of_whole) return of_whole.error();
+    said.settings.add_weaker(*of_whole);
+    auto of_folder = karreg_toml_in(whole, said.folder);
+    if (!of_folder) return of_folder.error();
+    if (*of_folder) take(**of_folder);
+  }
+  if (*of_root) take(**of_root);
+  if (auto done = read_procfile(tree, said); !done) return done.error();
+  return said;
+}
+
+void add_hook(const Overrides& settings, std::string_view name, wire::BuildPlan& plan) {
+  if (const auto hook = settings.find(name)) {
+    plan.steps.push_back({std::string(name), hook->value});
+    plan.reasons.push_back("Hook: " + hook->value + " (" + hook->origin + ").");
+  }
+}
+
+Result<const Language*> language_of(const std::string& type, const SourceTree& tree,
+                                    const std::string& folder, const std::vector<Found>& found) {
+  if (type == "auto") {
+    if (found.empty()) return nothing_found(tree, folder);
+    return found.front().language;
+  }
+  const auto known = wire::app_type(type);
+  const Language* language = known ? find_language(known->name) : nullptr;
+  if (language == nullptr)
+    return Error(
+        ErrorKind::invalid,
+        "The type `" + type + "` of this app is not known. Known types: " + known_types() + ".");
+  return language;
+}
+
+}  // namespace
+
+Result<wire::BuildPlan> inspect(const SourceTree& whole, const AppSettings& settings) {
+  auto said = what_is_said(whole, settings);
+  if (!said) return said.error();
+  const Subtree tree(whole, said->folder);
+  const Inspection about{tree, said->settings, said->settings.find("CC_RUN_COMMAND")};
+
+  const std::vector<Found> found = matches(about);
+  const std::string type =
+      settings.variant == "auto" && !said->type.empty() ? said->type : settings.variant;
+  auto chosen = language_of(type, tree, said->folder, found);
+  if (!chosen) return chosen.error();
+  const Language& language = **chosen;
+  const auto match = std::ranges::find(found, &language, &Found::language);
+  if (match == found.end()) return wrong_type(tree, said->folder, language, found);
+
+  auto decided = language.plan(about);
+  if (!decided) return decided.error();
+  if (!about.start && !decided->start) return decided->start.error();
 
   wire::BuildPlan plan;
-  plan.runtime = language->runtime;
-  plan.reasons.push_back(
-      "Detected " + std::string(language->title) + " (" + match->file +
-      (folder->empty() ? std::string() : " in " + *folder + ", from APP_FOLDER") + ").");
-
-  std::vector<std::string> procfile_notes;
-  auto given = given_start(tree, settings, procfile_notes);
-  if (!given) return given.error();
-  auto decided =
-      language->plan({tree, settings, given->has_value(), settings.variable("CC_BUILD_COMMAND")});
-  if (!decided) return decided.error();
-  if (!*given && !decided->start) return decided->start.error();
-  const Start start = *given ? **given : *decided->start;
-
+  plan.folder = said->folder;
+  plan.runtime = decided->runtime;
+  plan.build_runtime = decided->build_runtime;
   plan.tool = decided->tool;
-  plan.env = std::move(decided->env);
-  plan.run_command = start.command;
-  add_hook(settings, "CC_PRE_BUILD_HOOK", plan);
+  plan.output_root = decided->output_root;
+  plan.problem = decided->problem;
+  plan.env = std::move(said->env);
+  plan.env.merge(decided->env);
+  plan.reasons.push_back("Detected " + std::string(language.title) + " (" + match->match.file +
+                         (said->folder.empty() ? std::string()
+                                               : " in " + said->folder + ", from " +
+                                                     said->settings.find("APP_FOLDER")->origin) +
+                         ").");
+  add_hook(about.settings, "CC_PRE_BUILD_HOOK", plan);
   std::ranges::move(decided->steps, std::back_inserter(plan.steps));
   std::ranges::move(decided->reasons, std::back_inserter(plan.reasons));
-  add_hook(settings, "CC_POST_BUILD_HOOK", plan);
-  if (auto hook = settings.variable("CC_PRE_RUN_HOOK")) {
-    plan.pre_run = *hook;
-    plan.reasons.push_back("Before each start: " + *hook + " (CC_PRE_RUN_HOOK).");
+  add_hook(about.settings, "CC_POST_BUILD_HOOK", plan);
+  if (const auto hook = about.settings.find("CC_PRE_RUN_HOOK")) {
+    plan.pre_run = hook->value;
+    plan.reasons.push_back("Before each start: " + hook->value + " (" + hook->origin + ").");
   }
+  plan.before_start = decided->before_start;
   if (plan.steps.empty()) plan.reasons.emplace_back("Nothing to build: the files are the app.");
-  plan.reasons.push_back("Start: " + start.reason + ".");
-  std::ranges::move(procfile_notes, std::back_inserter(plan.reasons));
-  for (const Match& other : found)
-    if (other.language != language)
-      plan.reasons.push_back("Also seen: " + other.file + " (" +
+  if (about.start) {
+    plan.run_command = shell_argv(about.start->value);
+    plan.reasons.push_back("Start: " + about.start->value + " (" + about.start->origin + ").");
+  } else {
+    plan.run_command = decided->start->command;
+    plan.reasons.push_back("Start: " + decided->start->reason + ".");
+  }
+  std::ranges::move(said->notes, std::back_inserter(plan.reasons));
+  for (const Found& other : found)
+    if (other.language != &language)
+      plan.reasons.push_back("Also seen: " + other.match.file + " (" +
                              std::string(other.language->title) + "). An app of the type " +
-                             std::string(other.language->runtime) + " would use it instead.");
+                             std::string(other.language->name) + " would use it instead.");
   plan.reasons.emplace_back(override_hint);
   return plan;
 }

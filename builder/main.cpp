@@ -1,10 +1,14 @@
-// karreg-builder: the daemon, and `explain` for people.
+// karreg-builder: the daemon; `explain` for people; `reference` for the documentation.
+#include <algorithm>
+#include <array>
 #include <iostream>
 #include <string_view>
 
 #include "builder/daemon.hpp"
 #include "builder/explain.hpp"
 #include "builder/options.hpp"
+#include "builder/plan_text.hpp"
+#include "builder/reference.hpp"
 #include "common/async/run.hpp"
 #include "common/program.hpp"
 #include "common/wire/json.hpp"
@@ -35,7 +39,7 @@ void declare(CLI::App& command, Question& question) {
   command.add_option("FOLDER", question.where,
                      "The app's folder, or a bare repository (default: .)");
   command.add_option("--type", question.settings.variant,
-                     "node, python, static, cpp or auto (default: auto)");
+                     "node, python, php ... or auto (default: auto)");
   command.add_option("--env", question.variables,
                      "NAME=VALUE of the app's environment, repeatable");
   command.add_option("--format", question.format, "human (default) or json")
@@ -52,25 +56,40 @@ Result<void> explain(Question& question) {
   auto plan = builder::explain(question.where, question.settings);
   if (!plan) return plan.error();
   std::cout << (question.format == "json" ? wire::to_text(*plan) + "\n" : builder::rendered(*plan));
+  if (!plan->problem.empty()) return Error(ErrorKind::invalid, plan->problem);
   return ok();
 }
 
-/// Needs no settings, unlike the daemon.
-int explain_main(int argc, char** argv) {
-  CLI::App app("karreg-builder", "karreg-builder");
-  Question question;
-  declare(*app.add_subcommand("explain", "Print the build plan of a folder"), question);
-  CLI11_PARSE(app, argc, argv);
-  auto explained = explain(question);
-  if (explained) return 0;
-  std::cerr << "karreg-builder: " << explained.error().message() << '\n';
-  return exit_code(explained.error().kind());
+Result<void> write_docs(const std::string& folder) {
+  auto changed = builder::write_reference(folder);
+  if (!changed) return changed.error();
+  std::cout << *changed << " pages changed\n";
+  return ok();
 }
+
+/// They need no settings, unlike the daemon.
+int tool_main(int argc, char** argv) {
+  CLI::App app("karreg-builder", "karreg-builder");
+  app.require_subcommand(1);
+  Question question;
+  CLI::App& explaining = *app.add_subcommand("explain", "Print the build plan of a folder");
+  declare(explaining, question);
+  std::string docs = "docs";
+  app.add_subcommand("reference", "Write the parts of the documentation that come from the tables")
+      ->add_option("FOLDER", docs, "The folder of the documentation (default: docs)");
+  CLI11_PARSE(app, argc, argv);
+  auto done = explaining.parsed() ? explain(question) : write_docs(docs);
+  if (done) return 0;
+  std::cerr << "karreg-builder: " << done.error().message() << '\n';
+  return exit_code(done.error().kind());
+}
+
+constexpr std::array<std::string_view, 2> tools = {"explain", "reference"};
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc > 1 && std::string_view(argv[1]) == "explain") return explain_main(argc, argv);
+  if (argc > 1 && std::ranges::find(tools, argv[1]) != tools.end()) return tool_main(argc, argv);
   Program program("karreg-builder",
                   "Decides how commits become apps, and keeps what the build VMs make. "
                   "`karreg-builder explain FOLDER` prints the plan for a folder.",

@@ -45,4 +45,28 @@ Result<std::string> text_at(const nlohmann::json& manifest, std::string_view fil
   return trimmed(value->get<std::string>());
 }
 
+std::string first_line(const SourceTree& tree, std::string_view path) {
+  const auto text = tree.read(path, 4096);
+  return text ? trimmed(std::string_view(*text).substr(0, text->find('\n'))) : std::string();
+}
+
+std::optional<VersionWish> tool_version(const SourceTree& tree,
+                                        const std::vector<std::string_view>& names) {
+  constexpr const char* file = ".tool-versions";
+  const auto text = tree.read(file, max_inspected_bytes);
+  if (!text) return std::nullopt;
+  std::string_view rest = *text;
+  while (!rest.empty()) {
+    const auto end = rest.find('\n');
+    const std::string line = trimmed(rest.substr(0, end));
+    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+    const auto blank = line.find_first_of(" \t");
+    if (blank == std::string::npos) continue;
+    for (const std::string_view name : names)
+      if (line.substr(0, blank) == name)
+        return VersionWish{trimmed(std::string_view(line).substr(blank)), file};
+  }
+  return std::nullopt;
+}
+
 }  // namespace karreg::builder

@@ -1,10 +1,12 @@
 #pragma once
 /// Manifests of package managers, read out of a tree with messages that name file and line.
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "builder/runtimes.hpp"
 #include "builder/source_tree.hpp"
 #include "common/error.hpp"
 #include "common/json.hpp"
@@ -18,5 +20,12 @@ Result<nlohmann::json> read_json_object(const SourceTree& tree, std::string_view
 /// `invalid` when it is there and is not text. An empty @p section is the manifest itself.
 Result<std::string> text_at(const nlohmann::json& manifest, std::string_view file,
                             const std::string& section, const std::string& key);
+
+/// The first line of a small file, without the white space around it; empty when there is none.
+std::string first_line(const SourceTree& tree, std::string_view path);
+
+/// What `.tool-versions` (asdf, mise) asks for under one of @p names: "nodejs 20.1.0".
+std::optional<VersionWish> tool_version(const SourceTree& tree,
+                                        const std::vector<std::string_view>& names);
 
 }  // namespace karreg::builder

@@ -38,6 +38,15 @@ std::string short_id(const std::string& commit) {
   return commit.substr(0, 8);
 }
 
+Result<const wire::Runtime*> image_for(const wire::Catalogue& catalogue, const std::string& name) {
+  const auto runtime = catalogue.runtimes.find(name);
+  if (runtime == catalogue.runtimes.end())
+    return Error(ErrorKind::internal, "The platform has no image for " + name +
+                                          ". Its operator has to make one: images/build --only " +
+                                          name + ".");
+  return &runtime->second;
+}
+
 }  // namespace
 
 Result<wire::Catalogue> read_catalogue(const fs::path& images) {
@@ -180,21 +189,23 @@ Result<void> Worker::plan_and_prepare(ClaimedBuild& build) {
   auto plan = inspect(tree, settings);
   if (!plan) return plan.error();
   plan->wall_ms = options_.wall_ms;
-  auto folder = app_folder(settings);
-  if (!folder) return folder.error();
-  auto tree_id = tree.tree_id(*folder);
+  auto tree_id = tree.tree_id(plan->folder);
   if (!tree_id) return tree_id.error();
 
+  std::vector<std::string> lines = plan->reasons;
+  if (!plan->problem.empty()) {
+    say(build, lines);
+    return Error(ErrorKind::invalid, plan->problem);
+  }
   auto catalogue = read_catalogue(options_.images);
   if (!catalogue) return catalogue.error();
-  const auto runtime = catalogue->runtimes.find(plan->runtime);
-  if (runtime == catalogue->runtimes.end())
-    return Error(ErrorKind::internal, "The platform has no image for " + plan->runtime +
-                                          ". Its operator has to make one (karreg-images).");
+  auto run_on = image_for(*catalogue, plan->runtime);
+  if (!run_on) return run_on.error();
+  auto build_on = image_for(*catalogue, plan->built_on());
+  if (!build_on) return build_on.error();
 
-  const Planned planned{*plan, runtime->second.run.digest,
-                        build_key(*tree_id, *plan, runtime->second.build.digest, settings.env)};
-  std::vector<std::string> lines = plan->reasons;
+  const Planned planned{*plan, (*run_on)->run.digest,
+                        build_key(*tree_id, *plan, (*build_on)->build.digest, settings.env)};
   auto artifact = reusable(build, planned.build_key);
   if (!artifact) return artifact.error();
   if (*artifact) {
@@ -214,7 +225,7 @@ Result<void> Worker::plan_and_prepare(ClaimedBuild& build) {
   say(build, lines);
   const FolderGuard fresh(data_.fresh_build(build.id));
   const FolderGuard aside(data_.fresh_build(build.id));
-  if (auto made = make_disks(build, tree, *folder, *catalogue, fresh.path()); !made)
+  if (auto made = make_disks(build, tree, plan->folder, *catalogue, fresh.path()); !made)
     return made.error();
   // Under its name stands, if anything, what a builder left that ended just before it told the
   // database: the build is not prepared, so no VM uses it.

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "cli/suggest.hpp"
+#include "common/suggest.hpp"
 #include "cli/whole_file.hpp"
 #include "common/json.hpp"
 

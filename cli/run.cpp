@@ -4,7 +4,7 @@
 #include <sstream>
 
 #include "cli/commands/commands.hpp"
-#include "cli/suggest.hpp"
+#include "common/suggest.hpp"
 
 namespace karreg::cli {
 namespace {

@@ -3,7 +3,7 @@
 #include <optional>
 #include <vector>
 
-#include "cli/suggest.hpp"
+#include "common/suggest.hpp"
 #include "common/flavors.hpp"
 
 namespace karreg::cli {

@@ -1,6 +1,6 @@
 #include "cli/session.hpp"
 
-#include "cli/suggest.hpp"
+#include "common/suggest.hpp"
 #include "common/http/message.hpp"
 
 namespace karreg::cli {

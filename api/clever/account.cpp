@@ -2,6 +2,7 @@
 #include "api/clever/resources.hpp"
 #include "api/stores/apps_store.hpp"
 #include "api/stores/users_store.hpp"
+#include "common/wire/app_types.hpp"
 
 namespace karreg::api::clever {
 
@@ -50,8 +51,8 @@ Result<Answer> summary(const Call& call, pqxx::work& work) {
 
 Result<Answer> products(const Call&, pqxx::work&) {
   json all = json::array();
-  for (const auto& [slug_name, label] : variants())
-    all.push_back(instance_type_json(slug_name, label));
+  for (const wire::AppType& type : wire::app_types)
+    all.push_back(instance_type_json(std::string(type.name), std::string(type.title)));
   return Answer{200, all, {}};
 }
 

@@ -4,6 +4,7 @@
 #include "api/stores/apps_store.hpp"
 #include "api/stores/users_store.hpp"
 #include "common/ids.hpp"
+#include "common/wire/app_types.hpp"
 
 namespace karreg::api::clever {
 
@@ -183,11 +184,15 @@ Result<Answer> create(const Call& call, pqxx::work& work) {
   if (!named) return named.error();
   auto lifetime = check_lifetime(app.lifetime);
   if (!lifetime) return lifetime.error();
-  bool known = false;
-  for (const auto& [slug_name, label] : variants()) known = known || slug_name == app.variant;
-  if (!known)
-    return Error(ErrorKind::invalid, "there is no type \"" + app.variant +
-                                         "\"; there are auto, node, python, static and cpp");
+  const auto known = wire::app_type(app.variant);
+  if (!known) {
+    std::string types;
+    for (const wire::AppType& each : wire::app_types)
+      types += (types.empty() ? "" : ", ") + std::string(each.name);
+    return Error(ErrorKind::invalid,
+                 "there is no type \"" + app.variant + "\"; there are " + types);
+  }
+  app.variant = known->name;
   auto scaled = take_scale(*body, app);
   if (!scaled) return scaled.error();
   auto env = field<Env>(*body, "env", {});

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "common/flavors.hpp"
+#include "common/wire/app_types.hpp"
 
 namespace karreg::api::clever {
 
@@ -25,9 +26,8 @@ std::string state_of(const Instance& instance) {
 }
 
 std::string label_of(const std::string& variant) {
-  for (const auto& [slug_name, label] : variants())
-    if (slug_name == variant) return label;
-  return variant;
+  const auto type = wire::app_type(variant);
+  return type ? std::string(type->title) : variant;
 }
 
 json variant_json(const std::string& variant) {

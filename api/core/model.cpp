@@ -90,14 +90,6 @@ Result<void> check_branch(const std::string& name) {
   return Error(ErrorKind::invalid, "\"" + name.substr(0, 80) + "\" is no name for a branch");
 }
 
-const std::vector<std::pair<std::string, std::string>>& variants() {
-  static const std::vector<std::pair<std::string, std::string>> all = {
-      {"auto", "Automatic"}, {"node", "Node.js"}, {"python", "Python"},
-      {"static", "Static"},  {"cpp", "C++"},
-  };
-  return all;
-}
-
 Result<Vhost> parse_fqdn(const std::string& fqdn) {
   const auto bad = [&](const std::string& why) {
     return Error(ErrorKind::invalid,

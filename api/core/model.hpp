@@ -125,8 +125,6 @@ Result<void> check_flavor(const std::string& name);
 bool is_smaller_flavor(const std::string& a, const std::string& b);
 /// A branch name as git-check-ref-format(1) has it.
 Result<void> check_branch(const std::string& name);
-/// The runtimes an owner may choose, with "auto" for: decide by the source.
-const std::vector<std::pair<std::string, std::string>>& variants();
 /// "Example.com/api" -> {example.com, /api/}. Error `invalid` for anything that is no host name
 /// (RFC 1123) with an optional path.
 Result<Vhost> parse_fqdn(const std::string& fqdn);

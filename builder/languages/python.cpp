@@ -1,148 +1,131 @@
-// Python: requirements.txt, pyproject.toml, manage.py, or one of app.py, main.py, wsgi.py.
-//   install  a virtual environment in /app/.venv: `pip install -r requirements.txt`; without that
-//            file pyproject.toml: `pip install .` with a [build-system], else its [project]
-//            dependencies. Without either the system's Python runs the app.
-//   build    CC_BUILD_COMMAND; then every file is compiled, since /app is read-only when the app
-//   runs. start    manage.py (Django), CC_PYTHON_MODULE, wsgi.py, app.py, main.py, server.py,
-//   run.py: under
-//            gunicorn or uvicorn when it is a dependency, else the file itself.
-#include <toml++/toml.h>
-
+// Python: requirements.txt, pyproject.toml, Pipfile, setup.py, manage.py, or a file that starts.
+//   install  a virtual environment in /app/.venv by uv, poetry, pdm, pipenv or pip
+//            (python/dependencies.hpp has the order). Without dependencies the system's Python runs
+//            the app.
+//   build    CC_BUILD_COMMAND; then every file is compiled, so that no instance has to.
+//   start    CC_PYTHON_MODULE, manage.py (Django), wsgi.py and asgi.py, the first file that makes
+//   an
+//            application object (Flask, FastAPI ...): under gunicorn or uvicorn when it is a
+//            dependency; else app.py, main.py ... themselves, else the program that the project
+//            installs.
 #include <algorithm>
 #include <array>
-#include <cctype>
-#include <set>
 
+#include "builder/languages/python/dependencies.hpp"
 #include "builder/languages/table.hpp"
+#include "builder/manifest.hpp"
 #include "builder/shell_line.hpp"
-#include "common/text.hpp"
 
 namespace karreg::builder::languages_of {
 namespace {
 
-constexpr const char* project_file = "pyproject.toml";
-constexpr const char* requirements_file = "requirements.txt";
+using python::Dependencies;
+
+constexpr std::array variables = {
+    Variable{"CC_PYTHON_VERSION", "versions.python", "the version of Python: `3.13`, `>=3.11`"},
+    Variable{"CC_PYTHON_MODULE", "python.module",
+             "what gunicorn or uvicorn loads: `package.module:object`"},
+    Variable{"CC_PYTHON_MANAGE_TASKS", "python.manage-tasks",
+             "tasks of Django's manage.py that run before each start, with commas between them"},
+    Variable{"CC_PIP_REQUIREMENTS_FILE", "python.requirements",
+             "what pip installs from, in the place of requirements.txt"},
+};
+
 constexpr const char* venv_python = "/app/.venv/bin/python";
 constexpr const char* system_python = "/usr/bin/python3";
 constexpr const char* bind = "0.0.0.0:8080";
-constexpr std::array<const char*, 4> script_files = {"app.py", "main.py", "server.py", "run.py"};
+constexpr std::array<const char*, 9> script_files = {"app.py", "main.py",  "server.py",
+                                                     "run.py", "start.py", "application.py",
+                                                     "api.py", "bot.py",   "hello.py"};
+constexpr std::array<const char*, 9> manifests = {
+    "requirements.txt", "pyproject.toml", "Pipfile",   "uv.lock",     "poetry.lock",
+    "pdm.lock",         "setup.py",       "setup.cfg", "Pipfile.lock"};
 
-/// Where the dependencies come from, and their names in lower case with '-' for '_' and '.'.
-struct Dependencies {
-  std::set<std::string> names;
-  std::vector<std::string> install;  ///< arguments of `pip install`; empty: there are none
-  std::string reason;
-  bool has(const char* name) const { return names.contains(name); }
+/// Frameworks whose objects a server loads.
+struct Framework {
+  const char* constructor;
+  bool asynchronous;  ///< ASGI; else WSGI
+};
+constexpr std::array frameworks = {
+    Framework{"Flask(", false},  Framework{"FastAPI(", true},  Framework{"Starlette(", true},
+    Framework{"Quart(", true},   Framework{"Litestar(", true}, Framework{"falcon.App(", false},
+    Framework{"Bottle(", false}, Framework{"FastHTML(", true}, Framework{"falcon.asgi.App(", true},
 };
 
-/// "Flask[async]>=2 ; python_version > '3'" -> "flask"; empty for options and comments.
-std::string distribution_name(const std::string& requirement) {
-  std::string name;
-  for (const char c : trimmed(requirement)) {
-    const auto u = static_cast<unsigned char>(c);
-    if (std::isalnum(u) != 0) {
-      name += text::lower(c);
-    } else if (c == '-' || c == '_' || c == '.') {
-      if (name.empty()) return "";
-      name += '-';
-    } else {
-      break;
-    }
-  }
-  return name;
+/// What a server loads, as a file assigns it at the beginning of a line.
+struct Application {
+  std::string object;
+  const Framework* framework = nullptr;  ///< null: an object of a usual name
+};
+
+/// The name that @p line assigns to; empty: it assigns to none.
+std::string_view assigned(std::string_view line) {
+  const auto end =
+      line.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+  if (end == 0 || end == std::string_view::npos) return {};
+  const auto next = line.find_first_not_of(" \t", end);
+  if (next == std::string_view::npos) return {};
+  const bool assigns = (line[next] == '=' && line.substr(next, 2) != "==") || line[next] == ':';
+  return assigns ? line.substr(0, end) : std::string_view();
 }
 
-Result<Dependencies> from_requirements(const SourceTree& tree) {
-  auto text = tree.read(requirements_file, max_inspected_bytes);
-  if (!text) return Error(ErrorKind::invalid, text.error().message());
-  Dependencies found;
-  std::string_view rest = *text;
-  while (!rest.empty()) {
-    const auto end = rest.find('\n');
-    found.names.insert(distribution_name(std::string(rest.substr(0, end))));
-    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+std::optional<Application> application_in(std::string_view text) {
+  std::optional<Application> usual;
+  while (!text.empty()) {
+    const auto end = text.find('\n');
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    const std::string_view name = assigned(line);
+    if (name.empty() || line.substr(0, line.find(':')) == "else") continue;
+    for (const Framework& each : frameworks)
+      if (const auto at = line.find(each.constructor);
+          at != std::string_view::npos && line.find('=') < at)
+        return Application{std::string(name), &each};
+    if (!usual && (name == "app" || name == "application"))
+      usual = Application{std::string(name), nullptr};
   }
-  found.names.erase("");
-  found.install = {"-r", requirements_file};
-  found.reason = requirements_file;
-  return found;
+  return usual;
 }
 
-Result<Dependencies> from_project(const SourceTree& tree) {
-  auto text = tree.read(project_file, max_inspected_bytes);
-  if (!text) return Error(ErrorKind::invalid, text.error().message());
-  toml::table table;
-  try {
-    table = toml::parse(*text);
-  } catch (const toml::parse_error& e) {
-    return Error(ErrorKind::invalid, std::string(project_file) + ", line " +
-                                         std::to_string(e.source().begin.line) + ", column " +
-                                         std::to_string(e.source().begin.column) + ": " +
-                                         std::string(e.description()));
-  }
-  Dependencies found;
-  if (const toml::array* listed = table["project"]["dependencies"].as_array()) {
-    for (const toml::node& node : *listed) {
-      const auto requirement = node.value_exact<std::string>();
-      if (!requirement)
-        return Error(ErrorKind::invalid, std::string(project_file) + ", line " +
-                                             std::to_string(node.source().begin.line) +
-                                             ": project.dependencies must be a list of texts.");
-      found.names.insert(distribution_name(*requirement));
-      found.install.push_back(*requirement);
-    }
-    found.reason = std::string("dependencies of ") + project_file;
-  }
-  if (table.contains("build-system")) {
-    found.install = {"."};
-    found.reason = std::string("build-system of ") + project_file;
-  }
-  return found;
-}
-
-Result<Dependencies> dependencies(const SourceTree& tree) {
-  if (tree.has_file(requirements_file)) return from_requirements(tree);
-  if (tree.has_file(project_file)) return from_project(tree);
-  return Dependencies{};
-}
-
-/// Whether a line of @p text begins with @p name and an assignment: the object that a server loads.
-bool defines(const std::string& text, const std::string& name) {
-  std::string_view rest = text;
-  while (!rest.empty()) {
-    const auto end = rest.find('\n');
-    const std::string_view line = rest.substr(0, end);
-    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
-    if (!line.starts_with(name)) continue;
-    const auto next = line.find_first_not_of(" \t", name.size());
-    if (next != std::string_view::npos && (line[next] == '=' || line[next] == ':') &&
-        line.substr(next, 2) != "==")
-      return true;
-  }
-  return false;
-}
-
-Start served(bool asynchronous, const std::string& module, const std::string& why) {
+Start served(bool asynchronous, const std::string& module, const std::string& why,
+             const std::string& folder = "") {
+  std::vector<std::string> command;
   if (asynchronous)
-    return {{"/app/.venv/bin/uvicorn", "--host", "0.0.0.0", "--port", "8080", module},
-            "uvicorn " + module + " (" + why + ")"};
-  return {{"/app/.venv/bin/gunicorn", "--bind", bind, module},
-          "gunicorn " + module + " (" + why + ")"};
+    command = {"/app/.venv/bin/uvicorn", "--host", "0.0.0.0", "--port", "8080"};
+  else
+    command = {"/app/.venv/bin/gunicorn", "--bind", bind};
+  if (!folder.empty()) {
+    command.emplace_back(asynchronous ? "--app-dir" : "--chdir");
+    command.push_back(folder);
+  }
+  command.push_back(module);
+  return {command, (asynchronous ? "uvicorn " : "gunicorn ") + module + " (" + why + ")"};
 }
 
 class Starter {
  public:
   Starter(const Inspection& about, const Dependencies& dependencies)
       : about_(about),
+        tree_(about.tree),
         dependencies_(dependencies),
-        python_(dependencies.install.empty() ? system_python : venv_python) {}
+        python_(dependencies.installs() ? venv_python : system_python) {}
 
   Result<Start> start() const {
-    if (auto module = about_.settings.variable("CC_PYTHON_MODULE")) return of_module(*module);
-    if (about_.tree.has_file("manage.py")) return of_django();
-    if (about_.tree.has_file("wsgi.py")) return of_wsgi();
+    if (auto module = about_.settings.find("CC_PYTHON_MODULE")) return of_module(*module);
+    if (tree_.has_file("manage.py")) return of_django();
+    for (const char* file : {"wsgi.py", "asgi.py"})
+      if (tree_.has_file(file)) return of_entry(file);
+    if (auto found = of_sources()) return *found;
     for (const char* file : script_files)
-      if (about_.tree.has_file(file)) return of_script(file);
+      if (tree_.has_file(file)) return of_file(file);
+    for (const Entry& entry : tree_.list(""))
+      if (entry.kind == EntryKind::folder && tree_.has_file(entry.name + "/__main__.py"))
+        return Start{{python_, "-m", entry.name},
+                     "python -m " + entry.name + " (" + entry.name + "/__main__.py)"};
+    if (dependencies_.scripts.size() == 1) {
+      const std::string& script = dependencies_.scripts.front();
+      return Start{{"/app/.venv/bin/" + script}, script + " (scripts of pyproject.toml)"};
+    }
     return Error(
         ErrorKind::invalid,
         "Nothing says how to start this app: there is no Procfile, manage.py, wsgi.py, "
@@ -150,8 +133,13 @@ class Starter {
         "your_file.py`, or set CC_RUN_COMMAND.");
   }
 
+  const std::string& python() const { return python_; }
+
  private:
-  bool has_server() const { return dependencies_.has("gunicorn") || dependencies_.has("uvicorn"); }
+  bool has_server() const { return dependencies_.has("gunicorn") || has_uvicorn(); }
+  bool has_uvicorn() const {
+    return dependencies_.has("uvicorn") || dependencies_.has("python-fasthtml");
+  }
 
   Error no_server(const std::string& what) const {
     return {ErrorKind::invalid,
@@ -161,16 +149,15 @@ class Starter {
                 "CC_RUN_COMMAND."};
   }
 
-  Result<Start> of_module(const std::string& module) const {
-    if (!has_server()) return no_server("CC_PYTHON_MODULE=" + module);
-    return served(!dependencies_.has("gunicorn"), module, "CC_PYTHON_MODULE");
+  Result<Start> of_module(const Given& module) const {
+    if (!has_server()) return no_server(module.origin + "=" + module.value);
+    return served(!dependencies_.has("gunicorn"), module.value, module.origin);
   }
 
   Result<Start> of_django() const {
-    for (const Entry& entry : about_.tree.list(""))
+    for (const Entry& entry : tree_.list(""))
       if (entry.kind == EntryKind::folder && has_server() &&
-          about_.tree.has_file(entry.name +
-                               (dependencies_.has("gunicorn") ? "/wsgi.py" : "/asgi.py")))
+          tree_.has_file(entry.name + (dependencies_.has("gunicorn") ? "/wsgi.py" : "/asgi.py")))
         return dependencies_.has("gunicorn")
                    ? served(false, entry.name + ".wsgi", "manage.py and " + entry.name + "/wsgi.py")
                    : served(true, entry.name + ".asgi:application",
@@ -181,96 +168,158 @@ class Starter {
         "requirements.txt for more)"};
   }
 
-  Result<Start> of_wsgi() const {
-    auto text = about_.tree.read("wsgi.py", max_inspected_bytes);
+  Result<Start> of_entry(const std::string& file) const {
+    auto text = tree_.read(file, max_inspected_bytes);
     if (!text) return Error(ErrorKind::invalid, text.error().message());
-    if (!dependencies_.has("gunicorn")) {
-      if (text->find("__main__") != std::string::npos)
-        return Start{{python_, "wsgi.py"}, "python wsgi.py (wsgi.py)"};
-      return no_server("wsgi.py");
+    const bool asynchronous = file == "asgi.py";
+    if (asynchronous ? !has_uvicorn() : !dependencies_.has("gunicorn")) {
+      if (text->find("__main__") != std::string::npos) return of_file(file);
+      return no_server(file);
     }
-    return served(false, defines(*text, "app") ? "wsgi:app" : "wsgi:application", "wsgi.py");
+    const auto found = application_in(*text);
+    return served(asynchronous,
+                  file.substr(0, file.find('.')) + ":" + (found ? found->object : "application"),
+                  file);
   }
 
-  Result<Start> of_script(const std::string& file) const {
-    auto text = about_.tree.read(file, max_inspected_bytes);
-    if (!text) return Error(ErrorKind::invalid, text.error().message());
-    const std::string module = file.substr(0, file.find('.'));
-    for (const char* object : {"app", "application"}) {
-      if (!defines(*text, object)) continue;
-      const std::string target = module + ":" + object;
-      const bool asynchronous = text->find("FastAPI(") != std::string::npos ||
-                                text->find("Starlette(") != std::string::npos;
-      if (asynchronous && dependencies_.has("uvicorn"))
-        return served(true, target, file + " defines " + object);
-      if (!asynchronous && dependencies_.has("gunicorn"))
-        return served(false, target, file + " defines " + object);
-      if (dependencies_.has("flask") && text->find("Flask(") != std::string::npos &&
-          text->find("__main__") == std::string::npos)
-        return Start{
-            {"/app/.venv/bin/flask", "--app", target, "run", "--host", "0.0.0.0", "--port", "8080"},
-            "flask run (" + file +
-                "; Flask's development server: add gunicorn to requirements.txt for more)"};
+  Start of_file(const std::string& file) const {
+    return {{python_, file}, "python " + file + " (the file is there)"};
+  }
+
+  /// The first file that makes an application: those of usual names, the others of the root, those
+  /// of folders.
+  std::optional<Start> of_sources() const {
+    for (const char* file : script_files)
+      if (tree_.has_file(file)) return of_script(file, true);
+    for (const Entry& entry : tree_.list(""))
+      if (entry.kind == EntryKind::file && entry.name.ends_with(".py"))
+        if (auto found = of_script(entry.name, false)) return found;
+    for (const Entry& folder : tree_.list("")) {
+      if (folder.kind != EntryKind::folder || folder.name.starts_with(".")) continue;
+      for (const Entry& entry : tree_.list(folder.name))
+        if (entry.kind == EntryKind::file && entry.name.ends_with(".py"))
+          if (auto found = of_script(join_path(folder.name, entry.name), false)) return found;
     }
-    return Start{{python_, file}, "python " + file + " (the file is there)"};
+    return std::nullopt;
+  }
+
+  /// How the application of @p file is served; nothing when it makes none. Objects of usual names
+  /// count in @p usual files alone: elsewhere they may be anything.
+  std::optional<Start> of_script(const std::string& file, bool usual) const {
+    const auto text = tree_.read(file, max_inspected_bytes);
+    if (!text) return std::nullopt;
+    const auto found = application_in(*text);
+    if (!found || (found->framework == nullptr && !usual)) return std::nullopt;
+    // src/main.py is the module main of the folder src, unless src is a package.
+    const auto slash = file.rfind('/');
+    std::string folder = slash == std::string::npos ? "" : file.substr(0, slash);
+    if (!folder.empty() && tree_.has_file(folder + "/__init__.py")) folder.clear();
+    std::string module = file.substr(folder.empty() ? 0 : folder.size() + 1);
+    module.erase(module.size() - 3);
+    std::ranges::replace(module, '/', '.');
+    if (module.ends_with(".__init__")) module.erase(module.size() - 9);
+    const std::string target = module + ":" + found->object;
+    const bool asynchronous = found->framework != nullptr && found->framework->asynchronous;
+    const std::string why = file + " defines " + found->object;
+    const bool starts_itself = text->find("__main__") != std::string::npos;
+    if (asynchronous && has_uvicorn()) return served(true, target, why, folder);
+    if (asynchronous && dependencies_.has("fastapi") && !starts_itself)
+      return Start{{"/app/.venv/bin/fastapi", "run", file, "--port", "8080"},
+                   "fastapi run " + file + " (" + why + ")"};
+    if (!asynchronous && dependencies_.has("gunicorn")) return served(false, target, why, folder);
+    if (dependencies_.has("flask") && found->framework != nullptr && !asynchronous &&
+        !starts_itself && folder.empty())
+      return Start{
+          {"/app/.venv/bin/flask", "--app", target, "run", "--host", "0.0.0.0", "--port", "8080"},
+          "flask run (" + file +
+              "; Flask's development server: add gunicorn to requirements.txt for more)"};
+    if (usual || starts_itself) return of_file(file);
+    return std::nullopt;
   }
 
   const Inspection& about_;
+  const SourceTree& tree_;
   const Dependencies& dependencies_;
   std::string python_;
 };
 
+/// "python-3.11.4" of Heroku's runtime.txt.
+std::optional<VersionWish> wish_of(const SourceTree& tree, const Dependencies& needed) {
+  std::string line = first_line(tree, ".python-version");
+  if (!line.empty()) return VersionWish{line, ".python-version"};
+  line = first_line(tree, "runtime.txt");
+  if (line.starts_with("python-")) return VersionWish{line.substr(7), "runtime.txt"};
+  if (auto wish = tool_version(tree, {"python"})) return wish;
+  return needed.wish;
+}
+
 Result<LanguagePlan> plan(const Inspection& about) {
-  auto needed = dependencies(about.tree);
+  auto needed = python::dependencies_of(about);
   if (!needed) return needed.error();
 
   LanguagePlan result;
-  result.tool = needed->install.empty() ? "none" : "pip";
+  result.tool = needed->tool;
   result.env = {{"PYTHONUNBUFFERED", "1"}, {"PYTHONDONTWRITEBYTECODE", "1"}};
-  if (!needed->install.empty()) {
-    std::string arguments;
-    for (const std::string& argument : needed->install) arguments += " " + shell_quote(argument);
-    // The system's pip works into the environment, so that no pip ships with the app.
-    result.steps.push_back({"install",
-                            "python3 -m venv --without-pip /app/.venv\n"
-                            "pip3 --python /app/.venv/bin/python install --no-compile --no-input "
-                            "--disable-pip-version-check" +
-                                arguments});
+  choose_version(result, about, "python", "Python", "CC_PYTHON_VERSION",
+                 wish_of(about.tree, *needed));
+  if (needed->installs()) {
+    result.step("install", needed->command);
     result.env["VIRTUAL_ENV"] = "/app/.venv";
     result.env["PATH"] = "/app/.venv/bin:/usr/local/bin:/usr/bin:/bin";
-    result.reasons.push_back("Install: pip into /app/.venv (" + needed->reason + ").");
+    result.reason("Install: " + needed->tool + " into /app/.venv (" + needed->reason + ").");
   }
-  for (const char* other : {"Pipfile", "poetry.lock", "uv.lock"})
-    if (about.tree.has_file(other))
-      result.reasons.push_back(
-          std::string(other) + " was seen and is not used: pip installs from " +
-          (needed->reason.empty() ? "requirements.txt or pyproject.toml" : needed->reason) + ".");
-  if (about.build_command) {
-    result.steps.push_back({"build", *about.build_command});
-    result.reasons.push_back("Build: " + *about.build_command + " (CC_BUILD_COMMAND).");
-  }
+  for (const std::string& other : needed->unused)
+    result.reason(other + " was seen and is not used: " + needed->tool + " installs from " +
+                  (needed->reason.empty() ? "requirements.txt or pyproject.toml" : needed->reason) +
+                  ".");
+  add_build_command(result, about);
   // unchecked-hash: compiled files stay valid whatever the packing does to times.
   if (!result.steps.empty())
-    result.steps.push_back(
-        {"compile",
-         "# a file that this Python cannot compile fails when it is used, not here\n"
-         "python3 -m compileall -q --invalidation-mode unchecked-hash /app || true"});
-  result.start = Starter(about, *needed).start();
+    result.step("compile",
+                "# a file that this Python cannot compile fails when it is used, not here\n"
+                "python3 -m compileall -q --invalidation-mode unchecked-hash /app || true");
+  const Starter starter(about, *needed);
+  result.start = starter.start();
+  if (const auto tasks = about.settings.find("CC_PYTHON_MANAGE_TASKS")) {
+    std::string_view rest = tasks->value;
+    while (!rest.empty()) {
+      const auto comma = rest.find(',');
+      const std::string task = trimmed(rest.substr(0, comma));
+      rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
+      if (task.empty()) continue;
+      result.before_start +=
+          (result.before_start.empty() ? "" : " && ") + starter.python() + " manage.py " + task;
+    }
+    result.reason("Before each start: manage.py " + tasks->value + " (" + tasks->origin + ").");
+  }
   return result;
 }
 
-std::optional<std::string> detect(const SourceTree& tree, const AppSettings&) {
-  for (const char* file :
-       {requirements_file, project_file, "manage.py", "wsgi.py", "app.py", "main.py"})
-    if (tree.has_file(file)) return file;
+std::optional<Match> detect(const Inspection& about) {
+  for (const char* file : manifests) {
+    if (!about.tree.has_file(file)) continue;
+    if (about.start) return Match{file};
+    const auto needed = python::dependencies_of(about);
+    const bool starts = !needed || Starter(about, *needed).start().has_value();
+    return Match{file, starts ? Evidence::manifest : Evidence::companion};
+  }
+  for (const char* file : {"manage.py", "wsgi.py", "asgi.py"})
+    if (about.tree.has_file(file)) return Match{file, Evidence::sources};
+  for (const char* file : script_files)
+    if (about.tree.has_file(file)) return Match{file, Evidence::sources};
   return std::nullopt;
 }
 
 }  // namespace
 
 Language python() {
-  return {"python", "Python",
-          "requirements.txt, pyproject.toml, manage.py, wsgi.py, app.py or main.py", detect, plan};
+  return {
+      "python",
+      "Python",
+      "requirements.txt, pyproject.toml, Pipfile, setup.py, manage.py, wsgi.py, app.py or main.py",
+      variables,
+      detect,
+      plan};
 }
 
 }  // namespace karreg::builder::languages_of

@@ -5,9 +5,22 @@
 
 namespace karreg::builder::languages_of {
 
+Language php();
+Language ruby();
+Language elixir();
+Language java();
+Language go();
+Language rust();
+Language haskell();
+Language deno();
 Language node();
 Language python();
-Language cmake();
+Language perl();
+Language r();
+Language cpp();
 Language static_site();
+Language shell();
+Language docker();
+Language dotnet();
 
 }  // namespace karreg::builder::languages_of

@@ -10,6 +10,7 @@
 namespace karreg::cli {
 
 void add_activity(CLI::App& app, Session& session);
+void add_build(CLI::App& app, Session& session);
 void add_cancel_deploy(CLI::App& app, Session& session);
 void add_completion(CLI::App& app, Session& session);
 void add_create(CLI::App& app, Session& session);

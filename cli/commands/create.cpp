@@ -1,5 +1,6 @@
 #include "cli/commands/commands.hpp"
-#include "cli/suggest.hpp"
+#include "common/suggest.hpp"
+#include "common/wire/app_types.hpp"
 
 namespace karreg::cli {
 namespace {
@@ -22,7 +23,10 @@ struct Product {
 };
 
 /// The newest enabled product of the variant @p slug.
-Result<Product> find_product(const Json& products, const std::string& slug) {
+Result<Product> find_product(const Json& products, const std::string& wanted) {
+  // "maven" is java.
+  const auto type = wire::app_type(wanted);
+  const std::string slug = type ? std::string(type->name) : wanted;
   std::vector<std::string> known;
   std::optional<Product> best;
   try {
@@ -42,8 +46,8 @@ Result<Product> find_product(const Json& products, const std::string& slug) {
   if (best) return *best;
   std::string listed;
   for (const std::string& each : known) listed += (listed.empty() ? "" : ", ") + each;
-  return Error(ErrorKind::invalid, "The platform has no type `" + slug + "`. It has: " + listed +
-                                       "." + did_you_mean(slug, known));
+  return Error(ErrorKind::invalid, "The platform has no type `" + wanted + "`. It has: " + listed +
+                                       "." + did_you_mean(wanted, known));
 }
 
 /// The organisation that --org names; the user when it is not given, which stands for their own.
@@ -130,7 +134,7 @@ void add_create(CLI::App& app, Session& session) {
   command->add_option("NAME", options->name, "Its name")->required();
   command
       ->add_option("-t,--type", options->type,
-                   "auto (found out at each push), node, python, static or cpp")
+                   "auto (found out at each push), node, python, php, ruby, go, rust, java, ...")
       ->type_name("TYPE");
   command
       ->add_option("-o,--org", options->org, "The organisation, by id or name (default: your own)")

@@ -1,6 +1,6 @@
 #include "cli/commands/commands.hpp"
-#include "cli/suggest.hpp"
 #include "common/http/message.hpp"
+#include "common/suggest.hpp"
 
 namespace karreg::cli {
 namespace {

@@ -32,6 +32,7 @@ void add_commands(CLI::App& app, Session& session) {
   add_delete(app, session);
   add_link(app, session);
   add_unlink(app, session);
+  add_build(app, session);
   add_deploy(app, session);
   add_status(app, session);
   add_activity(app, session);

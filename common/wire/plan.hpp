@@ -14,20 +14,29 @@ namespace karreg::wire {
 
 /// How a tree becomes an app. Equal plans on equal trees and images give equal artifacts.
 struct BuildPlan {
-  std::string runtime;                  ///< key of the image catalogue: node, python, static, cpp
-  std::string tool;                     ///< npm, pip, cmake, none, ...
+  std::string folder;         ///< of the repository, that is the app; empty: its root
+  std::string runtime;        ///< key of the image catalogue: what the app runs on
+  std::string build_runtime;  ///< whose build image runs the steps; empty: that of @c runtime
+  std::string tool;           ///< npm, pip, cmake, none, ...
   std::vector<guest::BuildStep> steps;  ///< may be empty: the tree is the app
   std::string output_root = "/app";     ///< absolute path in the build VM of what becomes /app
-  std::string pre_run;  ///< shell, before the app starts, on every instance; may be empty
+  std::string pre_run;       ///< shell, before the app starts, on every instance; may be empty
+  std::string before_start;  ///< the same, after it, and not the owner's but the language's
   std::vector<std::string> run_command;  ///< argv
   int port = 8080;
   std::map<std::string, std::string>
       env;  ///< the runtime's defaults (NODE_ENV=production, ...); the app's own env wins
   std::vector<std::string> reasons;  ///< sentences for the pusher: which files decided, what else
                                      ///< was seen, how to override
-  std::int64_t wall_ms = 900'000;    ///< all steps together; goes into guest::BuildConfig
-  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(BuildPlan, runtime, tool, steps, output_root, pre_run,
-                                              run_command, port, env, reasons, wall_ms)
+  /// Why this cannot be built here although it is understood, with the way out; empty: it can.
+  std::string problem;
+  std::int64_t wall_ms = 900'000;  ///< all steps together; goes into guest::BuildConfig
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(BuildPlan, folder, runtime, build_runtime, tool,
+                                              steps, output_root, pre_run, before_start,
+                                              run_command, port, env, reasons, problem, wall_ms)
+
+  /// Key of the image catalogue whose build image runs the steps.
+  const std::string& built_on() const { return build_runtime.empty() ? runtime : build_runtime; }
 };
 
 }  // namespace karreg::wire

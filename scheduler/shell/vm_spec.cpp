@@ -32,12 +32,15 @@ std::string take(const Env& env, const std::string& name) {
 }
 /// A version runs on the image that it was built for, also when the catalogue has a newer one by
 /// the time it is healed or scaled: libraries and interpreters are those that it was linked with.
-Result<std::string> image_of(const InstanceRow& row, const wire::Catalogue& catalogue) {
+Result<std::string> image_of(const InstanceRow& row, const wire::BuildPlan& plan,
+                             const wire::Catalogue& catalogue) {
   if (!row.build && !row.run_image.empty()) return row.run_image;
-  const auto runtime = catalogue.runtimes.find(row.runtime);
+  const std::string& name =
+      row.build && !plan.build_runtime.empty() ? plan.build_runtime : row.runtime;
+  const auto runtime = catalogue.runtimes.find(name);
   if (runtime == catalogue.runtimes.end())
-    return Error(ErrorKind::not_found, "the image catalogue has no runtime \"" + row.runtime +
-                                           "\"; images/build makes it");
+    return Error(ErrorKind::not_found,
+                 "the image catalogue has no runtime \"" + name + "\"; images/build makes it");
   return row.build ? runtime->second.build.digest : runtime->second.run.digest;
 }
 }  // namespace
@@ -46,7 +49,7 @@ Result<wire::VmSpec> make_vm_spec(const InstanceRow& row, const wire::Catalogue&
                                   const crypto::Vault& vault, const Settings& settings) {
   auto plan = wire::from_text<wire::BuildPlan>(row.plan, "the build plan");
   if (!plan) return plan.error();
-  auto image = image_of(row, catalogue);
+  auto image = image_of(row, *plan, catalogue);
   if (!image) return image.error();
   Env own;
   if (!row.sealed_env.empty()) {
@@ -89,6 +92,8 @@ Result<wire::VmSpec> make_vm_spec(const InstanceRow& row, const wire::Catalogue&
   if (const std::string command = take(own, "CC_RUN_COMMAND"); !command.empty())
     spec.run.command = {"/bin/sh", "-c", command};
   if (const std::string hook = take(own, "CC_PRE_RUN_HOOK"); !hook.empty()) spec.run.pre_run = hook;
+  if (!plan->before_start.empty())
+    spec.run.pre_run += (spec.run.pre_run.empty() ? "" : "\n") + plan->before_start;
   spec.health.path = take(own, "CC_HEALTH_CHECK_PATH");
   return spec;
 }

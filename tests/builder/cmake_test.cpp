@@ -77,14 +77,14 @@ TEST_CASE("a CMake project is configured, built, and its executable found") {
   CHECK(plan.tool == "cmake");
   CHECK(step_names(plan) == "configure|build|executable");
   CHECK(run_of(plan) == "/app/.karreg/start");
-  CHECK(plan.reasons.front() == "Detected C++ with CMake (CMakeLists.txt).");
+  CHECK(plan.reasons.front() == "Detected C and C++ (CMakeLists.txt).");
 }
 
 TEST_CASE("an owner's start command needs no executable") {
   CHECK(step_names(plan_of({{"CMakeLists.txt", ""}}, {{"CC_RUN_COMMAND", "build/x"}})) ==
         "configure|build");
   CHECK(refusal_of({{"CMakeLists.txt", ""}}, {{"CC_BUILD_COMMAND", "make"}}) ==
-        "CC_BUILD_COMMAND replaces the CMake build, so that the executable is not known: set "
+        "CC_BUILD_COMMAND replaces the build by cmake, so that the program is not known: set "
         "CC_RUN_COMMAND too, or add a Procfile with a `web:` line.");
 }
 

@@ -1,6 +1,7 @@
 #include "builder/explain.hpp"
 
 #include "a_tree.hpp"
+#include "builder/plan_text.hpp"
 #include "support/scratch.hpp"
 
 using namespace karreg;
@@ -19,10 +20,12 @@ TEST_CASE("a plan is told to people with steps, start and reasons") {
       "Start: /usr/bin/node i.js   (port 8080)\n"
       "Why:\n"
       "  - Detected Node.js (package.json).\n"
+      "  - Version: Node.js 20.\n"
       "  - Install: npm ci (package-lock.json).\n"
       "  - Start: node i.js (main of package.json).\n"
       "  - To override: CC_RUN_COMMAND or a Procfile with a `web:` line (start), CC_BUILD_COMMAND "
-      "(build), CC_PRE_BUILD_HOOK and CC_POST_BUILD_HOOK (around it), APP_FOLDER (a subfolder).\n");
+      "(build), CC_PRE_BUILD_HOOK and CC_POST_BUILD_HOOK (around it), APP_FOLDER (a subfolder); or "
+      "karreg.toml in the repository.\n");
 }
 
 TEST_CASE("a folder and a bare repository are explained") {

@@ -11,23 +11,23 @@ const std::string node_app = R"({"scripts":{"start":"node a.js"}})";
 }  // namespace
 
 TEST_CASE(
-    "a tree without a known build tool is refused with what was looked for and what is there") {
-  CHECK(
-      refusal_of({{"README.md", ""}, {"src/main.c", ""}}) ==
-      "No known way to build this was found in the root of the repository. Looked for: "
-      "package.json "
-      "(Node.js); requirements.txt, pyproject.toml, manage.py, wsgi.py, app.py or main.py "
-      "(Python); "
-      "CMakeLists.txt (C++ with CMake); index.html, also in public/, dist/, build/, site/ or www/ "
-      "(static site). There is: README.md, src/. Add one of these files, or set APP_FOLDER to the "
-      "folder of the app.");
+    "a tree without a known build tool is refused with what is there, the way out and what was "
+    "looked for") {
+  const std::string message = refusal_of({{"README.md", ""}, {"src/main.c", ""}});
+  CHECK(message.starts_with(
+      "No known way to build this was found in the root of the repository. There is: README.md, "
+      "src/. Set APP_FOLDER to the folder of the app, say how to start it (CC_RUN_COMMAND, a "
+      "Procfile with a `web:` line, or karreg.toml), or add a file that says what it is: PHP "
+      "(composer.json or index.php); "));
+  for (const Language& language : languages())
+    CHECK(message.find(" " + std::string(language.title) + " (" + std::string(language.looked_for) +
+                       ")") != std::string::npos);
 }
 
 TEST_CASE("an app in a subfolder is pointed at") {
   const std::string message = refusal_of({{"README.md", ""}, {"web/package.json", node_app}});
-  CHECK(message.ends_with(
-      "There is: README.md, web/. If the app is in a subfolder, set APP_FOLDER=web "
-      "(web/package.json)."));
+  CHECK(message.find("There is: README.md, web/. If the app is in a subfolder, set APP_FOLDER=web "
+                     "(web/package.json). What was looked for: ") != std::string::npos);
 }
 
 TEST_CASE("a long list of files is cut") {
@@ -65,13 +65,14 @@ TEST_CASE("a tree of another type is refused with the way out") {
       {"python",
        {{"package.json", node_app}},
        "This app has the type python, but the root of the repository has no requirements.txt, "
-       "pyproject.toml, manage.py, wsgi.py, app.py or main.py. There is: package.json. "
+       "pyproject.toml, Pipfile, setup.py, manage.py, wsgi.py, app.py or main.py. There is: "
+       "package.json. "
        "package.json says "
        "Node.js: push to an app of the type node (karreg create --type node) or auto."},
       {"cpp",
        {{"x", ""}},
-       "This app has the type cpp, but the root of the repository has no CMakeLists.txt. There is: "
-       "x. Add "
+       "This app has the type cpp, but the root of the repository has no CMakeLists.txt, "
+       "meson.build, configure.ac, or a Makefile beside sources. There is: x. Add "
        "it, or set APP_FOLDER to the folder of the app."},
       {"node",
        {{"back/package.json", node_app}, {"index.html", ""}},
@@ -80,7 +81,9 @@ TEST_CASE("a tree of another type is refused with the way out") {
        "index.html. If the app is in a subfolder, set APP_FOLDER=back (back/package.json)."},
       {"cobol",
        {{"x", ""}},
-       "The type `cobol` of this app is not known. Known types: node, python, cpp, static, auto."},
+       "The type `cobol` of this app is not known. Known types: auto, node, deno, python, php, "
+       "ruby, "
+       "go, rust, java, elixir, haskell, cpp, perl, r, static, shell, docker, dotnet."},
   }));
   CHECK(refusal_of(c.files, {}, c.variant) == c.message);
 }
@@ -146,6 +149,7 @@ TEST_CASE("every plan is a function of the tree alone and names how to override 
     CHECK(
         plan.reasons.back() ==
         "To override: CC_RUN_COMMAND or a Procfile with a `web:` line (start), CC_BUILD_COMMAND "
-        "(build), CC_PRE_BUILD_HOOK and CC_POST_BUILD_HOOK (around it), APP_FOLDER (a subfolder).");
+        "(build), CC_PRE_BUILD_HOOK and CC_POST_BUILD_HOOK (around it), APP_FOLDER (a subfolder); "
+        "or karreg.toml in the repository.");
   }
 }

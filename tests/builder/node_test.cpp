@@ -166,14 +166,10 @@ TEST_CASE("node: bad input is refused with place and cure") {
   CHECK(refusal_of({{"package.json", c.manifest}}) == c.message);
 }
 
-TEST_CASE("node: an engine and foreign lock files are told") {
-  const auto plan =
-      plan_of({{"package.json", R"({"dependencies":{"a":"1"},"engines":{"node":">=20"}})"},
-               {"yarn.lock", ""},
-               {"index.js", ""}});
-  CHECK(gives_reason(plan,
-                     "package.json asks for Node.js >=20 (engines.node); the platform's Node.js is "
-                     "used."));
+TEST_CASE("node: lock files of other managers are told") {
+  const auto plan = plan_of(
+      {{"package.json", R"({"dependencies":{"a":"1"}})"}, {"yarn.lock", ""}, {"index.js", ""}},
+      {{"CC_NODE_BUILD_TOOL", "npm"}});
   CHECK(gives_reason(plan, "yarn.lock was seen and is not used: npm installs the dependencies."));
 }
 

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-namespace karreg::cli {
+namespace karreg {
 
 /// Edits (insert, delete, replace, swap of neighbours) that turn @p a into @p b, without regard to
 /// ASCII case. Source: optimal string alignment distance, Damerau 1964.
@@ -18,4 +18,4 @@ std::string nearest(std::string_view word, const std::vector<std::string>& known
 /// " Did you mean `deploy`?", or nothing.
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& known);
 
-}  // namespace karreg::cli
+}  // namespace karreg

@@ -1,10 +1,10 @@
-#include "cli/suggest.hpp"
+#include "common/suggest.hpp"
 
 #include <algorithm>
 
 #include "common/text.hpp"
 
-namespace karreg::cli {
+namespace karreg {
 
 std::size_t edit_distance(std::string_view a_text, std::string_view b_text) {
   const std::string a = text::lower(a_text);
@@ -43,4 +43,4 @@ std::string did_you_mean(std::string_view word, const std::vector<std::string>& 
   return best.empty() ? "" : " Did you mean `" + best + "`?";
 }
 
-}  // namespace karreg::cli
+}  // namespace karreg

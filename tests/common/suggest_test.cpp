@@ -1,8 +1,8 @@
-#include "cli/suggest.hpp"
+#include "common/suggest.hpp"
 
 #include <catch2/catch.hpp>
 
-using namespace karreg::cli;
+using namespace karreg;
 
 TEST_CASE("edits are counted, a swap of neighbours once, case never") {
   CHECK(edit_distance("deploy", "deploy") == 0);

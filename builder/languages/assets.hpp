@@ -1,0 +1,13 @@
+#pragma once
+/// Style sheets and scripts that a package.json makes for an app in another language.
+
+#include "builder/language.hpp"
+
+namespace karreg::builder {
+
+/// Adds the step `assets` to @p plan when package.json has a script `build`: dependencies, the
+/// script, and node_modules is gone again. The build image must have Node.js and npm. Error
+/// `invalid` for a package.json that cannot be read.
+Result<void> add_assets(LanguagePlan& plan, const Inspection& about);
+
+}  // namespace karreg::builder

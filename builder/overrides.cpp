@@ -1,0 +1,45 @@
+#include "builder/overrides.hpp"
+
+#include <array>
+
+#include "builder/shell_line.hpp"
+
+namespace karreg::builder {
+
+std::span<const Variable> common_variables() {
+  static constexpr std::array all = {
+      Variable{"APP_FOLDER", "build.folder", "the folder of the repository that is the app"},
+      Variable{"CC_BUILD_COMMAND", "build.command", "replaces or adds the build step"},
+      Variable{"CC_PRE_BUILD_HOOK", "build.before", "runs before all steps of the build"},
+      Variable{"CC_POST_BUILD_HOOK", "build.after", "runs after all steps of the build"},
+      Variable{"CC_RUN_COMMAND", "run.command", "starts the app"},
+      Variable{"CC_PRE_RUN_HOOK", "run.before", "runs on every instance before the app starts"},
+  };
+  return all;
+}
+
+Overrides::Overrides(const std::map<std::string, std::string>& env) {
+  for (const auto& [name, value] : env)
+    if (std::string text = trimmed(value); !text.empty())
+      values_.emplace(name, Given{std::move(text), name});
+}
+
+void Overrides::add_weaker(const std::map<std::string, Given>& more) {
+  for (const auto& [name, given] : more)
+    if (std::string text = trimmed(given.value); !text.empty())
+      values_.emplace(name, Given{std::move(text), given.origin});
+}
+
+std::optional<Given> Overrides::find(std::string_view name) const {
+  const auto found = values_.find(name);
+  if (found == values_.end()) return std::nullopt;
+  return found->second;
+}
+
+std::optional<std::string> Overrides::variable(std::string_view name) const {
+  const auto found = find(name);
+  if (!found) return std::nullopt;
+  return found->value;
+}
+
+}  // namespace karreg::builder
