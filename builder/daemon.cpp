@@ -57,6 +57,7 @@ Daemon::Daemon(Options options, crypto::Vault vault)
       store_(database_),
       publisher_(options_.broker),
       app_log_(publisher_, std::min(options_.lease / 4, std::chrono::milliseconds(2000))),
+      images_(options_.image_command, options_.images),
       relay_(options_.database_url, publisher_) {
   consumer_ = std::make_unique<broker::Consumer>(
       options_.broker, broker::builder_queue(),
@@ -77,6 +78,7 @@ Daemon::~Daemon() {
     stopping_ = true;
   }
   changed_.notify_all();
+  images_.stop();
   consumer_->stop();
   for (std::thread& thread : threads_) thread.join();
   relay_.stop();
@@ -99,7 +101,7 @@ bool Daemon::wait(std::uint64_t& seen, std::chrono::milliseconds at_most) {
 }
 
 void Daemon::work() {
-  Worker worker(options_, store_, app_log_, vault_);
+  Worker worker(options_, store_, app_log_, vault_, images_);
   std::uint64_t seen = 0;
   for (bool more = true; more;) {
     bool busy = false;

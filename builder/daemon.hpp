@@ -12,6 +12,7 @@
 #include "builder/app_log.hpp"
 #include "builder/builds_store.hpp"
 #include "builder/data_folder.hpp"
+#include "builder/image_maker.hpp"
 #include "builder/options.hpp"
 #include "common/broker/consumer.hpp"
 #include "common/broker/publisher.hpp"
@@ -48,6 +49,7 @@ class Daemon {
   BuildsStore store_;
   broker::Publisher publisher_;
   AppLog app_log_;
+  ImageMaker images_;
   db::OutboxRelay relay_;
 
   std::mutex mutex_;

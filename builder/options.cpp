@@ -10,6 +10,10 @@ std::vector<Setting> settings() {
   const std::vector<Setting> own = {
       {"data.dir", "the platform's data folder, an absolute path", "", true},
       {"images.dir", "the image store; empty: `images` in data.dir", "", false},
+      {"images.command",
+       "the program images/build, which makes the image of a runtime when the first app needs it; "
+       "empty: the operator makes them",
+       "", false},
       {"secrets.key_file", "file with the key that seals secrets", "", true},
       {"log.level", "debug, info, warn or error", "info", false},
       {"builder.parallel", "builds that are planned or kept at the same time, 1 to 64", "2", false},
@@ -45,6 +49,10 @@ Result<Options> options(const Config& config) {
                  "setting data.dir: `" + read.data.string() + "` is not an absolute path");
   read.images = config.text("images.dir");
   if (read.images.empty()) read.images = read.data / "images";
+  read.image_command = config.text("images.command");
+  if (!read.image_command.empty() && !read.image_command.is_absolute())
+    return Error(ErrorKind::invalid, "setting images.command: `" + read.image_command.string() +
+                                         "` is not an absolute path");
   read.key_file = config.text("secrets.key_file");
   read.database_url = config.text("database.url");
 

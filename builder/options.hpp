@@ -16,6 +16,7 @@ namespace karreg::builder {
 struct Options {
   std::filesystem::path data;
   std::filesystem::path images;
+  std::filesystem::path image_command;  ///< empty: the operator makes images
   std::string database_url;
   broker::Address broker;
   std::string key_file;

@@ -38,15 +38,6 @@ std::string short_id(const std::string& commit) {
   return commit.substr(0, 8);
 }
 
-Result<const wire::Runtime*> image_for(const wire::Catalogue& catalogue, const std::string& name) {
-  const auto runtime = catalogue.runtimes.find(name);
-  if (runtime == catalogue.runtimes.end())
-    return Error(ErrorKind::internal, "The platform has no image for " + name +
-                                          ". Its operator has to make one: images/build --only " +
-                                          name + ".");
-  return &runtime->second;
-}
-
 }  // namespace
 
 Result<wire::Catalogue> read_catalogue(const fs::path& images) {
@@ -176,6 +167,20 @@ Result<std::optional<Artifact>> Worker::reusable(const ClaimedBuild& build,
   return found;
 }
 
+Result<wire::Catalogue> Worker::catalogue_for(ClaimedBuild& build, const wire::BuildPlan& plan) {
+  auto catalogue = read_catalogue(options_.images);
+  for (const std::string& runtime : {plan.runtime, plan.built_on()}) {
+    if (!catalogue || catalogue->runtimes.contains(runtime)) continue;
+    const auto told = [&](const std::string& line) { say(build, {line}); };
+    if (auto made = images_.make(runtime, told, keeping(build)); !made) return made.error();
+    catalogue = read_catalogue(options_.images);
+    if (catalogue && !catalogue->runtimes.contains(runtime))
+      return Error(ErrorKind::internal,
+                   "The image for " + runtime + " was made, and the catalogue does not have it.");
+  }
+  return catalogue;
+}
+
 Result<void> Worker::plan_and_prepare(ClaimedBuild& build) {
   auto env = environment(build);
   if (!env) return env.error();
@@ -197,15 +202,12 @@ Result<void> Worker::plan_and_prepare(ClaimedBuild& build) {
     say(build, lines);
     return Error(ErrorKind::invalid, plan->problem);
   }
-  auto catalogue = read_catalogue(options_.images);
+  auto catalogue = catalogue_for(build, *plan);
   if (!catalogue) return catalogue.error();
-  auto run_on = image_for(*catalogue, plan->runtime);
-  if (!run_on) return run_on.error();
-  auto build_on = image_for(*catalogue, plan->built_on());
-  if (!build_on) return build_on.error();
-
-  const Planned planned{*plan, (*run_on)->run.digest,
-                        build_key(*tree_id, *plan, (*build_on)->build.digest, settings.env)};
+  const Planned planned{
+      *plan, catalogue->runtimes.at(plan->runtime).run.digest,
+      build_key(*tree_id, *plan, catalogue->runtimes.at(plan->built_on()).build.digest,
+                settings.env)};
   auto artifact = reusable(build, planned.build_key);
   if (!artifact) return artifact.error();
   if (*artifact) {

@@ -10,6 +10,7 @@
 #include "builder/builds_store.hpp"
 #include "builder/data_folder.hpp"
 #include "builder/files.hpp"
+#include "builder/image_maker.hpp"
 #include "builder/options.hpp"
 #include "common/crypto/vault.hpp"
 #include "common/error.hpp"
@@ -22,8 +23,14 @@ class GitTree;
 class Worker {
  public:
   /// All must outlive it. One Worker for each thread.
-  Worker(const Options& options, BuildsStore& store, AppLog& app_log, const crypto::Vault& vault)
-      : options_(options), data_(options.data), store_(store), app_log_(app_log), vault_(vault) {}
+  Worker(const Options& options, BuildsStore& store, AppLog& app_log, const crypto::Vault& vault,
+         ImageMaker& images)
+      : options_(options),
+        data_(options.data),
+        store_(store),
+        app_log_(app_log),
+        vault_(vault),
+        images_(images) {}
 
   /// Claims and carries one build. False when none waits.
   Result<bool> work_once();
@@ -34,6 +41,8 @@ class Worker {
   /// Makes the folder @p fresh of @p build, from the files in @p folder of the tree.
   Result<void> make_disks(ClaimedBuild& build, const GitTree& tree, const std::string& folder,
                           const wire::Catalogue& catalogue, const std::filesystem::path& fresh);
+  /// The catalogue with the images that @p plan needs; those that are missing are made.
+  Result<wire::Catalogue> catalogue_for(ClaimedBuild& build, const wire::BuildPlan& plan);
   Result<void> keep_output(ClaimedBuild& build);
   /// Tells the owner and the database, when the build is still ours.
   Result<void> fail(ClaimedBuild& build, const std::string& message);
@@ -55,6 +64,7 @@ class Worker {
   BuildsStore& store_;
   AppLog& app_log_;
   const crypto::Vault& vault_;
+  ImageMaker& images_;
 };
 
 /// The image catalogue at @p images. The error says that images have to be made.

@@ -76,6 +76,7 @@ key_file = "$data/secret.key"
 
 [images]
 dir = "$images"
+command = "$ROOT/images/build"
 
 [api]
 listen = "127.0.0.1:$api"

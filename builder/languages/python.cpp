@@ -197,7 +197,9 @@ class Starter {
     for (const Entry& folder : tree_.list("")) {
       if (folder.kind != EntryKind::folder || folder.name.starts_with(".")) continue;
       for (const Entry& entry : tree_.list(folder.name))
-        if (entry.kind == EntryKind::file && entry.name.ends_with(".py"))
+        // A __main__.py is started as its package, below.
+        if (entry.kind == EntryKind::file && entry.name.ends_with(".py") &&
+            entry.name != "__main__.py")
           if (auto found = of_script(join_path(folder.name, entry.name), false)) return found;
     }
     return std::nullopt;

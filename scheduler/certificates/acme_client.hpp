@@ -2,8 +2,8 @@
 /// Orders certificates at an ACME server (RFC 8555), through certbot's library: acme_order.py,
 /// which is compiled in, run by Debian's Python as a child process.
 
+#include "common/async/child.hpp"
 #include "common/wire/certificates.hpp"
-#include "scheduler/certificates/child.hpp"
 
 namespace karreg::scheduler::certificates {
 

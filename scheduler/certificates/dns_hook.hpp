@@ -1,8 +1,8 @@
 #pragma once
 /// DNS-01 (RFC 8555 §8.4): the operator's program writes the records.
 
+#include "common/async/child.hpp"
 #include "common/wire/certificates.hpp"
-#include "scheduler/certificates/child.hpp"
 
 namespace karreg::scheduler::certificates {
 

@@ -168,7 +168,8 @@ TEST_CASE("what cannot be built fails with a message for the pusher, in the log 
   CHECK(platform.message(nothing_known).starts_with("No known way to build this was found in "));
   CHECK(platform.message(bad_json).starts_with("package.json, line 1, column 2: "));
   CHECK(platform.message(no_image) ==
-        "The platform has no image for python. Its operator has to make one (karreg-images).");
+        "The platform has no image for python yet. Its operator has to make it: images/build add "
+        "python; or let builders do it (images.command).");
   CHECK(platform.message(foreign).starts_with("the environment of the deployment: "));
   CHECK(contains(platform.log_of(malformed), "Build failed: package.json, line 1, column 2: "));
   CHECK(fs::is_empty(platform.data() / "builds"));

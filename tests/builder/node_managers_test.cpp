@@ -167,6 +167,7 @@ TEST_CASE("node: development dependencies stay when the start needs one") {
   CHECK(kept("nest start", "@nestjs/cli"));
   CHECK(kept("remix-serve ./build", "@remix-run/serve"));
   CHECK_FALSE(kept("node index.js", "ts-node"));
+  CHECK_FALSE(kept("node index.js", "@types/node"));
 }
 
 TEST_CASE("node: the version that is asked for, by whom, strongest first") {

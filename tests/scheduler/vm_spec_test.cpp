@@ -71,6 +71,27 @@ TEST_CASE("a version runs on the image that it was built for, not on a newer one
   }
 }
 
+TEST_CASE("a build VM has the image that the plan builds on, where that is another one") {
+  Specified s;
+  s.catalogue.runtimes["static"].run.digest = "static-run";
+  s.catalogue.runtimes["static"].build.digest = "static-build";
+  s.row.runtime = "static";
+  s.row.plan = R"({"runtime": "static", "build_runtime": "node", "run_command": ["serve"]})";
+  REQUIRE(s.make());
+  CHECK(s.make()->image_digest == "static-run");
+  s.row.build = true;
+  CHECK(s.make()->image_digest == "node-build");
+}
+
+TEST_CASE("what the language runs before the start comes after the owner's hook") {
+  Specified s;
+  s.row.plan = R"({"runtime": "node", "run_command": ["x"], "before_start": "migrate"})";
+  REQUIRE(s.make());
+  CHECK(s.make()->run.pre_run == "migrate");
+  s.env(R"({"CC_PRE_RUN_HOOK": "./hook"})");
+  CHECK(s.make()->run.pre_run == "./hook\nmigrate");
+}
+
 TEST_CASE("a build VM has the build image, the steps, and no artifact") {
   Specified s;
   s.row.build = true;

@@ -124,6 +124,7 @@ std::string Package::development_tool_of(const std::string& line) const {
   for (const std::string& command : commands_of(line)) {
     const std::string_view program = program_of(command);
     for (const auto& [name, range] : development_) {
+      if (name.starts_with("@types/")) continue;
       // "@remix-run/serve" brings remix-serve, "@nestjs/cli" brings nest: the name or its owner's
       // begins or ends the program's.
       const auto slash = name.find('/');

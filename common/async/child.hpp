@@ -1,6 +1,6 @@
 #pragma once
-/// Child processes of the threads that get certificates: blocking, with a deadline, and to be ended
-/// from another thread.
+/// Child processes of threads that have nothing else to do: blocking, with a deadline, and to be
+/// ended from another thread.
 
 #include <atomic>
 #include <chrono>
@@ -12,7 +12,7 @@
 
 #include "common/error.hpp"
 
-namespace karreg::scheduler::certificates {
+namespace karreg {
 
 /// One child at a time.
 class Child {
@@ -21,6 +21,8 @@ class Child {
     std::vector<std::string> argv;
     std::map<std::string, std::string> env;  ///< besides PATH and what says which web proxy to use
     std::chrono::milliseconds patience{};    ///< then it is killed, with all that it has started
+    /// Called every now and then while it runs; an error ends it, and is the result.
+    std::function<Result<void>()> meanwhile = {};
   };
   struct Ended {
     int exit_code = 0;
@@ -39,4 +41,4 @@ class Child {
   std::atomic<bool> stopping_{false};
 };
 
-}  // namespace karreg::scheduler::certificates
+}  // namespace karreg

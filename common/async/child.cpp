@@ -1,4 +1,4 @@
-#include "scheduler/certificates/child.hpp"
+#include "common/async/child.hpp"
 
 #include <array>
 #include <boost/asio/co_spawn.hpp>
@@ -9,7 +9,7 @@
 
 #include "common/async/process.hpp"
 
-namespace karreg::scheduler::certificates {
+namespace karreg {
 
 using namespace std::chrono_literals;
 
@@ -94,7 +94,9 @@ Result<Child::Ended> Child::run(const Program& program, const std::string& input
   asio::co_spawn(io, read_errors(*talk), keep);
   asio::co_spawn(io, converse(*talk, input, answer), keep);
   while (!(talk->exit_code && talk->errors_read)) {
-    if (stopping_) return Error(ErrorKind::unavailable, "the scheduler stops");
+    if (stopping_) return Error(ErrorKind::unavailable, "this program stops");
+    if (program.meanwhile)
+      if (auto goes_on = program.meanwhile(); !goes_on) return goes_on.error();
     if (std::chrono::steady_clock::now() >= until)
       return Error(
           ErrorKind::timeout,
@@ -111,4 +113,4 @@ void Child::stop() {
   stopping_ = true;
 }
 
-}  // namespace karreg::scheduler::certificates
+}  // namespace karreg

@@ -1,0 +1,109 @@
+// Which images a build needs, and what happens where one is missing: karreg-builder as a process,
+// with a program in the place of images/build.
+#include <algorithm>
+
+#include "platform.hpp"
+
+using namespace karreg;
+using namespace karreg::test;
+
+namespace {
+
+bool contains(const std::vector<std::string>& lines, const std::string& beginning) {
+  return std::ranges::any_of(lines, [&](const auto& line) { return line.starts_with(beginning); });
+}
+
+const std::map<std::string, std::string> php_app = {{"index.php", "<?php echo 1;"}};
+
+/// A program that is called as images/build is, counts its calls, and does @p then.
+void image_command(Platform& platform, const std::string& then) {
+  const auto program = platform.data() / "make-images";
+  write_file(program, "#!/bin/sh\necho \"$*\" >>" + (platform.data() / "calls").string() +
+                          "\necho 'packages are fetched' >&2\n" + then);
+  std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+  platform.settings()["KARREG_IMAGES_COMMAND"] = program.string();
+}
+
+/// Shell: the catalogue gets the runtime php.
+std::string adds_php(const Platform& platform) {
+  const std::string file = (platform.data() / "images/catalogue.json").string();
+  return "sed 's/\"runtimes\":{/\"runtimes\":{\"php\":{\"run\":{\"digest\":\"php-run\"},\"build\":"
+         "{\"digest\":\"php-build\"}},/' " +
+         file + " >" + file + ".new && mv " + file + ".new " + file + "\n";
+}
+
+}  // namespace
+
+TEST_CASE("the first app of a runtime has its image made, and reads how that goes") {
+  Platform platform;
+  image_command(platform, adds_php(platform));
+  const std::string app = platform.app(php_app);
+  const std::string build = platform.ask_for_build(app);
+  platform.start_builder();
+  platform.await_state(build, "prepared");
+  CHECK(platform.value("SELECT run_image FROM builds") == "php-run");
+  CHECK(read_file(platform.data() / "calls") ==
+        "add php --out " + (platform.data() / "images").string() + "\n");
+  const auto log = platform.log_of(app);
+  CHECK(contains(log, "This is the first app here that needs php: "));
+  CHECK(contains(log, "packages are fetched"));
+
+  const std::string next = platform.ask_for_build(platform.app(php_app));
+  platform.await_state(next, "prepared");
+  CHECK(std::ranges::count(read_file(platform.data() / "calls"), '\n') == 1);
+}
+
+TEST_CASE("a lease is kept for as long as the making of an image takes") {
+  Platform platform;
+  // Longer than a lease, which is a second here.
+  image_command(platform, "sleep 3\n" + adds_php(platform));
+  const std::string build = platform.ask_for_build(platform.app(php_app));
+  platform.start_builder();
+  platform.await_state(build, "prepared");
+  CHECK(platform.value("SELECT attempts FROM builds") == "0");
+  CHECK(std::ranges::count(read_file(platform.data() / "calls"), '\n') == 1);
+}
+
+TEST_CASE("an image that cannot be made fails the build with what its program said last") {
+  Platform platform;
+  image_command(platform, "echo 'no space left' >&2\nexit 1\n");
+  const std::string build = platform.ask_for_build(platform.app(php_app));
+  platform.start_builder();
+  platform.await_state(build, "failed");
+  CHECK(platform.message(build) ==
+        "The image for php could not be made: no space left. Tell the platform's operator.");
+}
+
+TEST_CASE("without the program the operator is named, and what to do") {
+  Platform platform;
+  const std::string build = platform.ask_for_build(platform.app(php_app));
+  platform.start_builder();
+  platform.await_state(build, "failed");
+  CHECK(platform.message(build) ==
+        "The platform has no image for php yet. Its operator has to make it: images/build add php; "
+        "or let builders do it (images.command).");
+}
+
+TEST_CASE("a site is built on one image and runs on another") {
+  Platform platform;
+  const std::string app = platform.app(
+      {{"package.json", R"({"devDependencies":{"vite":"1"},"scripts":{"build":"vite build"}})"}});
+  const std::string build = platform.ask_for_build(app);
+  platform.start_builder();
+  platform.await_state(build, "prepared");
+  CHECK(platform.value("SELECT runtime FROM builds") == "static");
+  CHECK(platform.value("SELECT run_image FROM builds") == "static-run");
+  CHECK(platform.value("SELECT plan->>'build_runtime' FROM builds") == "node");
+}
+
+TEST_CASE("a plan that cannot be carried out here fails with the reason, after what was found") {
+  Platform platform;
+  const std::string app =
+      platform.app({{"package.json", R"({"engines":{"node":"8"},"main":"i.js"})"}, {"i.js", ""}});
+  const std::string build = platform.ask_for_build(app);
+  platform.start_builder();
+  platform.await_state(build, "failed");
+  CHECK(platform.message(build).starts_with(
+      "engines.node of package.json asks for Node.js 8, which cannot be had here. There are: "));
+  CHECK(contains(platform.log_of(app), "Detected Node.js (package.json)."));
+}
