@@ -12,7 +12,10 @@
 #include <random>
 
 #include "common/async/process.hpp"
+#include "common/wire/catalogue.hpp"
+#include "common/wire/json.hpp"
 #include "common/wire/routes.hpp"
+#include "hypervisor-agent/egress/room.hpp"
 
 namespace karreg::agent {
 
@@ -43,9 +46,60 @@ std::string without_syslog_noise(std::string_view text) {
 }
 }  // namespace
 
-wire::guest::Network guest_network() {
-  return {"10.0.2.15", 24, "10.0.2.2", {"10.0.2.3"}};
+wire::guest::Network guest_network(bool confined) {
+  wire::guest::Network network{"10.0.2.15", 24, "10.0.2.2", {"10.0.2.3"}};
+  if (confined) network.dns.clear();
+  return network;
 }
+
+bool is_confined(const Settings& settings, const std::string& kind) {
+  return kind == "build" && settings.egress != "open";
+}
+
+std::map<std::string, std::string> confined_environment() {
+  const std::string gateway = guest_network().gateway;
+  const std::string port = std::to_string(egress::proxy_port);
+  const std::string proxy = "http://" + gateway + ":" + port;
+  std::map<std::string, std::string> env;
+  for (const char* name : {"http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"})
+    env[name] = proxy;
+  for (const char* name : {"no_proxy", "NO_PROXY"}) env[name] = "localhost,127.0.0.1";
+  // Java knows none of these: Maven, Gradle and sbt would try to get out by themselves.
+  env["JAVA_TOOL_OPTIONS"] = fmt::format(
+      "-Dhttp.proxyHost={0} -Dhttp.proxyPort={1} -Dhttps.proxyHost={0} "
+      "-Dhttps.proxyPort={1}",
+      gateway, port);
+  return env;
+}
+
+namespace {
+
+/// What the images were made from is what builds may reach: the catalogue names it.
+std::string hosts_for_builds(const Settings& settings) {
+  std::string hosts = settings.egress_hosts;
+  const auto text = read_whole(settings.images_dir + "/catalogue.json");
+  if (!text) return hosts;
+  const auto catalogue = wire::from_text<wire::Catalogue>(*text, "catalogue.json");
+  if (catalogue)
+    for (const std::string& host : catalogue->registries) hosts += " " + host;
+  return hosts;
+}
+
+std::vector<std::string> confined_by_proxy(const Settings& settings, const VmFiles& files,
+                                           const std::vector<std::string>& passt) {
+  std::error_code unknown;
+  // Beside this program, wherever the platform is installed.
+  const auto here = std::filesystem::read_symlink("/proc/self/exe", unknown).parent_path();
+  std::vector<std::string> argv = {(here / "karreg-egress").string(), "--hosts",
+                                   hosts_for_builds(settings), "--pid", files.network_pid()};
+  if (::geteuid() == 0) argv.insert(argv.end(), {"--user", settings.qemu_user});
+  if (settings.egress_private) argv.emplace_back("--private");
+  argv.emplace_back("--");
+  argv.insert(argv.end(), passt.begin(), passt.end());
+  return argv;
+}
+
+}  // namespace
 
 std::vector<int> inbound_ports(int port) {
   if (port == wire::tcp_service_port) return {port};
@@ -64,19 +118,35 @@ Result<std::string> free_address(const std::string& prefix, const std::vector<in
 }
 
 awaitable<Result<void>> start_passt(const Settings& settings, const VmFiles& files,
-                                    const std::string& address, const std::vector<int>& ports) {
+                                    const std::string& address, const std::vector<int>& ports,
+                                    bool confined) {
   Process::Options options;
   const auto guest = guest_network();
-  options.argv = {
-      "passt", "--socket", files.network(), "--pid", files.network_pid(), "--quiet", "--ipv4-only",
-      "--address", guest.address, "--netmask", std::to_string(guest.prefix), "--gateway",
-      guest.gateway, "--dns-forward", guest.dns.front(),
-      // The guest's gateway address must not lead to services on the host's loopback.
-      "--no-map-gw", "--no-dhcp", "--udp-ports",
-      address.empty() ? "none" : fmt::format("{}/{}", address, wire::tcp_service_port),
-      "--tcp-ports",
-      address.empty() ? "none" : fmt::format("{}/{}", address, fmt::join(ports, ",")), "--one-off"};
+  options.argv = {"passt",
+                  "--socket",
+                  files.network(),
+                  "--pid",
+                  files.network_pid(),
+                  "--quiet",
+                  "--ipv4-only",
+                  "--address",
+                  guest.address,
+                  "--netmask",
+                  std::to_string(guest.prefix),
+                  "--gateway",
+                  guest.gateway,
+                  "--no-dhcp",
+                  "--udp-ports",
+                  address.empty() ? "none" : fmt::format("{}/{}", address, wire::tcp_service_port),
+                  "--tcp-ports",
+                  address.empty() ? "none" : fmt::format("{}/{}", address, fmt::join(ports, ",")),
+                  "--one-off"};
+  // The guest's gateway address must not lead to services on the host's loopback. In a network of
+  // its own the only one there is the proxy.
+  if (!confined)
+    options.argv.insert(options.argv.end(), {"--no-map-gw", "--dns-forward", guest.dns.front()});
   if (::geteuid() == 0) options.argv.insert(options.argv.end(), {"--runas", settings.qemu_user});
+  if (confined) options.argv = confined_by_proxy(settings, files, options.argv);
   options.env = {{"PATH", "/usr/bin:/bin"}};
   options.merge_stderr = true;
   std::error_code ignored;

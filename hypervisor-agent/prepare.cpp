@@ -108,7 +108,7 @@ awaitable<Result<std::string>> start_network(const Settings& settings, const wir
       if (!free) co_return free.error();
       ip = *free;
     }
-    network = co_await start_passt(settings, files, ip, ports);
+    network = co_await start_passt(settings, files, ip, ports, is_confined(settings, spec.kind));
     if (network) co_return inbound ? fmt::format("{}:{}", ip, spec.run.port) : std::string();
     // Somebody may have taken the address between the look and the bind: another one, then.
     if (network.error().kind() != ErrorKind::conflict) break;

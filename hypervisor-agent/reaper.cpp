@@ -34,7 +34,8 @@ bool is_daemon(pid_t pid) {
   pid_t session = 0;
   rest >> state >> parent >> group >> session;
   return rest && session != ::getsid(0) &&
-         (name.starts_with("qemu-system") || name.starts_with("passt"));
+         (name.starts_with("qemu-system") || name.starts_with("passt") ||
+          name.starts_with("karreg-egress"));
 }
 
 [[noreturn]] void reap_for_ever() {

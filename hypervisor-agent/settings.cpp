@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "common/crypto/digest.hpp"
+#include "hypervisor-agent/egress/policy.hpp"
 
 namespace karreg::agent {
 
@@ -37,6 +38,21 @@ bool is_loopback_prefix(const std::string& prefix) {
 }  // namespace
 
 std::vector<Setting> declared_settings() {
+  // Of every language in the catalogue but Node.js and Debian, whose registries the image store
+  // names.
+  constexpr const char* package_registries =
+      "pypi.org files.pythonhosted.org "
+      "packagist.org *.packagist.org "
+      "rubygems.org *.rubygems.org "
+      "proxy.golang.org sum.golang.org storage.googleapis.com "
+      "crates.io *.crates.io "
+      "repo.maven.apache.org repo1.maven.org plugins.gradle.org services.gradle.org "
+      "hex.pm *.hex.pm "
+      "hackage.haskell.org *.haskell.org "
+      "cpan.org *.cpan.org *.metacpan.org cpan.metacpan.org "
+      "cran.r-project.org cloud.r-project.org *.posit.co "
+      "deno.land jsr.io *.jsr.io esm.sh "
+      "github.com codeload.github.com objects.githubusercontent.com raw.githubusercontent.com";
   std::vector<Setting> all = {
       {"data.dir", "the platform's data folder", "", true},
       {"agent.host_id", "name of this host, unique in the platform", "host-1", false},
@@ -51,6 +67,21 @@ std::vector<Setting> declared_settings() {
        "127.64", false},
       {"agent.qemu_user", "user that QEMU and passt run as when the agent is root", "libvirt-qemu",
        false},
+      {"agent.egress",
+       "what builds reach: hosts (those of agent.egress_hosts and the registries that the images "
+       "came from), public (whatever has a public address), open (what this machine reaches)",
+       "hosts", false},
+      {"agent.egress_hosts",
+       "names, and *.names, of the hosts that builds reach at ports 443 and 80", package_registries,
+       false},
+      {"agent.egress_private",
+       "whether their names may lead to addresses that are not public, such as a mirror of your "
+       "own",
+       "false", false},
+      {"agent.ca_file",
+       "PEM file with certificates of authorities that builds trust besides Debian's, such as that "
+       "of a mirror; empty: none",
+       "", false},
       {"log.level", "debug, info, warn or error", "info", false},
   };
   for (auto& s : broker::settings()) all.push_back(std::move(s));
@@ -94,6 +125,17 @@ Result<Settings> read_settings(const Config& config) {
     return Error(ErrorKind::invalid, "setting agent.address_prefix = \"" + s.address_prefix +
                                          "\" must be two numbers in 127.0.0.0/8, such as 127.64");
   s.qemu_user = config.text("agent.qemu_user");
+  s.egress = config.text("agent.egress");
+  if (s.egress != "hosts" && s.egress != "public" && s.egress != "open")
+    return Error(ErrorKind::invalid,
+                 "setting agent.egress = \"" + s.egress + "\" must be hosts, public or open");
+  s.egress_hosts = s.egress == "public" ? "*" : config.text("agent.egress_hosts");
+  if (auto policy = egress::Policy::of_hosts(s.egress_hosts); !policy)
+    return policy.error().within("setting agent.egress_hosts");
+  auto own_network = config.flag("agent.egress_private");
+  if (!own_network) return own_network.error();
+  s.egress_private = *own_network;
+  s.ca_file = config.text("agent.ca_file");
   auto address = broker::address(config);
   if (!address) return address.error();
   s.broker = *address;

@@ -20,8 +20,12 @@ struct Settings {
   std::string accelerator;  ///< auto, kvm or tcg
   std::int64_t memory_mb = 0;
   int vcpus = 1;
-  std::string address_prefix;  ///< "127.64": instances get <prefix>.x.y
-  std::string qemu_user;       ///< that QEMU and passt run as, when we are root
+  std::string address_prefix;   ///< "127.64": instances get <prefix>.x.y
+  std::string qemu_user;        ///< that QEMU and passt run as, when we are root
+  std::string egress;           ///< what builds reach: "hosts", "public" or "open"
+  std::string egress_hosts;     ///< patterns, with blanks between them
+  bool egress_private = false;  ///< names may lead to addresses that are not public
+  std::string ca_file;          ///< certificates that builds trust, too; empty: none
   broker::Address broker;
   std::string log_level;
 

@@ -270,10 +270,14 @@ void Vm::configure_guest() {
   config.instance_id = spec_.instance_id;
   config.hostname = fmt::format("{}-{}", spec_.kind == "run" ? "app" : "build", spec_.number);
   config.kind = spec_.kind;
-  config.network = guest_network();
+  const bool confined = is_confined(host_.settings, spec_.kind);
+  config.network = guest_network(confined);
   config.env = spec_.env;
+  if (confined) config.env.merge(confined_environment());
   config.run = spec_.run;
   config.build = spec_.build;
+  if (spec_.kind == "build" && !host_.settings.ca_file.empty())
+    if (const auto pem = read_whole(host_.settings.ca_file)) config.build.ca_pem = *pem;
   config.time_ns = unix_ns();
   const std::size_t bytes = msg::encode(config).size();
   if (bytes <= msg::max_line_bytes) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "common/json.hpp"
 
@@ -35,8 +36,10 @@ struct Catalogue {
   Blob scratch_build;                       ///< the same, larger
   Blob cache_template;                      ///< empty ext4 for an app's dependency cache
   std::map<std::string, Runtime> runtimes;  ///< "node", "python", "static", "cpp"
+  /// Hosts of the registries that the images came from; builds may reach them, too.
+  std::vector<std::string> registries;
   NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Catalogue, format, kernel, initrd, scratch_run,
-                                              scratch_build, cache_template, runtimes)
+                                              scratch_build, cache_template, runtimes, registries)
 };
 
 }  // namespace karreg::wire

@@ -67,8 +67,9 @@ struct BuildConfig {
   std::string output_root = "/app";
   std::int64_t wall_ms = 900'000;     ///< all steps together
   std::int64_t max_processes = 2048;  ///< processes and threads of the build user
+  std::string ca_pem;  ///< certificates of authorities that the build trusts, too; may be empty
   NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(BuildConfig, steps, workdir, output_root, wall_ms,
-                                              max_processes)
+                                              max_processes, ca_pem)
 };
 
 /// agent -> guest, once, in answer to `hello{configured:false}`. @c kind is "run" or "build".

@@ -137,6 +137,13 @@ BuildResult failed(const std::string& step, const std::string& reason) {
   return {false, 0, step, reason};
 }
 
+/// Writes Debian's certificates of authorities and @p pem into one file; gives its path.
+std::string trust_also(const std::string& pem) {
+  constexpr const char* bundle = "/etc/karreg-ca.pem";
+  write_file(bundle, read_file("/etc/ssl/certs/ca-certificates.crt") + "\n" + pem);
+  return bundle;
+}
+
 std::map<std::string, std::string> build_environment(const wire::guest::Config& config) {
   auto env = app_environment(config);
   const auto fallback = [&](const char* name, const char* value) { env.emplace(name, value); };
@@ -151,6 +158,14 @@ std::map<std::string, std::string> build_environment(const wire::guest::Config& 
     fallback("CMAKE_CXX_COMPILER_LAUNCHER", "ccache");
   }
   fallback("CI", "true");
+  if (!config.build.ca_pem.empty()) {
+    const std::string bundle = trust_also(config.build.ca_pem);
+    // Each tool has a name of its own for it.
+    for (const char* name : {"SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "PIP_CERT",
+                             "NODE_EXTRA_CA_CERTS", "CARGO_HTTP_CAINFO", "GIT_SSL_CAINFO",
+                             "DENO_CERT", "HEX_CACERTS_PATH"})
+      fallback(name, bundle.c_str());
+  }
   return env;
 }
 
