@@ -1,8 +1,7 @@
 // C and C++: CMakeLists.txt, meson.build, configure, configure.ac, or a Makefile beside sources.
-//   build    the tool, optimised; CC_BUILD_COMMAND replaces it.
-//   start    the program that the build system says it made: CC_CPP_TARGET, the only one, or the
-//   one
-//            named like the project. It becomes /app/.karreg/start.
+//   build    the tool, a release where it knows of such; CC_BUILD_COMMAND replaces it.
+//   start    the program that was built: CC_CPP_TARGET, the only one, or the one named like the
+//            project. It becomes /app/.karreg/start.
 #include <array>
 
 #include "builder/languages/cpp/tools.hpp"

@@ -1,67 +1,9 @@
-#include "a_tree.hpp"
-#include "support/scratch.hpp"
+#include "a_build.hpp"
 
 using namespace karreg;
 using namespace karreg::builder;
-using namespace karreg::test;
 
 namespace {
-
-/// Runs the steps of the plan for @p files as the build VM does, with /app, /cache and /tmp moved
-/// into a scratch folder.
-class Built {
- public:
-  explicit Built(const Files& files, const Env& env = {}) {
-    for (const auto& [name, text] : files) write_file(scratch_ / ("app/" + name), text);
-    for (const auto& step : plan_of(files, env).steps) {
-      write_file(scratch_ / "step.sh", moved(step.command));
-      ran_ = run("cd " + (scratch_ / "app").string() +
-                 " && CXX=clang++-19 CMAKE_GENERATOR=Ninja /bin/sh -e " +
-                 (scratch_ / "step.sh").string());
-      if (ran_.exit_code != 0) {
-        failed_step_ = step.name;
-        return;
-      }
-    }
-  }
-  const std::string& failed_step() const { return failed_step_; }
-  /// Of the last step, with the folder moved back, line breaks as blanks.
-  std::string output() const {
-    std::string text = ran_.output;
-    for (auto at = text.find(scratch_.path().string()); at != std::string::npos;
-         at = text.find(scratch_.path().string()))
-      text.erase(at, scratch_.path().string().size());
-    std::string flat;
-    for (const char c : text) {
-      if (c == '\n' || c == ' ') {
-        if (!flat.ends_with(' ')) flat += ' ';
-      } else {
-        flat += c;
-      }
-    }
-    return flat;
-  }
-  std::string start() const { return must_run((scratch_ / "app/.karreg/start").string()); }
-  bool has(const std::string& file) const {
-    return std::filesystem::exists(scratch_ / ("app/" + file));
-  }
-
- private:
-  /// @p command with every absolute path of the build VM under the scratch folder.
-  std::string moved(std::string command) const {
-    for (const std::string path : {"/app", "/cache", "/tmp/karreg-executable"}) {
-      const std::string there = scratch_.path().string() + path.substr(path.rfind('/'));
-      for (auto at = command.find(path); at != std::string::npos;
-           at = command.find(path, at + there.size()))
-        command.replace(at, path.size(), there);
-    }
-    return command;
-  }
-
-  ScratchFolder scratch_;
-  Ran ran_;
-  std::string failed_step_;
-};
 
 std::string project(const std::string& name, const std::string& rest) {
   return "cmake_minimum_required(VERSION 3.20)\nproject(" + name + " CXX)\n" + rest;
@@ -120,6 +62,24 @@ TEST_CASE("of several executables the one named like the project is the app, or 
   CHECK(chosen.start() == "other\n");
 }
 
+TEST_CASE("an executable that the build leaves out does not count, unless it is chosen") {
+  const Files files = {
+      {"CMakeLists.txt", project("shop",
+                                 "add_executable(server main.cpp)\n"
+                                 "add_executable(trial EXCLUDE_FROM_ALL main.cpp)\n")},
+      {"main.cpp", says_hello}};
+  const Built built(files);
+  INFO(built.output());
+  REQUIRE(built.failed_step().empty());
+  CHECK(built.has("build/server"));
+  CHECK(built.start() == "hello\n");
+  const Built chosen(files, {{"CC_CPP_TARGET", "trial"}});
+  CHECK(chosen.failed_step() == "executable");
+  CHECK(chosen.output().find(
+            "The executable trial was not built: /app/build/trial does not exist.") !=
+        std::string::npos);
+}
+
 TEST_CASE("no clear executable is a failed build that says what to set") {
   struct Case {
     std::string name, lists;
@@ -132,6 +92,11 @@ TEST_CASE("no clear executable is a failed build that says what to set") {
        {},
        "CMakeLists.txt builds several executables: a, b. Choose one with CC_CPP_TARGET=name, or "
        "set "
+       "CC_RUN_COMMAND."},
+      {"none that is built",
+       "add_executable(a EXCLUDE_FROM_ALL main.cpp)\n",
+       {},
+       "CMakeLists.txt builds no executable. Add one with add_executable(), or set "
        "CC_RUN_COMMAND."},
       {"none",
        "add_library(a STATIC main.cpp)\n",

@@ -1,5 +1,5 @@
-// Meson, Autotools and Make. Which programs there are is asked of each build system after it has
-// built: Meson's introspection, what `make install` puts into bin, the targets that make knows.
+// Meson, Autotools and Make. Which programs there are is asked after the build: Meson's
+// introspection, what `make install` puts into bin and sbin, the files that make has made.
 #include "builder/languages/cpp/tools.hpp"
 #include "builder/shell_line.hpp"
 
@@ -7,11 +7,12 @@ namespace karreg::builder::cpp {
 namespace {
 
 /// Shell: `choose TOOL FIRST` reads paths of programs, one a line, and links the one that is meant:
-/// $wanted, the only one, or the one named FIRST.
+/// $wanted, the only one, or the one named FIRST. Of those with the same name it takes the first.
 constexpr std::string_view choose = R"sh(choose() {
   tool=$1 first=$2 found= chosen= number=0
   while IFS= read -r path; do
     name=${path##*/}
+    case ", $found, " in *", $name, "*) continue ;; esac
     found="$found${found:+, }$name"
     number=$((number + 1))
     if [ "$name" = "${wanted:-$first}" ] || { [ -z "$wanted" ] && [ "$number" = 1 ] && [ -z "$first" ]; }; then
@@ -38,12 +39,12 @@ constexpr std::string_view choose = R"sh(choose() {
 }
 )sh";
 
-/// Shell: `programs` keeps those of the paths it reads that are programs: ELF, with an interpreter
-/// or linked statically, no shared libraries.
+/// Shell: `programs` keeps those of the paths it reads that are programs: ELF and executable, and
+/// not named like a shared library.
 constexpr std::string_view programs = R"sh(programs() {
   while IFS= read -r path; do
     case $path in *.so | *.so.* | *.o) continue ;; esac
-    if [ -f "$path" ] && [ -x "$path" ] && [ "$(head -c 4 "$path" | tail -c 3)" = ELF ]; then
+    if [ -f "$path" ] && [ -x "$path" ] && [ "$(head -c 4 "$path" | od -An -tx1)" = " 7f 45 4c 46" ]; then
       readlink -f "$path"
     fi
   done
@@ -55,9 +56,14 @@ std::string chosen(const std::string& wanted, const std::string& pipeline) {
          pipeline;
 }
 
-/// Compilers through ccache, where the image has it.
+/// Compilers through ccache, where the image has it; the owner's, if the environment names them.
 constexpr std::string_view with_ccache =
-    "if command -v ccache >/dev/null; then export CC='ccache cc' CXX='ccache c++'; fi\n";
+    "if command -v ccache >/dev/null; then\n"
+    "  export CC=\"ccache ${CC:-cc}\" CXX=\"ccache ${CXX:-c++}\"\n"
+    "fi\n";
+
+/// What is newer was made by make.
+constexpr std::string_view before_make = "/app/.karreg/before-make";
 
 }  // namespace
 
@@ -92,24 +98,27 @@ void add_autotools(LanguagePlan& plan, const std::string& wanted, bool find_prog
     plan.step(
         "executable",
         chosen(wanted,
-               "find /app/.karreg/installed/bin -type f 2>/dev/null | sort |\n"
+               "find /app/.karreg/installed -type f \\( -path '*/bin/*' -o -path '*/sbin/*' \\) | "
+               "sort |\n"
                "  programs | choose 'make install' "
-               "\"$(sed -n \"s/^PACKAGE_NAME='\\(.*\\)'$/\\1/p\" config.status | head -n 1)\""));
+               "\"$(sed -n \"s/^PACKAGE_TARNAME='\\(.*\\)'$/\\1/p\" configure | head -n 1)\""));
 }
 
 void add_make(LanguagePlan& plan, const std::string& wanted, bool find_program) {
-  plan.step("build", std::string(with_ccache) + "make -j \"$(nproc)\"");
+  const std::string stamp(before_make);
+  plan.step("build", (find_program ? "mkdir -p /app/.karreg\ntouch " + stamp + "\n" : "") +
+                         std::string(with_ccache) + "make -j \"$(nproc)\"");
   plan.reason("Build: make.");
   if (find_program)
-    // What make's database calls a target, and is a program by now.
-    plan.step(
-        "executable",
-        chosen(
-            wanted,
-            "make -pRrq 2>/dev/null |\n"
-            "  awk '/^# Not a target/ { skip = 1; next }\n"
-            "    /^[^#\\t %.:=][^%:=]*:/ { if (!skip) { sub(/:.*/, \"\"); print } skip = 0 }' |\n"
-            "  sort -u | programs | sort -u | choose make ''"));
+    // Not make's own database: it lacks what implicit rules and makes below it have made.
+    plan.step("executable", chosen(wanted,
+                                   "find /app \\( -name .git -o -name CMakeFiles \\) -prune -o "
+                                   "-type f -newer " +
+                                       stamp +
+                                       " -print | sort |\n"
+                                       "  programs | choose make ''\n"
+                                       "rm " +
+                                       stamp));
 }
 
 }  // namespace karreg::builder::cpp
