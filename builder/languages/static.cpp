@@ -1,9 +1,11 @@
 // Static site: an index.html decides, in the root or in one of the usual output folders, or the
 // settings of a generator (Hugo, mdBook, MkDocs, Jekyll), or a Staticfile with a `root:`.
 //   build    CC_BUILD_COMMAND, else the generator.
-//   start    karreg's own file server on the folder of index.html, or on CC_WEBROOT.
+//   start    karreg's own file server on CC_WEBROOT, the `root:` of the Staticfile, what the
+//            generator makes, or the folder of index.html.
 #include <algorithm>
 #include <array>
+#include <sstream>
 
 #include "builder/languages/table.hpp"
 #include "builder/shell_line.hpp"
@@ -25,6 +27,7 @@ struct Generator {
   const char* needs;                 ///< a folder that must be there, too; empty: none
   const char* command;
   const char* folder;
+  bool in_image = true;  ///< whether the image `static` has it
 };
 constexpr std::array generators = {
     Generator{"Hugo",
@@ -32,7 +35,7 @@ constexpr std::array generators = {
               "content",
               "hugo --minify",
               "public"},
-    Generator{"mdBook", {"book.toml"}, "", "mdbook build --dest-dir book", "book"},
+    Generator{"mdBook", {"book.toml"}, "", "mdbook build --dest-dir book", "book", false},
     Generator{"MkDocs", {"mkdocs.yml", "mkdocs.yaml"}, "", "mkdocs build --site-dir site", "site"},
     Generator{
         "Jekyll", {"_config.yml", "_config.yaml"}, "", "jekyll build --destination _site", "_site"},
@@ -58,41 +61,49 @@ std::optional<std::string> folder_of_index(const SourceTree& tree) {
   return std::nullopt;
 }
 
-/// The folder after `root:` in a Staticfile; empty: it names none.
+/// The folder after `root:` in a Staticfile (YAML of one level); empty: it names none.
 std::string staticfile_root(const SourceTree& tree) {
   const auto text = tree.read("Staticfile", max_inspected_bytes);
   if (!text) return "";
-  std::string_view rest = *text;
-  while (!rest.empty()) {
-    const auto end = rest.find('\n');
-    const std::string_view line = rest.substr(0, end);
-    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
-    if (line.starts_with("root:")) return trimmed(line.substr(5));
+  std::istringstream lines(*text);
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with("root:")) continue;
+    std::string value = trimmed(line.substr(5, line.find(" #") - 5));
+    if (value.size() > 1 && (value.front() == '"' || value.front() == '\'') &&
+        value.back() == value.front())
+      value = value.substr(1, value.size() - 2);
+    return value;
   }
   return "";
 }
 
-Result<std::string> webroot(const Inspection& about, bool is_built, std::string& reason) {
+/// The folder that is served, and who says so.
+Result<Given> webroot(const Inspection& about, const std::optional<Source>& source, bool is_built) {
   auto given = about.settings.find("CC_WEBROOT");
   if (const std::string root = staticfile_root(about.tree); !given && !root.empty())
     given = Given{root, "root of Staticfile"};
   if (given) {
-    std::string folder = given->value;
-    while (folder.starts_with("/") || folder.starts_with("./"))
-      folder.erase(0, folder.starts_with("/") ? 1 : 2);
-    while (folder.ends_with("/")) folder.pop_back();
-    const bool leaves = ("/" + folder + "/").find("/../") != std::string::npos;
+    std::string folder;
+    std::istringstream parts(given->value);
+    bool leaves = false;
+    for (std::string part; std::getline(parts, part, '/');) {
+      leaves = leaves || part == "..";
+      if (!part.empty() && part != ".") folder = join_path(folder, part);
+    }
     if (leaves || (!is_built && !about.tree.has_folder(folder)))
       return Error(ErrorKind::invalid,
                    given->origin + "=" + given->value +
                        ": there is no such folder in the app. Give a folder of the repository, "
                        "for example CC_WEBROOT=/public.");
-    reason = given->origin;
-    return folder;
+    return Given{folder, given->origin};
   }
+  if (source)
+    return Given{source->generator->folder,
+                 std::string("what ") + source->generator->name + " makes"};
   const std::string folder = folder_of_index(about.tree).value_or("");
-  reason = join_path(folder, "index.html");
-  return folder;
+  return Given{folder, about.tree.has_file(join_path(folder, "index.html"))
+                           ? join_path(folder, "index.html")
+                           : "the folder of the app"};
 }
 
 Result<LanguagePlan> plan(const Inspection& about) {
@@ -100,31 +111,34 @@ Result<LanguagePlan> plan(const Inspection& about) {
   result.tool = "none";
   result.runtime = "static";
   const bool own_build = add_build_command(result, about);
-  const auto source = own_build ? std::nullopt : generator_of(about.tree);
-  std::string reason;
-  auto folder = webroot(about, own_build || source, reason);
+  const auto source = generator_of(about.tree);
+  auto folder = webroot(about, source, own_build || source);
   if (!folder) return folder.error();
-  if (source) {
-    result.tool = source->generator->name;
+  // What the image cannot make may have been committed.
+  const bool is_there =
+      source && !source->generator->in_image && about.tree.has_folder(folder->value);
+  if (source && !own_build && !is_there) {
+    const Generator& generator = *source->generator;
+    result.tool = generator.name;
     std::ranges::transform(result.tool, result.tool.begin(),
                            [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
-    result.step("build", source->generator->command);
-    result.reason("Build: " + std::string(source->generator->command) + " (" + source->file + ").");
-    if (!about.settings.find("CC_WEBROOT")) {
-      *folder = source->generator->folder;
-      reason = std::string("what ") + source->generator->name + " makes";
-    }
+    result.step("build", generator.command);
+    result.reason("Build: " + std::string(generator.command) + " (" + source->file + ").");
+    if (!generator.in_image)
+      result.problem = std::string(generator.name) +
+                       " is not in the image that builds static sites. Commit the folder " +
+                       generator.folder + " that it makes, or set CC_WEBROOT to where it is.";
   }
-  const std::string served = "/" + join_path("app", *folder);
+  const std::string served = "/" + join_path("app", folder->value);
   result.start =
-      Start{{static_server, served}, "the file server on " + served + " (" + reason + ")"};
+      Start{{static_server, served}, "the file server on " + served + " (" + folder->origin + ")"};
   return result;
 }
 
 std::optional<Match> detect(const Inspection& about) {
+  if (const auto source = generator_of(about.tree)) return Match{source->file, Evidence::companion};
   if (about.settings.find("CC_WEBROOT")) return Match{"CC_WEBROOT", Evidence::content};
   if (about.tree.has_file("Staticfile")) return Match{"Staticfile", Evidence::content};
-  if (const auto source = generator_of(about.tree)) return Match{source->file, Evidence::companion};
   if (auto folder = folder_of_index(about.tree))
     return Match{join_path(*folder, "index.html"), Evidence::content};
   return std::nullopt;

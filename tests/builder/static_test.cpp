@@ -39,3 +39,128 @@ TEST_CASE("static: a build command makes the folder that is served") {
   CHECK(command_of(plan, "build") == "make out");
   CHECK(run_of(plan) == "/usr/lib/karreg/serve-static /app/out");
 }
+
+TEST_CASE("static: the folder of index.html, in this order") {
+  Files files;
+  for (const char* folder : {"_site", "www", "site", "build", "dist", "public"}) {
+    files[std::string(folder) + "/index.html"] = "";
+    CHECK(run_of(plan_of(files)) == "/usr/lib/karreg/serve-static /app/" + std::string(folder));
+  }
+  files["index.html"] = "";
+  CHECK(run_of(plan_of(files)) == "/usr/lib/karreg/serve-static /app");
+}
+
+TEST_CASE("static: CC_WEBROOT in all its spellings") {
+  const Files files = {{"docs/en/a.html", ""}};
+  for (const char* given : {"docs/en", "/docs/en/", "./docs/en", "docs//en", "/docs/./en/."})
+    CHECK(run_of(plan_of(files, {{"CC_WEBROOT", given}})) ==
+          "/usr/lib/karreg/serve-static /app/docs/en");
+  for (const char* root : {"/", ".", "./"})
+    CHECK(run_of(plan_of(files, {{"CC_WEBROOT", root}})) == "/usr/lib/karreg/serve-static /app");
+  for (const char* outside : {"..", "docs/../..", "/../etc", "docs/.."})
+    CHECK(refusal_of(files, {{"CC_WEBROOT", outside}})
+              .starts_with("CC_WEBROOT=" + std::string(outside) + ": there is no such folder"));
+  CHECK(run_of(plan_of({{"a/b.html", ""}, {"karreg.toml", "[run]\nwebroot = \"/a\"\n"}})) ==
+        "/usr/lib/karreg/serve-static /app/a");
+}
+
+TEST_CASE("static: a generator makes the site") {
+  struct Case {
+    Files files;
+    std::string tool, file, command, served;
+  };
+  const auto c = GENERATE(values<Case>({
+      {{{"hugo.toml", ""}, {"content/a.md", ""}}, "hugo", "hugo.toml", "hugo --minify", "public"},
+      {{{"hugo.yaml", ""}, {"content/a.md", ""}}, "hugo", "hugo.yaml", "hugo --minify", "public"},
+      {{{"config.toml", ""}, {"content/a.md", ""}, {"index.html", ""}},
+       "hugo",
+       "config.toml",
+       "hugo --minify",
+       "public"},
+      {{{"mkdocs.yml", ""}, {"docs/index.md", ""}},
+       "mkdocs",
+       "mkdocs.yml",
+       "mkdocs build --site-dir site",
+       "site"},
+      {{{"_config.yml", ""}, {"index.md", ""}},
+       "jekyll",
+       "_config.yml",
+       "jekyll build --destination _site",
+       "_site"},
+  }));
+  INFO(c.file);
+  const auto plan = plan_of(c.files);
+  CHECK(plan.runtime == "static");
+  CHECK(plan.tool == c.tool);
+  CHECK(plan.problem.empty());
+  CHECK(plan.reasons.front() == "Detected static site (" + c.file + ").");
+  CHECK(step_names(plan) == "build");
+  CHECK(command_of(plan, "build") == c.command);
+  CHECK(gives_reason(plan, "Build: " + c.command + " (" + c.file + ")."));
+  CHECK(run_of(plan) == "/usr/lib/karreg/serve-static /app/" + c.served);
+  // A build of the owner's own makes the same folder; CC_WEBROOT says another.
+  const auto own = plan_of(c.files, {{"CC_BUILD_COMMAND", "./make.sh"}});
+  CHECK(command_of(own, "build") == "./make.sh");
+  CHECK(run_of(own) == run_of(plan));
+  CHECK(run_of(plan_of(c.files, {{"CC_WEBROOT", "/out"}})) ==
+        "/usr/lib/karreg/serve-static /app/out");
+}
+
+TEST_CASE("static: settings of a generator without its pages are nothing") {
+  for (const char* file : {"hugo.toml", "config.toml", "config.json"})
+    CHECK(refusal_of({{file, ""}}).starts_with("No known way to build this was found"));
+  CHECK(plan_of({{"config.json", "{}"}, {"index.html", ""}}).steps.empty());
+}
+
+TEST_CASE("static: a book of mdBook is served when it was committed; the image cannot make it") {
+  CHECK(plan_of({{"book.toml", ""}, {"src/SUMMARY.md", ""}}).problem ==
+        "mdBook is not in the image that builds static sites. Commit the folder book that it "
+        "makes, or set CC_WEBROOT to where it is.");
+  const auto plan = plan_of({{"book.toml", ""}, {"book/index.html", ""}});
+  CHECK(plan.problem.empty());
+  CHECK(plan.steps.empty());
+  CHECK(run_of(plan) == "/usr/lib/karreg/serve-static /app/book");
+  CHECK(run_of(plan_of({{"book.toml", ""}, {"docs/index.html", ""}}, {{"CC_WEBROOT", "docs"}})) ==
+        "/usr/lib/karreg/serve-static /app/docs");
+}
+
+TEST_CASE("static: a Staticfile names the folder, unless CC_WEBROOT does") {
+  struct Case {
+    std::string text, served;
+  };
+  const auto c = GENERATE(values<Case>({
+      {"root: pages\n", "/app/pages"},
+      {"# ours\nroot: ./pages/ # built by hand\n", "/app/pages"},
+      {"pushstate: enabled\r\nroot: \"pages\"\r\n", "/app/pages"},
+      {"root: 'pages'", "/app/pages"},
+      {"root: .\n", "/app"},
+      {"root:\n", "/app"},
+      {"", "/app"},
+  }));
+  INFO(c.text);
+  const Files files = {{"Staticfile", c.text}, {"pages/a.html", ""}, {"other/a.html", ""}};
+  const auto plan = plan_of(files);
+  CHECK(plan.reasons.front() == "Detected static site (Staticfile).");
+  CHECK(run_of(plan) == "/usr/lib/karreg/serve-static " + c.served);
+  CHECK(run_of(plan_of(files, {{"CC_WEBROOT", "other"}})) ==
+        "/usr/lib/karreg/serve-static /app/other");
+}
+
+TEST_CASE("static: a Staticfile whose folder is not there, or is outside, is refused") {
+  for (const char* root : {"nope", "../etc", "\"", "a/../b"})
+    CHECK(
+        refusal_of({{"Staticfile", "root: " + std::string(root) + "\n"}, {"a/b", ""}})
+            .starts_with("root of Staticfile=" + std::string(root) + ": there is no such folder"));
+  CHECK(run_of(plan_of({{"Staticfile", "root: out\n"}, {"hugo.toml", ""}, {"content/a.md", ""}})) ==
+        "/usr/lib/karreg/serve-static /app/out");
+}
+
+TEST_CASE("static: sites that other languages make are theirs") {
+  CHECK(plan_of({{"_config.yml", ""}, {"Gemfile", "gem 'jekyll'\n"}}).build_runtime == "ruby");
+  CHECK(plan_of({{"index.html", ""},
+                 {"package.json",
+                  R"({"scripts":{"build":"vite build"},"devDependencies":{"vite":"5"}})"}})
+            .build_runtime == "node");
+  CHECK(plan_of({{"index.html", ""}, {"app.py", ""}}).runtime == "python");
+  CHECK(plan_of({{"index.html", ""}, {"Dockerfile", ""}}).runtime == "static");
+}
