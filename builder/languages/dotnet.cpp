@@ -6,7 +6,8 @@
 namespace karreg::builder::languages_of {
 namespace {
 
-constexpr std::array<std::string_view, 4> endings = {".csproj", ".fsproj", ".vbproj", ".sln"};
+constexpr std::array<std::string_view, 5> endings = {".csproj", ".fsproj", ".vbproj", ".sln",
+                                                     ".slnx"};
 
 std::optional<Match> detect(const Inspection& about) {
   for (const std::string_view ending : endings)
@@ -32,7 +33,8 @@ Result<LanguagePlan> plan(const Inspection& about) {
 }  // namespace
 
 Language dotnet() {
-  return {"dotnet", ".NET", "a project file (.csproj, .fsproj, .vbproj, .sln)", {}, detect, plan};
+  return {"dotnet", ".NET", "a project file (.csproj, .fsproj, .vbproj, .sln, .slnx)",
+          {},       detect, plan};
 }
 
 }  // namespace karreg::builder::languages_of

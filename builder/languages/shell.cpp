@@ -3,23 +3,52 @@
 //   build    CC_BUILD_COMMAND, else the target `build` of the Makefile.
 //   start    start.sh with the program of its first line, else `make run`.
 #include <algorithm>
+#include <iterator>
+#include <sstream>
 
 #include "builder/languages/table.hpp"
-#include "builder/manifest.hpp"
-#include "builder/shell_line.hpp"
 
 namespace karreg::builder::languages_of {
 namespace {
 
 constexpr const char* script = "start.sh";
-constexpr const char* makefile = "Makefile";
+/// The file that make reads, in its order; empty: there is none.
+std::string makefile_of(const SourceTree& tree) {
+  for (const char* name : {"GNUmakefile", "makefile", "Makefile"})
+    if (tree.has_file(name)) return name;
+  return "";
+}
 
-/// Whether the Makefile has a rule for @p target.
+/// Whether @p line of a Makefile begins a rule for @p target: "build run: deps", not "run := x".
+bool is_rule_for(std::string_view line, std::string_view target) {
+  const auto colon = line.find(':');
+  if (colon == std::string_view::npos || line.starts_with('\t') || line.find_first_of("#=") < colon)
+    return false;
+  const auto after = line.find_first_not_of(':', colon);
+  if (after != std::string_view::npos && line[after] == '=') return false;
+  std::istringstream names{std::string(line.substr(0, colon))};
+  return std::find(std::istream_iterator<std::string>(names), {}, target) !=
+         std::istream_iterator<std::string>();
+}
+
 bool has_target(const SourceTree& tree, std::string_view target) {
-  const auto text = tree.read(makefile, max_inspected_bytes);
+  const auto text = tree.read(makefile_of(tree), max_inspected_bytes);
   if (!text) return false;
-  const std::string rule = std::string(target) + ":";
-  return text->starts_with(rule) || text->find("\n" + rule) != std::string::npos;
+  std::istringstream lines(*text);
+  for (std::string line; std::getline(lines, line);)
+    if (is_rule_for(line, target)) return true;
+  return false;
+}
+
+/// The words after `#!` in the first line of start.sh; bash where it has none.
+std::vector<std::string> interpreter(const SourceTree& tree) {
+  const auto text = tree.read(script, max_inspected_bytes);
+  if (text && text->starts_with("#!")) {
+    std::istringstream first(text->substr(2, text->find('\n') - 2));
+    std::vector<std::string> words(std::istream_iterator<std::string>(first), {});
+    if (!words.empty()) return words;
+  }
+  return {"/bin/bash"};
 }
 
 Result<LanguagePlan> plan(const Inspection& about) {
@@ -29,27 +58,17 @@ Result<LanguagePlan> plan(const Inspection& about) {
   if (!add_build_command(result, about) && has_target(about.tree, "build")) {
     result.tool = "make";
     result.step("build", "make build");
-    result.reason("Build: make build (Makefile).");
+    result.reason("Build: make build (" + makefile_of(about.tree) + ").");
   }
   if (about.tree.has_file(script)) {
-    const std::string first = first_line(about.tree, script);
-    std::vector<std::string> command = {"/bin/bash", script};
-    if (first.starts_with("#!")) {
-      // The file need not be executable: git keeps that apart, and people forget it.
-      command = {};
-      std::string_view rest = std::string_view(first).substr(2);
-      while (!rest.empty()) {
-        const auto blank = rest.find(' ');
-        if (blank != 0) command.emplace_back(rest.substr(0, blank));
-        rest.remove_prefix(blank == std::string_view::npos ? rest.size() : blank + 1);
-      }
-      command.emplace_back(script);
-    }
+    // The file need not be executable: git keeps that apart, and people forget it.
+    std::vector<std::string> command = interpreter(about.tree);
+    command.emplace_back(script);
     std::string words;
     for (const std::string& word : command) words += (words.empty() ? "" : " ") + word;
     result.start = Start{command, words + " (the file is there)"};
   } else if (has_target(about.tree, "run")) {
-    result.start = Start{{"/usr/bin/make", "run"}, "make run (Makefile)"};
+    result.start = Start{{"/usr/bin/make", "run"}, "make run (" + makefile_of(about.tree) + ")"};
   } else {
     result.start =
         Error(ErrorKind::invalid,
@@ -65,7 +84,7 @@ std::optional<Match> detect(const Inspection& about) {
   if (about.start)
     return Match{about.start->origin == "web: of Procfile" ? "Procfile" : about.start->origin,
                  Evidence::fallback};
-  if (has_target(about.tree, "run")) return Match{makefile, Evidence::fallback};
+  if (has_target(about.tree, "run")) return Match{makefile_of(about.tree), Evidence::fallback};
   return std::nullopt;
 }
 
