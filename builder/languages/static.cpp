@@ -1,6 +1,6 @@
 // Static site: an index.html decides, in the root or in one of the usual output folders, or the
 // settings of a generator (Hugo, mdBook, MkDocs, Jekyll), or a Staticfile with a `root:`.
-//   build    CC_BUILD_COMMAND, else the generator.
+//   build    CC_BUILD_COMMAND, else the generator; MkDocs with the plugins of a requirements.txt.
 //   start    karreg's own file server on CC_WEBROOT, the `root:` of the Staticfile, what the
 //            generator makes, or the folder of index.html.
 #include <algorithm>
@@ -53,6 +53,25 @@ std::optional<Source> generator_of(const SourceTree& tree) {
       if (file != nullptr && tree.has_file(file)) return Source{&each, file};
   }
   return std::nullopt;
+}
+
+/// The list of what MkDocs needs beside itself, themes and plugins; empty: there is none.
+std::string requirements_of(const Source& source, const SourceTree& tree) {
+  if (source.generator->name != std::string_view("MkDocs")) return "";
+  for (const char* file : {"docs/requirements.txt", "requirements-docs.txt", "requirements.txt"})
+    if (const auto text = tree.read(file, max_inspected_bytes);
+        text && text->find("mkdocs") != std::string::npos)
+      return file;
+  return "";
+}
+
+/// Hugo's sites often have a package.json or a go.mod for their styles, and MkDocs' a list of
+/// plugins. Jekyll's settings may be of Hexo, and a book or a manual is often not the app.
+Evidence evidence_of(const Source& source, const SourceTree& tree) {
+  return source.generator->name == std::string_view("Hugo") ||
+                 !requirements_of(source, tree).empty()
+             ? Evidence::sources
+             : Evidence::companion;
 }
 
 std::optional<std::string> folder_of_index(const SourceTree& tree) {
@@ -122,7 +141,20 @@ Result<LanguagePlan> plan(const Inspection& about) {
     result.tool = generator.name;
     std::ranges::transform(result.tool, result.tool.begin(),
                            [](char c) { return c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c; });
-    result.step("build", generator.command);
+    std::string tools;
+    if (const std::string list = requirements_of(*source, about.tree); !list.empty()) {
+      LanguagePlan python;
+      choose_version(python, about, "python", "Python", "", std::nullopt);
+      result.build_runtime = python.runtime;
+      result.problem = python.problem;
+      result.step("install",
+                  "python3 -m venv --without-pip /tmp/karreg-tools\n"
+                  "pip3 --python /tmp/karreg-tools/bin/python install --no-input mkdocs -r " +
+                      list);
+      tools = "/tmp/karreg-tools/bin/";
+      result.reason("Install: pip, only for the build (" + list + ").");
+    }
+    result.step("build", tools + generator.command);
     result.reason("Build: " + std::string(generator.command) + " (" + source->file + ").");
     if (!generator.in_image)
       result.problem = std::string(generator.name) +
@@ -136,7 +168,8 @@ Result<LanguagePlan> plan(const Inspection& about) {
 }
 
 std::optional<Match> detect(const Inspection& about) {
-  if (const auto source = generator_of(about.tree)) return Match{source->file, Evidence::companion};
+  if (const auto source = generator_of(about.tree))
+    return Match{source->file, evidence_of(*source, about.tree)};
   if (about.settings.find("CC_WEBROOT")) return Match{"CC_WEBROOT", Evidence::content};
   if (about.tree.has_file("Staticfile")) return Match{"Staticfile", Evidence::content};
   if (auto folder = folder_of_index(about.tree))

@@ -77,7 +77,7 @@ TEST_CASE("static: a generator makes the site") {
        "config.toml",
        "hugo --minify",
        "public"},
-      {{{"mkdocs.yml", ""}, {"docs/index.md", ""}},
+      {{{"mkdocs.yml", ""}, {"docs/a.md", ""}},
        "mkdocs",
        "mkdocs.yml",
        "mkdocs build --site-dir site",
@@ -163,4 +163,37 @@ TEST_CASE("static: sites that other languages make are theirs") {
             .build_runtime == "node");
   CHECK(plan_of({{"index.html", ""}, {"app.py", ""}}).runtime == "python");
   CHECK(plan_of({{"index.html", ""}, {"Dockerfile", ""}}).runtime == "static");
+}
+
+TEST_CASE("static: MkDocs with plugins is built on Python") {
+  const auto plan = plan_of({{"mkdocs.yml", ""}, {"requirements.txt", "mkdocs-material==9.5\n"}});
+  CHECK(plan.runtime == "static");
+  CHECK(plan.build_runtime == "python");
+  CHECK(step_names(plan) == "install|build");
+  CHECK(command_of(plan, "install").ends_with("install --no-input mkdocs -r requirements.txt"));
+  CHECK(command_of(plan, "build") == "/tmp/karreg-tools/bin/mkdocs build --site-dir site");
+  CHECK(gives_reason(plan, "Install: pip, only for the build (requirements.txt)."));
+  CHECK(run_of(plan) == "/usr/lib/karreg/serve-static /app/site");
+  const auto docs = plan_of({{"mkdocs.yml", ""},
+                             {"docs/requirements.txt", "mkdocs-material"},
+                             {"requirements.txt", "mkdocs"}});
+  CHECK(command_of(docs, "install").ends_with(" -r docs/requirements.txt"));
+  // The manual of an app that was not understood is not the app.
+  CHECK(refusal_of({{"mkdocs.yml", ""}, {"requirements.txt", "flask\n"}})
+            .starts_with("Nothing says how to start this app"));
+  CHECK(plan_of({{"mkdocs.yml", ""}, {"requirements.txt", "mkdocs\n"}, {"app.py", ""}}).runtime ==
+        "python");
+}
+
+TEST_CASE("static: the tools of a Hugo site do not make it an app of their language") {
+  const Files site = {{"hugo.toml", ""}, {"content/a.md", ""}};
+  for (const auto& [file, text] : Files{{"package.json", R"({"devDependencies":{"postcss":"8"}})"},
+                                        {"go.mod", "module example.com/site\n\ngo 1.22\n"},
+                                        {"Makefile", "run:\n\thugo serve\n"},
+                                        {"Dockerfile", ""}}) {
+    INFO(file);
+    Files files = site;
+    files[file] = text;
+    CHECK(plan_of(files).tool == "hugo");
+  }
 }
