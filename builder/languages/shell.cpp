@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "builder/languages/table.hpp"
+#include "common/text.hpp"
 
 namespace karreg::builder::languages_of {
 namespace {
@@ -40,13 +41,15 @@ bool has_target(const SourceTree& tree, std::string_view target) {
   return false;
 }
 
-/// The words after `#!` in the first line of start.sh; bash where it has none.
+/// The words after `#!` in the first line of start.sh; bash where it has none, or where it is no
+/// text.
 std::vector<std::string> interpreter(const SourceTree& tree) {
-  const auto text = tree.read(script, max_inspected_bytes);
-  if (text && text->starts_with("#!")) {
-    std::istringstream first(text->substr(2, text->find('\n') - 2));
+  const auto file = tree.read(script, max_inspected_bytes);
+  if (file && file->starts_with("#!")) {
+    const std::string line = file->substr(2, file->find('\n') - 2);
+    std::istringstream first(line);
     std::vector<std::string> words(std::istream_iterator<std::string>(first), {});
-    if (!words.empty()) return words;
+    if (!words.empty() && text::is_utf8(line) && line.find('\0') == std::string::npos) return words;
   }
   return {"/bin/bash"};
 }

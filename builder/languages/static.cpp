@@ -9,6 +9,7 @@
 
 #include "builder/languages/table.hpp"
 #include "builder/shell_line.hpp"
+#include "common/text.hpp"
 
 namespace karreg::builder::languages_of {
 namespace {
@@ -102,6 +103,8 @@ Result<Given> webroot(const Inspection& about, const std::optional<Source>& sour
   if (const std::string root = staticfile_root(about.tree); !given && !root.empty())
     given = Given{root, "root of Staticfile"};
   if (given) {
+    if (!text::is_utf8(given->value) || given->value.find('\0') != std::string::npos)
+      return Error(ErrorKind::invalid, given->origin + " is not UTF-8 text.");
     std::string folder;
     std::istringstream parts(given->value);
     bool leaves = false;

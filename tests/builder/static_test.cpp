@@ -77,7 +77,7 @@ TEST_CASE("static: a generator makes the site") {
        "config.toml",
        "hugo --minify",
        "public"},
-      {{{"mkdocs.yml", ""}, {"docs/a.md", ""}},
+      {{{"mkdocs.yml", ""}, {"nav.yml", ""}},
        "mkdocs",
        "mkdocs.yml",
        "mkdocs build --site-dir site",
@@ -151,6 +151,9 @@ TEST_CASE("static: a Staticfile whose folder is not there, or is outside, is ref
     CHECK(
         refusal_of({{"Staticfile", "root: " + std::string(root) + "\n"}, {"a/b", ""}})
             .starts_with("root of Staticfile=" + std::string(root) + ": there is no such folder"));
+  for (const std::string& bytes : {std::string("\xff"), std::string("a\0b", 3)})
+    CHECK(refusal_of({{"Staticfile", "root: " + bytes + "\n"}, {bytes + "/x", ""}}) ==
+          "root of Staticfile is not UTF-8 text.");
   CHECK(run_of(plan_of({{"Staticfile", "root: out\n"}, {"hugo.toml", ""}, {"content/a.md", ""}})) ==
         "/usr/lib/karreg/serve-static /app/out");
 }
