@@ -15,12 +15,15 @@ Result<nlohmann::json> read_json_object(const SourceTree& tree, std::string_view
       return Error(ErrorKind::invalid, file + ": expected a JSON object, found " +
                                            std::string(parsed.type_name()) + ".");
     return parsed;
-  } catch (const nlohmann::json::parse_error& e) {
-    // "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error ..."
+  } catch (const nlohmann::json::exception& e) {
+    // "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error ...", or
+    // "[json.exception.out_of_range.406] number overflow parsing '1e999'"
     std::string what = e.what();
     constexpr std::string_view before = "parse error at ";
     if (const auto at = what.find(before); at != std::string::npos)
       what = what.substr(at + before.size());
+    else if (const auto end = what.find("] "); end != std::string::npos)
+      what = what.substr(end + 2);
     return Error(ErrorKind::invalid, file + ", " + what);
   }
 }

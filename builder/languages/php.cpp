@@ -1,7 +1,9 @@
 // PHP: composer.json or an index.php, in the root or in public/ or web/.
 //   install  `composer install` from composer.json; development dependencies stay away.
 //   build    CC_BUILD_COMMAND; the assets of a package.json.
-//   start    nginx and PHP-FPM on CC_WEBROOT, else on the folder of index.php.
+//   start    nginx and PHP-FPM on CC_WEBROOT, which the build may make, else on the folder of
+//            index.php.
+#include <algorithm>
 #include <array>
 
 #include "builder/languages/assets.hpp"
@@ -30,16 +32,35 @@ std::optional<std::string> folder_of_index(const SourceTree& tree) {
   return std::nullopt;
 }
 
+/// Whether the build may make folders that the repository does not have.
+bool is_built(const Inspection& about) {
+  return about.tree.has_file(manifest_name) || about.build_command();
+}
+
+/// @p given (CC_WEBROOT) as a clean path below the app.
+Result<std::string> webroot(const Inspection& about, const Given& given) {
+  std::string folder;
+  bool leaves = false;
+  std::string_view rest = given.value;
+  while (!rest.empty()) {
+    const std::string_view part = rest.substr(0, rest.find('/'));
+    rest.remove_prefix(std::min(part.size() + 1, rest.size()));
+    leaves = leaves || part == "..";
+    if (!part.empty() && part != ".") folder = join_path(folder, part);
+  }
+  if (leaves || (!is_built(about) && !about.tree.has_folder(folder)))
+    return Error(ErrorKind::invalid, given.origin + "=" + given.value +
+                                         ": there is no such folder in the app. Give a folder of "
+                                         "the repository, for example CC_WEBROOT=/public.");
+  return folder;
+}
+
 Result<Start> start_of(const Inspection& about) {
   std::string folder, reason;
   if (const auto given = about.settings.find("CC_WEBROOT")) {
-    folder = given->value;
-    while (folder.starts_with("/")) folder.erase(0, 1);
-    while (folder.ends_with("/")) folder.pop_back();
-    if (!about.tree.has_folder(folder))
-      return Error(ErrorKind::invalid, given->origin + "=" + given->value +
-                                           ": there is no such folder in the app. Give a folder of "
-                                           "the repository, for example CC_WEBROOT=/public.");
+    auto chosen = webroot(about, *given);
+    if (!chosen) return chosen.error();
+    folder = std::move(*chosen);
     reason = given->origin;
   } else if (const auto found = folder_of_index(about.tree)) {
     folder = *found;
@@ -58,6 +79,11 @@ std::optional<Match> detect(const Inspection& about) {
   if (about.tree.has_file(manifest_name))
     return Match{manifest_name,
                  about.start || start_of(about) ? Evidence::manifest : Evidence::companion};
+  if (const auto given = about.settings.find("CC_WEBROOT"))
+    if (const auto folder = webroot(about, *given)) {
+      const std::string index = join_path(*folder, "index.php");
+      if (about.tree.has_file(index)) return Match{index, Evidence::sources};
+    }
   if (const auto folder = folder_of_index(about.tree))
     return Match{join_path(*folder, "index.php"), Evidence::sources};
   return std::nullopt;
