@@ -5,25 +5,54 @@
 
 namespace karreg::builder {
 
+namespace {
+
+constexpr const char* tools = "/tmp/karreg-tools";
+
+/// The package manager and, with a line end, the command that brings it; empty: it is there.
+struct Tool {
+  node::Manager manager;
+  std::string fetch;
+};
+
+Result<Tool> tool_of(const Inspection& about, const node::Package& package) {
+  auto manager = node::manager_of(about, package);
+  if (!manager) return manager.error();
+  if (manager->name == "bun") {
+    manager->package = "bun@1";
+    manager->program = std::string(tools) + "/bin/bun";
+  }
+  std::string fetch;
+  if (!manager->package.empty())
+    fetch = std::string("npm install --global --prefix ") + tools + " --no-audit --no-fund " +
+            shell_quote(manager->package) + "\n";
+  return Tool{std::move(*manager), std::move(fetch)};
+}
+
+}  // namespace
+
 Result<void> add_assets(LanguagePlan& plan, const Inspection& about) {
   if (!about.tree.has_file(node::manifest_name)) return ok();
   auto package = node::Package::read(about.tree);
   if (!package) return package.error();
   if (package->script("build").empty()) return ok();
-  auto manager = node::manager_of(about, *package);
-  if (!manager) return manager.error();
-  if (manager->name == "bun") {
-    manager->package = "bun@1";
-    manager->program = "/tmp/karreg-tools/bin/bun";
-  }
-  std::string command;
-  if (!manager->package.empty())
-    command = "npm install --global --prefix /tmp/karreg-tools --no-audit --no-fund " +
-              shell_quote(manager->package) + "\n";
-  plan.step("assets", command + manager->install(true) + "\n" + manager->program +
+  auto tool = tool_of(about, *package);
+  if (!tool) return tool.error();
+  plan.step("assets", tool->fetch + tool->manager.install(true) + "\n" + tool->manager.program +
                           " run build\nrm -rf node_modules");
   plan.reason("Assets: " + package->script("build") + " (scripts.build of package.json).");
   return ok();
+}
+
+Result<std::string> with_node_tools(const Inspection& about, const std::string& command) {
+  if (!about.tree.has_file(node::manifest_name)) return command;
+  auto package = node::Package::read(about.tree);
+  if (!package) return package.error();
+  auto tool = tool_of(about, *package);
+  if (!tool) return tool.error();
+  const std::string path =
+      tool->fetch.empty() ? "" : std::string("export PATH=") + tools + "/bin:$PATH\n";
+  return tool->fetch + path + command + "\nrm -rf node_modules";
 }
 
 }  // namespace karreg::builder

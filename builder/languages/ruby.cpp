@@ -1,8 +1,10 @@
 // Ruby: a Gemfile, or a config.ru.
 //   install  Bundler into vendor/bundle, without the groups development and test.
-//   build    CC_BUILD_COMMAND; the assets of a package.json; Rails' assets:precompile;
-//   CC_RAKEGOALS. start    Rails under Puma, config.ru under Puma or rackup, else app.rb, main.rb,
-//   server.rb. site     what Jekyll, Middleman or Nanoc make is served by nginx, without Ruby.
+//   build    the assets of a package.json; CC_BUILD_COMMAND; Rails' assets:precompile;
+//            CC_RAKEGOALS.
+//   start    Rails under Puma, config.ru under Puma or rackup, else app.rb, main.rb, server.rb.
+//   site     what Jekyll, Middleman or Nanoc make is served by nginx, without Ruby;
+//            CC_BUILD_COMMAND makes it in their place.
 #include <algorithm>
 #include <array>
 #include <set>
@@ -30,9 +32,14 @@ struct Generator {
 };
 constexpr std::array generators = {
     Generator{"jekyll", "jekyll build --destination _site", "_site"},
+    Generator{"github-pages", "jekyll build --destination _site", "_site"},
     Generator{"middleman", "middleman build", "build"},
     Generator{"nanoc", "nanoc compile", "output"},
 };
+
+/// Gems whose part of assets:precompile calls the package manager of package.json itself.
+constexpr std::array<const char*, 6> bundling_gems = {
+    "jsbundling-rails", "cssbundling-rails", "vite_rails", "vite_ruby", "shakapacker", "webpacker"};
 
 const char* gemfile_of(const SourceTree& tree) {
   for (const char* name : {"Gemfile", "gems.rb"})
@@ -46,6 +53,21 @@ std::string in_quotes(std::string_view line) {
   if (begin == std::string_view::npos) return "";
   const auto end = line.find(line[begin], begin + 1);
   return end == std::string_view::npos ? "" : std::string(line.substr(begin + 1, end - begin - 1));
+}
+
+/// ">= 3.1, < 3.4" of ` ">= 3.1", "< 3.4", engine: "ruby"`: the texts that come first.
+std::string quoted_list(std::string_view line) {
+  std::string list;
+  for (;;) {
+    const auto begin = line.find_first_of("'\"");
+    if (begin == std::string_view::npos) return list;
+    const std::string before = trimmed(line.substr(0, begin));
+    if (list.empty() ? !before.empty() && before != "(" : before != ",") return list;
+    const auto end = line.find(line[begin], begin + 1);
+    if (end == std::string_view::npos) return list;
+    list += (list.empty() ? "" : ", ") + std::string(line.substr(begin + 1, end - begin - 1));
+    line.remove_prefix(end + 1);
+  }
 }
 
 /// What a Gemfile says, read as text: it is a program, which only Ruby can run.
@@ -67,7 +89,7 @@ Gems gems_of(const SourceTree& tree) {
     rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
     if (line.starts_with("gem ") || line.starts_with("gem(")) gems.names.insert(in_quotes(line));
     if (line.starts_with("ruby ") || line.starts_with("ruby("))
-      if (const std::string asked = in_quotes(line); !asked.empty())
+      if (const std::string asked = quoted_list(std::string_view(line).substr(4)); !asked.empty())
         gems.wish = VersionWish{asked, std::string("ruby of ") + file};
   }
   return gems;
@@ -81,14 +103,20 @@ std::optional<VersionWish> version_wish(const SourceTree& tree, const Gems& gems
   return tool_version(tree, {"ruby"});
 }
 
-const Generator* generator_of(const Gems& gems) {
+bool is_rails(const SourceTree& tree, const Gems& gems) {
+  return (gems.has("rails") || gems.has("railties")) && tree.has_file("config/application.rb");
+}
+
+bool rake_calls_node(const Gems& gems) {
+  return std::ranges::any_of(bundling_gems, [&](const char* gem) { return gems.has(gem); });
+}
+
+/// The generator whose site the app is; nothing when a server runs it.
+const Generator* generator_of(const SourceTree& tree, const Gems& gems) {
+  if (is_rails(tree, gems)) return nullptr;
   for (const Generator& each : generators)
     if (gems.has(each.gem)) return &each;
   return nullptr;
-}
-
-bool is_rails(const SourceTree& tree, const Gems& gems) {
-  return (gems.has("rails") || gems.has("railties")) && tree.has_file("config/application.rb");
 }
 
 Result<Start> start_of(const SourceTree& tree, const Gems& gems) {
@@ -102,6 +130,10 @@ Result<Start> start_of(const SourceTree& tree, const Gems& gems) {
     return line("rails server --binding 0.0.0.0 --port 8080", "Rails");
   }
   if (tree.has_file("config.ru")) {
+    if (gemfile_of(tree) == nullptr)
+      return Error(ErrorKind::invalid,
+                   "config.ru needs a server, and there is no Gemfile. Add a Gemfile with the gems "
+                   "rack and puma, or set CC_RUN_COMMAND.");
     if (gems.has("puma"))
       return line(tree.has_file("config/puma.rb") ? "puma -C config/puma.rb"
                                                   : "puma --bind tcp://0.0.0.0:8080",
@@ -117,9 +149,11 @@ Result<Start> start_of(const SourceTree& tree, const Gems& gems) {
       "or set CC_RUN_COMMAND.");
 }
 
-void add_site(LanguagePlan& plan, const Generator& generator) {
-  plan.step("build", std::string("bundle exec ") + generator.command);
-  plan.reason(std::string("Build: ") + generator.command + " (the gem " + generator.gem + ").");
+void add_site(LanguagePlan& plan, const Inspection& about, const Generator& generator) {
+  if (!add_build_command(plan, about)) {
+    plan.step("build", std::string("bundle exec ") + generator.command);
+    plan.reason(std::string("Build: ") + generator.command + " (the gem " + generator.gem + ").");
+  }
   plan.build_runtime = plan.runtime;
   plan.runtime = "static";
   plan.output_root = std::string("/app/") + generator.folder;
@@ -148,22 +182,32 @@ Result<LanguagePlan> plan(const Inspection& about) {
                   (locked ? "Gemfile.lock" : "no Gemfile.lock; commit one to pin the versions") +
                   ").");
   }
-  if (auto done = add_assets(result, about); !done) return done.error();
-  const Generator* generator = about.start ? nullptr : generator_of(gems);
-  if (generator != nullptr && !about.build_command()) {
-    add_site(result, *generator);
+  const bool rails = is_rails(about.tree, gems);
+  const bool rake_builds = rails && rake_calls_node(gems);
+  if (!rake_builds)
+    if (auto done = add_assets(result, about); !done) return done.error();
+  if (const Generator* generator = generator_of(about.tree, gems);
+      generator != nullptr && !about.start) {
+    add_site(result, about, *generator);
     return result;
   }
   add_build_command(result, about);
-  if (is_rails(about.tree, gems)) {
+  if (rails) {
     result.env["RAILS_ENV"] = "production";
     result.env["RAILS_LOG_TO_STDOUT"] = "1";
     result.env["RAILS_SERVE_STATIC_FILES"] = "1";
-    if (about.tree.has_folder("app/assets")) {
-      result.step("precompile",
-                  "SECRET_KEY_BASE_DUMMY=1 SECRET_KEY_BASE=${SECRET_KEY_BASE:-build} "
-                  "bundle exec rake assets:precompile");
-      result.reason("Build: rake assets:precompile (app/assets of Rails).");
+    if (rake_builds || about.tree.has_folder("app/assets")) {
+      std::string command =
+          "SECRET_KEY_BASE_DUMMY=1 SECRET_KEY_BASE=${SECRET_KEY_BASE:-build} "
+          "bundle exec rake assets:precompile";
+      if (rake_builds) {
+        auto whole = with_node_tools(about, command);
+        if (!whole) return whole.error();
+        command = std::move(*whole);
+      }
+      result.step("precompile", std::move(command));
+      result.reason(rake_builds ? "Build: rake assets:precompile (it builds package.json, too)."
+                                : "Build: rake assets:precompile (app/assets of Rails).");
     }
   }
   if (const auto goals = about.settings.find("CC_RAKEGOALS")) {
@@ -179,7 +223,8 @@ Result<LanguagePlan> plan(const Inspection& about) {
 std::optional<Match> detect(const Inspection& about) {
   const Gems gems = gems_of(about.tree);
   if (const char* gemfile = gemfile_of(about.tree))
-    return Match{gemfile, about.start || generator_of(gems) != nullptr || start_of(about.tree, gems)
+    return Match{gemfile, about.start || generator_of(about.tree, gems) != nullptr ||
+                                  start_of(about.tree, gems)
                               ? Evidence::manifest
                               : Evidence::companion};
   if (about.tree.has_file("config.ru")) return Match{"config.ru", Evidence::sources};
