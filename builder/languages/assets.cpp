@@ -55,4 +55,15 @@ Result<std::string> with_node_tools(const Inspection& about, const std::string& 
   return tool->fetch + path + command + "\nrm -rf node_modules";
 }
 
+Result<std::string> node_install(const Inspection& about, const std::string& folder) {
+  const std::string manifest = join_path(folder, node::manifest_name);
+  if (!about.tree.has_file(manifest)) return std::string();
+  auto package = node::Package::read(about.tree, manifest);
+  if (!package) return package.error();
+  const Subtree below(about.tree, folder);
+  auto tool = tool_of({below, about.settings, about.start}, *package);
+  if (!tool) return tool.error();
+  return tool->fetch + "(cd " + shell_quote(folder) + " && " + tool->manager.install(true) + ")\n";
+}
+
 }  // namespace karreg::builder

@@ -17,4 +17,8 @@ Result<void> add_assets(LanguagePlan& plan, const Inspection& about);
 /// same errors.
 Result<std::string> with_node_tools(const Inspection& about, const std::string& command);
 
+/// Lines that install what the package.json in @p folder lists, development dependencies too; empty
+/// when there is none there. The same errors.
+Result<std::string> node_install(const Inspection& about, const std::string& folder);
+
 }  // namespace karreg::builder

@@ -1,7 +1,7 @@
 // Elixir: mix.exs.
 //   build    dependencies of production, `mix compile`, the assets of Phoenix when mix.exs has the
 //            alias assets.deploy; CC_BUILD_COMMAND comes last.
-//   start    `mix phx.server` with Phoenix, else `mix run --no-halt`.
+//   start    CC_PHOENIX_SERVER_GOAL, else `mix phx.server` with Phoenix, else `mix run --no-halt`.
 #include <array>
 
 #include "builder/languages/assets.hpp"
@@ -21,6 +21,15 @@ constexpr std::array variables = {
 
 constexpr const char* manifest_name = "mix.exs";
 
+/// @p requirement with the words of Elixir as the signs of other package managers.
+std::string without_words(std::string requirement) {
+  for (const auto& [word, sign] :
+       {std::pair<std::string_view, std::string_view>{" or ", " || "}, {" and ", ", "}})
+    for (auto at = requirement.find(word); at != std::string::npos; at = requirement.find(word))
+      requirement.replace(at, word.size(), sign);
+  return requirement;
+}
+
 /// "~> 1.14" of `elixir: "~> 1.14"`.
 std::optional<VersionWish> version_wish(const SourceTree& tree, const std::string& manifest) {
   if (auto wish = tool_version(tree, {"elixir"})) {
@@ -32,8 +41,9 @@ std::optional<VersionWish> version_wish(const SourceTree& tree, const std::strin
   const auto at = manifest.find(key);
   if (at == std::string::npos) return std::nullopt;
   const auto begin = at + key.size();
-  return VersionWish{manifest.substr(begin, manifest.find('"', begin) - begin),
-                     "elixir of mix.exs"};
+  const auto end = manifest.find_first_of("\"\n", begin);
+  if (end == std::string::npos || manifest[end] != '"') return std::nullopt;
+  return VersionWish{without_words(manifest.substr(begin, end - begin)), "elixir of mix.exs"};
 }
 
 Result<LanguagePlan> plan(const Inspection& about) {
@@ -59,7 +69,11 @@ Result<LanguagePlan> plan(const Inspection& about) {
   result.step("build", "mix " + build);
   result.reason("Build: mix " + build + (goal ? " (" + goal->origin + ")." : "."));
   if (manifest->find("\"assets.deploy\"") != std::string::npos) {
-    result.step("assets", "mix assets.deploy");
+    // The bundler is a dependency of mix.exs; what it bundles may come from npm.
+    auto install = node_install(about, "assets");
+    if (!install) return install.error();
+    result.step("assets", *install + "mix assets.deploy" +
+                              (install->empty() ? "" : "\nrm -rf assets/node_modules"));
     result.reason("Assets: mix assets.deploy (mix.exs).");
   } else if (auto done = add_assets(result, about); !done) {
     return done.error();
