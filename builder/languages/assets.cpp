@@ -9,6 +9,13 @@ namespace {
 
 constexpr const char* tools = "/tmp/karreg-tools";
 
+/// The command that brings @p package, with a line end; empty for none.
+std::string fetch_of(const std::string& package) {
+  if (package.empty()) return "";
+  return std::string("npm install --global --prefix ") + tools + " --no-audit --no-fund " +
+         shell_quote(package) + "\n";
+}
+
 /// The package manager and, with a line end, the command that brings it; empty: it is there.
 struct Tool {
   node::Manager manager;
@@ -22,10 +29,7 @@ Result<Tool> tool_of(const Inspection& about, const node::Package& package) {
     manager->package = "bun@1";
     manager->program = std::string(tools) + "/bin/bun";
   }
-  std::string fetch;
-  if (!manager->package.empty())
-    fetch = std::string("npm install --global --prefix ") + tools + " --no-audit --no-fund " +
-            shell_quote(manager->package) + "\n";
+  std::string fetch = fetch_of(manager->package);
   return Tool{std::move(*manager), std::move(fetch)};
 }
 
@@ -50,6 +54,9 @@ Result<std::string> with_node_tools(const Inspection& about, const std::string& 
   if (!package) return package.error();
   auto tool = tool_of(about, *package);
   if (!tool) return tool.error();
+  // What calls `yarn` needs one in its PATH: the first Yarn starts the release of the repository.
+  if (tool->manager.name == "yarn-berry" && tool->fetch.empty())
+    tool->fetch = fetch_of("yarn@1.22.22");
   const std::string path =
       tool->fetch.empty() ? "" : std::string("export PATH=") + tools + "/bin:$PATH\n";
   return tool->fetch + path + command + "\nrm -rf node_modules";

@@ -136,6 +136,14 @@ TEST_CASE("ruby: what a Rails build runs, in its order") {
               precompile + "\nrm -rf node_modules");
     CHECK(gives_reason(plan, "Build: rake assets:precompile (it builds package.json, too)."));
   }
+  SECTION("a release of Yarn in the repository is started by the first Yarn") {
+    const auto plan = plan_of(
+        rails("gem 'shakapacker'\n", {{"package.json", "{}"},
+                                      {".yarnrc.yml", "yarnPath: .yarn/releases/yarn-4.cjs\n"},
+                                      {".yarn/releases/yarn-4.cjs", ""},
+                                      {"yarn.lock", "__metadata:\n"}}));
+    CHECK(command_of(plan, "precompile").find(" yarn@1.22.22\nexport PATH=") != std::string::npos);
+  }
   SECTION("npm is there") {
     const auto plan = plan_of(rails("gem 'vite_rails'\n", {{"package.json", "{}"}}));
     CHECK(command_of(plan, "precompile") == precompile + "\nrm -rf node_modules");
