@@ -101,6 +101,7 @@ host_id = "host-1"
 images_dir = "$images"
 libvirt_uri = "embed"
 address_prefix = "$(address_prefix "$data")"
+ca_file = "$(own_authorities "$data")"
 
 [proxy]
 id = "proxy-1"
@@ -119,6 +120,17 @@ build_disk_bytes() {
   local free
   free=$(df --output=avail -B 1G "$1" | tail -n 1)
   if [ "$free" -ge 28 ]; then echo 0; else echo $((3 << 30)); fi
+}
+
+# own_authorities DATA: a file with the certificates of authorities that were added to this machine (update-ca-certificates(8)),
+# which builds have to trust, too, to reach what it reaches; nothing where there are none.
+own_authorities() {
+  local added
+  added=$(find /usr/local/share/ca-certificates -name '*.crt' 2>/dev/null | sort)
+  [ -n "$added" ] || return 0
+  xargs -d '\n' cat <<<"$added" >"$1/added-authorities.pem"
+  chmod 644 "$1/added-authorities.pem"
+  echo "$1/added-authorities.pem"
 }
 
 # tcp_ports DATA: those that TCP services may get. Two platforms on one machine should not want the same.
