@@ -7,7 +7,24 @@
 namespace karreg::builder {
 namespace fs = std::filesystem;
 
+namespace {
+
+/// Whether @p path stays below @p root: it has no "..", is not absolute and goes through no link.
+bool stays_below(const fs::path& root, const fs::path& path) {
+  if (path.is_absolute()) return false;
+  fs::path place = root;
+  for (const fs::path& part : path.parent_path()) {
+    std::error_code failed;
+    place /= part;
+    if (part == ".." || fs::is_symlink(fs::symlink_status(place, failed))) return false;
+  }
+  return path.filename() != "..";
+}
+
+}  // namespace
+
 EntryKind FolderTree::kind(std::string_view path) const {
+  if (!stays_below(root_, path)) return EntryKind::none;
   std::error_code failed;
   const fs::file_status status = fs::symlink_status(root_ / path, failed);
   if (failed) return EntryKind::none;
@@ -17,11 +34,14 @@ EntryKind FolderTree::kind(std::string_view path) const {
 }
 
 Result<std::string> FolderTree::read(std::string_view path, std::size_t max_bytes) const {
+  const auto unreadable = [&] {
+    return Error(ErrorKind::not_found, std::string(path) + " is not a file that can be read");
+  };
+  if (kind(path) != EntryKind::file) return unreadable();
   std::error_code failed;
   const auto bytes = fs::file_size(root_ / path, failed);
   std::ifstream in(root_ / path, std::ios::binary);
-  if (kind(path) != EntryKind::file || failed || !in)
-    return Error(ErrorKind::not_found, std::string(path) + " is not a file that can be read");
+  if (failed || !in) return unreadable();
   if (bytes > max_bytes)
     return Error(ErrorKind::too_large, std::string(path) + " is larger than " +
                                            std::to_string(max_bytes / 1024) + " KiB");
@@ -30,6 +50,7 @@ Result<std::string> FolderTree::read(std::string_view path, std::size_t max_byte
 
 std::vector<Entry> FolderTree::list(std::string_view path) const {
   std::vector<Entry> entries;
+  if (!path.empty() && kind(path) != EntryKind::folder) return entries;
   std::error_code failed;
   for (fs::directory_iterator it(root_ / path, failed), end; !failed && it != end;
        it.increment(failed)) {

@@ -123,19 +123,9 @@ Error wrong_type(const SourceTree& tree, const std::string& folder, const Langua
 
 /// @p given (APP_FOLDER) as a clean relative path, "" for the root.
 Result<std::string> clean_folder(const Given& given) {
-  std::string clean;
-  std::string_view rest = given.value;
-  while (!rest.empty()) {
-    const auto slash = rest.find('/');
-    const std::string_view part = rest.substr(0, slash);
-    rest.remove_prefix(slash == std::string_view::npos ? rest.size() : slash + 1);
-    if (part.empty() || part == ".") continue;
-    if (part == "..")
-      return Error(ErrorKind::invalid, given.origin + "=" + given.value +
-                                           " leaves the repository: give a folder inside it.");
-    clean = join_path(clean, part);
-  }
-  return clean;
+  if (auto clean = path_inside(given.value)) return std::move(*clean);
+  return Error(ErrorKind::invalid, given.origin + "=" + given.value +
+                                       " leaves the repository: give a folder inside it.");
 }
 
 std::vector<Variable> all_variables() {

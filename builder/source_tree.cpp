@@ -10,6 +10,18 @@ std::string join_path(std::string_view parent, std::string_view name) {
   return std::string(parent) + "/" + std::string(name);
 }
 
+std::optional<std::string> path_inside(std::string_view path) {
+  std::string clean;
+  while (!path.empty()) {
+    const auto slash = path.find('/');
+    const std::string_view part = path.substr(0, slash);
+    path.remove_prefix(slash == std::string_view::npos ? path.size() : slash + 1);
+    if (part == "..") return std::nullopt;
+    if (part != ".") clean = join_path(clean, part);
+  }
+  return clean;
+}
+
 EntryKind MemoryTree::kind(std::string_view path) const {
   if (path.empty()) return EntryKind::folder;
   if (files_.contains(std::string(path))) return EntryKind::file;

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -74,5 +75,8 @@ class Subtree : public SourceTree {
 
 /// @p parent/@p name, or @p name alone in the root.
 std::string join_path(std::string_view parent, std::string_view name);
+
+/// @p path as people write it ("./apps//shop/") in the form above; nothing when it leaves the tree.
+std::optional<std::string> path_inside(std::string_view path);
 
 }  // namespace karreg::builder

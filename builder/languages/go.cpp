@@ -2,7 +2,7 @@
 //   build    `go build` of CC_GO_PKG, else of the root, else of a folder of cmd/: the only one, the
 //            one named like the module, else the first. The program becomes /app/.karreg/start.
 //            vendor/ is used when it is there (go does that itself). CC_BUILD_COMMAND replaces it.
-//   start    that program.
+//   start    that program. An owner's start command finds it in bin/, with the others of cmd/.
 #include <algorithm>
 #include <array>
 
@@ -15,10 +15,30 @@ namespace {
 
 constexpr std::array variables = {
     Variable{"CC_GO_VERSION", "versions.go", "the version of Go: `1.24`"},
-    Variable{"CC_GO_PKG", "go.package", "the package that is the app: `./cmd/server`"},
+    Variable{"CC_GO_PKG", "go.package",
+             "the package that is the app: its folder or its import path"},
 };
 
 constexpr const char* program = "/app/.karreg/start";
+
+/// Whether a Go file belongs to a program: its package is main, and no build leaves it out, as
+/// with generators ("//go:build ignore").
+bool is_of_main(std::string_view text) {
+  bool in_comment = false;
+  while (!text.empty()) {
+    const auto end = text.find('\n');
+    const std::string line = trimmed(text.substr(0, end));
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    if (in_comment || line.starts_with("/*")) {
+      in_comment = line.find("*/") == std::string::npos;
+    } else if (line == "//go:build ignore" || line == "// +build ignore") {
+      return false;
+    } else if (line.starts_with("package")) {
+      return trimmed(line.substr(7, line.find("//", 7) - 7)) == "main";
+    }
+  }
+  return false;
+}
 
 /// Whether the Go files of @p folder are a program.
 bool is_main(const SourceTree& tree, const std::string& folder) {
@@ -27,9 +47,7 @@ bool is_main(const SourceTree& tree, const std::string& folder) {
         entry.name.ends_with("_test.go"))
       continue;
     const auto text = tree.read(join_path(folder, entry.name), max_inspected_bytes);
-    if (text &&
-        (text->starts_with("package main") || text->find("\npackage main") != std::string::npos))
-      return true;
+    if (text && is_of_main(*text)) return true;
   }
   return false;
 }
@@ -47,20 +65,24 @@ std::vector<std::string> directive(const SourceTree& tree, const char* file, std
     rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
     if (const auto comment = line.find("//"); comment != std::string::npos)
       line = trimmed(line.substr(0, comment));
-    if (in_block && line == ")")
+    if (!in_block) {
+      if (!line.starts_with(key)) continue;
+      const std::string after = line.substr(key.size());
+      line = trimmed(after);
+      in_block = line == "(";
+      if (in_block || line.size() == after.size()) continue;
+    } else if (line == ")") {
       in_block = false;
-    else if (in_block && !line.empty())
-      found.push_back(line);
-    else if (line == std::string(key) + " (")
-      in_block = true;
-    else if (line.starts_with(std::string(key) + " "))
-      found.push_back(trimmed(line.substr(key.size())));
+      continue;
+    }
+    std::erase(line, '"');
+    if (!line.empty()) found.push_back(line);
   }
   return found;
 }
 
 struct Target {
-  std::string package;  ///< "./cmd/server"; "." is the root
+  std::string package;  ///< "./cmd/shop"; "." is the root
   std::string why;
   std::vector<std::string> others;
 };
@@ -99,17 +121,19 @@ std::optional<Target> target_below(const SourceTree& tree, const std::string& mo
 }
 
 std::optional<Target> target_of(const Inspection& about) {
-  if (const auto given = about.settings.find("CC_GO_PKG"))
-    return Target{given->value, given->origin, {}};
+  if (const auto given = about.settings.find("CC_GO_PKG")) {
+    // Without "./" go would look in its own library.
+    const auto folder = path_inside(given->value);
+    const bool is_folder = folder && !folder->empty() && about.tree.has_folder(*folder);
+    return Target{is_folder ? "./" + *folder : given->value, given->origin, {}};
+  }
   if (auto found = target_below(about.tree, "")) {
     if (found->package == "./") found->package = ".";
     return found;
   }
-  for (std::string module : directive(about.tree, "go.work", "use")) {
-    if (module.starts_with("./")) module.erase(0, 2);
-    if (module.empty() || module == ".") continue;
-    if (auto found = target_below(about.tree, module)) return found;
-  }
+  for (const std::string& used : directive(about.tree, "go.work", "use"))
+    if (const auto module = path_inside(used); module && !module->empty())
+      if (auto found = target_below(about.tree, *module)) return found;
   return std::nullopt;
 }
 
@@ -146,22 +170,40 @@ Result<LanguagePlan> plan(const Inspection& about) {
               "No `package main` was found in the root, in cmd/ or in the modules of go.work. "
               "Set CC_GO_PKG to the package of the program, for example ./server, or set "
               "CC_RUN_COMMAND.");
+    if (about.start)
+      result.reason(
+          "No `package main` was found in the root, in cmd/ or in the modules of go.work: nothing "
+          "is built. CC_GO_PKG names a package to build.");
     return result;
   }
   const bool module = about.tree.has_file("go.mod") || about.tree.has_file("go.work");
   // Without a module go builds files, not folders.
-  const std::string what =
-      module ? shell_quote(target->package) : "$(ls ./*.go | grep -v _test.go)";
-  result.step("build",
-              "export GOMODCACHE=/cache/go/mod GOCACHE=/cache/go/build\n"
-              "go build -trimpath -ldflags=-s -o " +
-                  std::string(program) + " " + what);
-  result.reason("Build: go build " + target->package + " (" + target->why + ").");
+  std::string packages = module || about.settings.find("CC_GO_PKG")
+                             ? shell_quote(target->package)
+                             : "$(ls ./*.go | grep -v _test.go)";
   std::string others;
-  for (const std::string& other : target->others) others += (others.empty() ? "" : ", ") + other;
-  if (!others.empty())
+  for (const std::string& other : target->others) {
+    others += (others.empty() ? "" : ", ") + other;
+    if (about.start)
+      packages += " " + shell_quote(join_path(target->package.substr(0, target->package.rfind('/')),
+                                              other));
+  }
+  result.step("build",
+              "export GOMODCACHE=/cache/go/mod GOCACHE=/cache/go/build "
+              "GOTOOLCHAIN=${GOTOOLCHAIN:-auto}\n"
+              "go build -trimpath -ldflags=-s -o " +
+                  std::string(about.start ? "/app/bin/" : program) + " " + packages);
+  result.reason("Build: go build " + target->package + " (" + target->why + ").");
+  if (about.start) {
+    result.env["PATH"] = "/app/bin:/usr/local/bin:/usr/bin:/bin";
+    result.reason("The programs are in /app/bin, which is in the PATH" +
+                  (others.empty() ? "." : ", those of cmd/, too: " + others + "."));
+  } else if (!others.empty()) {
     result.reason("Also in cmd/: " + others + ". CC_GO_PKG chooses another one.");
-  result.start = Start{{program}, "the program of " + target->package};
+  }
+  result.start = Start{
+      {program},
+      "the program of " + (target->package == "." ? std::string("the root") : target->package)};
   return result;
 }
 

@@ -88,6 +88,26 @@ TEST_CASE("a folder and a commit of it look the same to the inspector") {
   }
 }
 
+TEST_CASE("neither a folder nor a commit of it is left: by .., by an absolute path, by a link") {
+  Sample sample;
+  write_file(sample.scratch() / "outside/Cargo.toml", "[package]\n");
+  must_run("ln -s ../outside " + (sample.work() / "crates").string());
+  sample.commit();
+  const auto repository = sample.repository();
+  const GitTree commit = head_of(repository);
+  const FolderTree folder(sample.work());
+  for (const SourceTree* tree :
+       {static_cast<const SourceTree*>(&commit), static_cast<const SourceTree*>(&folder)})
+    for (const std::string& outside :
+         {std::string("../outside"), std::string("crates"), std::string("web/../../outside"),
+          (sample.scratch() / "outside").string()}) {
+      INFO(outside);
+      CHECK(tree->list(outside).empty());
+      CHECK(tree->kind(outside + "/Cargo.toml") == EntryKind::none);
+      CHECK(tree->read(outside + "/Cargo.toml", 100).error().kind() == ErrorKind::not_found);
+    }
+}
+
 TEST_CASE("a commit becomes an archive with modes, links and the commit's time") {
   const Sample sample;
   const auto repository = sample.repository();
