@@ -5,12 +5,10 @@
 
 namespace karreg::builder {
 
-Result<nlohmann::json> read_json_object(const SourceTree& tree, std::string_view path) {
-  const std::string file(path);
-  auto text = tree.read(path, max_inspected_bytes);
-  if (!text) return Error(ErrorKind::invalid, text.error().message());
+Result<nlohmann::json> parse_json_object(const std::string& text, const std::string& file,
+                                         bool comments) {
   try {
-    nlohmann::json parsed = nlohmann::json::parse(*text);
+    nlohmann::json parsed = nlohmann::json::parse(text, nullptr, true, comments);
     if (!parsed.is_object())
       return Error(ErrorKind::invalid, file + ": expected a JSON object, found " +
                                            std::string(parsed.type_name()) + ".");
@@ -26,6 +24,12 @@ Result<nlohmann::json> read_json_object(const SourceTree& tree, std::string_view
       what = what.substr(end + 2);
     return Error(ErrorKind::invalid, file + ", " + what);
   }
+}
+
+Result<nlohmann::json> read_json_object(const SourceTree& tree, std::string_view path) {
+  auto text = tree.read(path, max_inspected_bytes);
+  if (!text) return Error(ErrorKind::invalid, text.error().message());
+  return parse_json_object(*text, std::string(path));
 }
 
 Result<std::string> text_at(const nlohmann::json& manifest, std::string_view file,

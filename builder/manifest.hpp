@@ -16,6 +16,10 @@ namespace karreg::builder {
 /// The JSON object in the file at @p path. Error `invalid`: "package.json, line 3, column 5: ...".
 Result<nlohmann::json> read_json_object(const SourceTree& tree, std::string_view path);
 
+/// The same of a text that is at hand; @p comments: it may have some.
+Result<nlohmann::json> parse_json_object(const std::string& text, const std::string& file,
+                                         bool comments = false);
+
 /// The text at @p section / @p key of a manifest, trimmed; empty when either is absent. Error
 /// `invalid` when it is there and is not text. An empty @p section is the manifest itself.
 Result<std::string> text_at(const nlohmann::json& manifest, std::string_view file,
