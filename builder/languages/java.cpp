@@ -131,9 +131,10 @@ std::optional<std::string> class_with_main(const std::string& text, const std::s
   return package + stem;
 }
 
-/// Looks in @p folder, and @p depth folders deep; reads @p budget files at most.
+/// Looks in @p folder, and @p depth folders deep; at @p budget files and folders at most.
 std::optional<MainClass> main_class_in(const SourceTree& tree, const std::string& folder, int depth,
                                        int& budget) {
+  if (--budget < 0) return std::nullopt;
   constexpr std::string_view ending = ".java";
   const auto entries = tree.list(folder);
   for (const Entry& entry : entries) {

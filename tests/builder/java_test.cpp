@@ -336,6 +336,13 @@ TEST_CASE("java: broken files are passed over, and nothing is read outside the a
                  "No known way to build this"));
 }
 
+TEST_CASE("java: a large tree without a main() is given up, not searched through") {
+  Files files;
+  for (int i = 0; i < 1000; ++i) files["src/" + std::to_string(i) + "/A.java"] = "class A {}\n";
+  files["src/last/Main.java"] = main_class;
+  CHECK(mentions(refusal_of(files), "No known way to build this"));
+}
+
 TEST_CASE("java: what stands beside other languages") {
   const std::string node = R"({"scripts":{"start":"node a.js"}})";
   CHECK(plan_of({{"pom.xml", ""}, {"package.json", node}}).tool == "maven");
