@@ -45,10 +45,14 @@ std::string disk_xml(const DomainDisk& disk, std::size_t index) {
 }
 
 /// KVM: the host's processor, but for a capability register that nested hosts refuse to read (it
-/// tells of mitigations, which guests of ours run without). Emulation: the processor that QEMU
-/// emulates by default.
+/// tells of mitigations, which guests of ours run without). Emulation: one of the level x86-64-v2
+/// (psABI): the one that QEMU emulates by default lacks instructions that Bun and other programs
+/// need.
 std::string cpu_xml(bool kvm) {
-  if (!kvm) return {};
+  if (!kvm)
+    return "  <cpu mode='custom' match='exact' check='none'>\n"
+           "    <model fallback='forbid'>Nehalem</model>\n"
+           "  </cpu>\n";
   return "  <cpu mode='host-passthrough' check='none'>\n"
          "    <feature policy='disable' name='arch-capabilities'/>\n"
          "  </cpu>\n";

@@ -240,20 +240,29 @@ class Planner {
     }
     steps(true);
     const std::string folder = "/app/" + site_->folder;
-    plan_.step("site", "test -f " + shell_quote(folder + "/index.html") + " || {\n  echo " +
-                           shell_quote("The build made no " + site_->folder +
-                                       "/index.html. Set CC_WEBROOT to the folder that it makes.") +
-                           " >&2\n  exit 1\n}");
+    const std::string usual = "/app/" + site_->usual;
+    std::string command;
+    // Settings are read as text, which may mean something else than it seems to.
+    if (usual != folder)
+      command = fmt::format(
+          "if [ ! -f {0}/index.html ] && [ -f {1}/index.html ]; then\n  rm -rf {0}\n"
+          "  mkdir -p \"$(dirname {0})\"\n  mv {1} {0}\nfi\n",
+          shell_quote(folder), shell_quote(usual));
+    command +=
+        fmt::format("test -f {}/index.html || {{\n  echo {} >&2\n  exit 1\n}}", shell_quote(folder),
+                    shell_quote("The build made no " + site_->folder +
+                                "/index.html. Set CC_WEBROOT to the folder that it makes."));
+    plan_.step("site", command);
     plan_.build_runtime = plan_.runtime;
     plan_.runtime = "static";
     plan_.output_root = folder;
     plan_.env.clear();
     plan_.env["PATH"] =
         "/app/node_modules/.bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    std::vector<std::string> command = {static_server};
-    if (site_->single_page) command.emplace_back("--single-page");
-    command.emplace_back("/app");
-    plan_.start = Start{command, "the file server on " + site_->folder + " (" + why + ")"};
+    std::vector<std::string> server = {static_server};
+    if (site_->single_page) server.emplace_back("--single-page");
+    server.emplace_back("/app");
+    plan_.start = Start{server, "the file server on " + site_->folder + " (" + why + ")"};
   }
 
   Start line(const std::string& command, const std::string& origin) {

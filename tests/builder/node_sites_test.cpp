@@ -105,6 +105,14 @@ TEST_CASE("node: the folder that each generator makes, and whether unknown paths
   CHECK((run_of(plan).find("--single-page") != std::string::npos) == c.single_page);
 }
 
+TEST_CASE("a folder that the settings only seem to name is taken from where the tool puts it") {
+  const auto plan =
+      plan_of({{"package.json", needs("vite")},
+               {"vite.config.ts", "export default { plugins: [], outDir: 'build' }"}});
+  CHECK(plan.output_root == "/app/build");
+  CHECK(command_of(plan, "site").find("mv /app/dist /app/build\n") != std::string::npos);
+}
+
 TEST_CASE("an app with a server of its own is no site") {
   struct Case {
     std::string name, manifest, run;

@@ -162,6 +162,7 @@ std::optional<Site> site_of(const Inspection& about, const Package& package) {
     site.folder = folder_of(about.tree, package, generator);
     while (site.folder.starts_with("./")) site.folder.erase(0, 2);
     while (site.folder.ends_with("/")) site.folder.pop_back();
+    site.usual = generator.folder;
     site.single_page = generator.single_page;
     site.build = std::string("npx ") + generator.build;
     return site;

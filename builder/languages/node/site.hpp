@@ -12,6 +12,7 @@ namespace karreg::builder::node {
 struct Site {
   std::string tool;          ///< "vite"
   std::string folder;        ///< below the app's folder: "dist"
+  std::string usual;         ///< where the tool puts it when its settings do not say otherwise
   bool single_page = false;  ///< unknown paths get index.html, whose script knows them
   std::string build;         ///< when there is no script `build`
 };
