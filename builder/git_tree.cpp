@@ -74,6 +74,11 @@ class Archiver {
 
  private:
   Result<void> member(const git_tree_entry* entry, const std::string& name) {
+    if (++entries_ > limits_.entries)
+      return Error(ErrorKind::too_large,
+                   "This commit has more than " + std::to_string(limits_.entries) +
+                       " files, folders and links. Leave what a build can make or fetch out of the "
+                       "repository.");
     if (name.size() > max_name_bytes)
       return Error(ErrorKind::too_large, "The name of a file of this commit is longer than " +
                                              std::to_string(max_name_bytes) + " bytes: " +
@@ -126,6 +131,7 @@ class Archiver {
   ArchiveLimits limits_;
   int depth_ = 0;
   std::int64_t open_bytes_ = 0;
+  std::int64_t entries_ = 0;
 };
 
 }  // namespace

@@ -13,8 +13,9 @@ namespace karreg::builder {
 
 /// What an archive may cost.
 struct ArchiveLimits {
-  std::int64_t all_bytes = 0;   ///< of the archive
-  std::int64_t file_bytes = 0;  ///< of one file, which is in memory while it is written
+  std::int64_t all_bytes = 0;        ///< of the archive
+  std::int64_t file_bytes = 0;       ///< of one file, which is in memory while it is written
+  std::int64_t entries = 1'000'000;  ///< files, folders and links
 };
 
 class GitTree : public SourceTree {

@@ -8,7 +8,7 @@
 #include "builder/karreg_toml.hpp"
 #include "builder/procfile.hpp"
 #include "builder/shell_line.hpp"
-#include "common/suggest.hpp"
+#include "common/text.hpp"
 #include "common/wire/app_types.hpp"
 
 namespace karreg::builder {
@@ -232,9 +232,7 @@ Result<const Language*> language_of(const std::string& type, const SourceTree& t
   return language;
 }
 
-}  // namespace
-
-Result<wire::BuildPlan> inspect(const SourceTree& whole, const AppSettings& settings) {
+Result<wire::BuildPlan> decide(const SourceTree& whole, const AppSettings& settings) {
   auto said = what_is_said(whole, settings);
   if (!said) return said.error();
   const Subtree tree(whole, said->folder);
@@ -291,6 +289,40 @@ Result<wire::BuildPlan> inspect(const SourceTree& whole, const AppSettings& sett
                              std::string(other.language->title) + "). An app of the type " +
                              std::string(other.language->name) + " would use it instead.");
   plan.reasons.emplace_back(override_hint);
+  return plan;
+}
+
+/// The first text of @p plan that no command line and no database takes.
+std::optional<std::string> unusable_text(const wire::BuildPlan& plan) {
+  const auto bad = [](const std::string& text) {
+    return text.find('\0') != std::string::npos || !text::is_utf8(text);
+  };
+  for (const auto& step : plan.steps)
+    if (bad(step.command)) return "the step " + step.name;
+  for (const std::string& word : plan.run_command)
+    if (bad(word)) return "the start command";
+  for (const auto& [name, value] : plan.env)
+    if (bad(name) || bad(value)) return "the variable " + name;
+  for (const std::string* text : {&plan.pre_run, &plan.before_start, &plan.output_root})
+    if (bad(*text)) return "what runs before the start";
+  return std::nullopt;
+}
+
+}  // namespace
+
+Result<wire::BuildPlan> inspect(const SourceTree& whole, const AppSettings& settings) {
+  auto plan = decide(whole, settings);
+  // Names of files and values of manifests stand in sentences: a tenant chose their bytes.
+  if (!plan) return Error(plan.error().kind(), text::printable(plan.error().message()));
+  for (std::string& reason : plan->reasons) reason = text::printable(reason);
+  plan->problem = text::printable(plan->problem);
+  plan->tool = text::printable(plan->tool);
+  if (const auto what = unusable_text(*plan))
+    return Error(ErrorKind::invalid,
+                 text::printable(*what) +
+                     " has a zero byte, or bytes that are no UTF-8: neither can "
+                     "be part of a command. Remove them from the file or the "
+                     "variable that it comes from.");
   return plan;
 }
 

@@ -29,6 +29,7 @@ std::vector<Setting> settings() {
       {"builder.file_max_bytes",
        "largest file of a commit; each build that is planned may hold one in memory", "268435456",
        false},
+      {"builder.source_max_files", "most files, folders and links of a commit", "250000", false},
       {"builder.min_free_bytes", "free disk space that builds leave alone", "1073741824", false},
       {"builder.build_disk_bytes",
        "disk space that is set aside for each build under way; 0: all that its disks can hold", "0",
@@ -87,6 +88,9 @@ Result<Options> options(const Config& config) {
   auto file = config.number("builder.file_max_bytes", 1 << 10, tebibyte);
   if (!file) return file.error();
   read.file_max_bytes = *file;
+  auto files = config.number("builder.source_max_files", 1, 100'000'000);
+  if (!files) return files.error();
+  read.source_max_files = *files;
   auto free = config.number("builder.min_free_bytes", 0, tebibyte);
   if (!free) return free.error();
   read.min_free_bytes = *free;

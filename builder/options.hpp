@@ -27,6 +27,7 @@ struct Options {
   std::int64_t output_max_bytes = 0;
   std::int64_t source_max_bytes = 0;
   std::int64_t file_max_bytes = 0;
+  std::int64_t source_max_files = 0;
   std::int64_t min_free_bytes = 0;
   std::int64_t build_disk_bytes = 0;  ///< 0: what its disks can hold
   std::chrono::milliseconds space_wait{};

@@ -15,6 +15,7 @@
 #include "builder/inspect.hpp"
 #include "common/git/repository.hpp"
 #include "common/log.hpp"
+#include "common/text.hpp"
 #include "common/wire/json.hpp"
 
 namespace karreg::builder {
@@ -72,7 +73,9 @@ Result<bool> Worker::work_once() {
   return true;
 }
 
-Result<void> Worker::fail(ClaimedBuild& build, const std::string& message) {
+Result<void> Worker::fail(ClaimedBuild& build, const std::string& why) {
+  // It may quote names of files, which are any bytes.
+  const std::string message = text::printable(why);
   // Asked first, for the line must stand before what follows from the failure: a build that was
   // cancelled, or that another builder has, fails here for reasons that tell its owner nothing.
   if (auto ours = store_.renew(build, options_.lease); !ours) return ours.error();
@@ -250,7 +253,8 @@ Result<void> Worker::make_disks(ClaimedBuild& build, const GitTree& tree, const 
 
   auto source = FileWriter::create(DataFolder::source_in(fresh));
   if (!source) return source.error();
-  const ArchiveLimits limits{options_.source_max_bytes, options_.file_max_bytes};
+  const ArchiveLimits limits{options_.source_max_bytes, options_.file_max_bytes,
+                             options_.source_max_files};
   auto archived = tree.archive(folder, limits, [&](std::string_view piece) -> Result<void> {
     if (auto still = alive(); !still) return still.error();
     return source->write(piece);

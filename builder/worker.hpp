@@ -45,7 +45,7 @@ class Worker {
   Result<wire::Catalogue> catalogue_for(ClaimedBuild& build, const wire::BuildPlan& plan);
   Result<void> keep_output(ClaimedBuild& build);
   /// Tells the owner and the database, when the build is still ours.
-  Result<void> fail(ClaimedBuild& build, const std::string& message);
+  Result<void> fail(ClaimedBuild& build, const std::string& why);
   /// Disk space that @p build may take at most.
   std::int64_t disk_need(const ClaimedBuild& build, const wire::Catalogue& catalogue) const;
   /// Sets the space aside; false when the build was postponed until there may be some.

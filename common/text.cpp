@@ -22,6 +22,25 @@ std::size_t utf8_length(std::string_view text) {
   return length;
 }
 
+std::string printable(std::string_view text) {
+  constexpr std::string_view replacement = "\xEF\xBF\xBD";
+  std::string line;
+  while (!text.empty()) {
+    const std::size_t length = utf8_length(text);
+    const auto first = static_cast<unsigned char>(text.front());
+    // U+0080 to U+009F are controls, too.
+    const bool control =
+        (length == 1 && (first < 0x20 || first == 0x7f)) ||
+        (length == 2 && first == 0xc2 && static_cast<unsigned char>(text[1]) < 0xa0);
+    if (first == '\n' || first == '\t' || first == '\r')
+      line += ' ';
+    else
+      line += length == 0 || control ? replacement : text.substr(0, length);
+    text.remove_prefix(length == 0 ? 1 : length);
+  }
+  return line;
+}
+
 bool is_utf8(std::string_view text) {
   while (!text.empty()) {
     const std::size_t length = utf8_length(text);

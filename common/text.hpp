@@ -55,5 +55,8 @@ constexpr bool is_token(std::string_view text) {
 std::size_t utf8_length(std::string_view text);
 /// Whether all of @p text is well-formed UTF-8.
 bool is_utf8(std::string_view text);
+/// @p text as one line that any terminal and database takes: white space is a blank, and control
+/// characters and malformed UTF-8 are U+FFFD each.
+std::string printable(std::string_view text);
 
 }  // namespace karreg::text

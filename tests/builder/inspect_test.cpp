@@ -153,3 +153,12 @@ TEST_CASE("every plan is a function of the tree alone and names how to override 
         "or karreg.toml in the repository.");
   }
 }
+
+TEST_CASE("names and values of a tenant reach no terminal and no database as they are") {
+  const std::string message = refusal_of({{"a\x1b[2Jb\n\xff", ""}});
+  CHECK(message.find("There is: a\xEF\xBF\xBD[2Jb \xEF\xBF\xBD. ") != std::string::npos);
+  CHECK(refusal_of({{"package.json", R"({"scripts":{"start":"node \u0000a.js"}})"}}) ==
+        "the start command has a zero byte, or bytes that are no UTF-8: neither can be part of a "
+        "command. Remove them from the file or the variable that it comes from.");
+  CHECK(refusal_of({{"Procfile", "web: node \xff.js\n"}}).starts_with("the start command has "));
+}

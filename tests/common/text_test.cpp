@@ -52,4 +52,18 @@ TEST_CASE("the length of a sequence is that of its first character") {
   CHECK(utf8_length("🚀!") == 4);
 }
 
+TEST_CASE("text of strangers becomes one line that terminals and databases take") {
+  CHECK(printable("plain, \xC3\xA9") == "plain, \xC3\xA9");
+  CHECK(printable("a\nb\tc") == "a b c");
+  CHECK(printable("\x1b[31m") == "\xEF\xBF\xBD[31m");
+  CHECK(printable(std::string_view("a\0b", 3)) ==
+        "a\xEF\xBF\xBD"
+        "b");
+  CHECK(printable("\xFF\xC3") == "\xEF\xBF\xBD\xEF\xBF\xBD");
+  CHECK(printable("\xC2\x9b"
+                  "31m") ==
+        "\xEF\xBF\xBD"
+        "31m");
+}
+
 }  // namespace karreg::text
