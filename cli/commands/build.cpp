@@ -34,7 +34,7 @@ Result<int> build(Session& session, const Options& options) {
       return Error(ErrorKind::invalid, "--env " + each + ": give NAME=VALUE.");
     settings.env[each.substr(0, equals)] = each.substr(equals + 1);
   }
-  const builder::FolderTree tree(options.folder);
+  const builder::FolderTree tree(session.folder() / options.folder);
   if (tree.kind("") != builder::EntryKind::folder && tree.kind("") != builder::EntryKind::link)
     return Error(ErrorKind::not_found, options.folder + " is not a folder.");
   auto plan = builder::inspect(tree, settings);
