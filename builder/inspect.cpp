@@ -8,6 +8,7 @@
 #include "builder/karreg_toml.hpp"
 #include "builder/procfile.hpp"
 #include "builder/shell_line.hpp"
+#include "common/config.hpp"
 #include "common/text.hpp"
 #include "common/wire/app_types.hpp"
 
@@ -265,6 +266,17 @@ Result<wire::BuildPlan> decide(const SourceTree& whole, const AppSettings& setti
                                                : " in " + said->folder + ", from " +
                                                      said->settings.find("APP_FOLDER")->origin) +
                          ").");
+  if (const auto limit = about.settings.find("CC_BUILD_TIME_LIMIT")) {
+    const auto time = parse_duration(limit->value);
+    if (!time || *time <= std::chrono::milliseconds::zero())
+      return Error(ErrorKind::invalid,
+                   limit->origin + "=" + limit->value +
+                       " is no length of time: give a number and s, m or h, for "
+                       "example 10m.");
+    plan.wall_ms = time->count();
+    plan.reasons.push_back("Time limit of the build: " + limit->value + " (" + limit->origin +
+                           ").");
+  }
   add_hook(about.settings, "CC_PRE_BUILD_HOOK", plan);
   std::ranges::move(decided->steps, std::back_inserter(plan.steps));
   std::ranges::move(decided->reasons, std::back_inserter(plan.reasons));

@@ -12,6 +12,9 @@ std::span<const Variable> common_variables() {
       Variable{"CC_BUILD_COMMAND", "build.command", "replaces or adds the build step"},
       Variable{"CC_PRE_BUILD_HOOK", "build.before", "runs before all steps of the build"},
       Variable{"CC_POST_BUILD_HOOK", "build.after", "runs after all steps of the build"},
+      Variable{"CC_BUILD_TIME_LIMIT", "build.time-limit",
+               "what the steps of the build may take together, up to the platform's limit: `90s`, "
+               "`10m`"},
       Variable{"CC_RUN_COMMAND", "run.command", "starts the app"},
       Variable{"CC_PRE_RUN_HOOK", "run.before", "runs on every instance before the app starts"},
   };

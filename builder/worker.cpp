@@ -196,7 +196,7 @@ Result<void> Worker::plan_and_prepare(ClaimedBuild& build) {
   const GitTree tree(*repository, std::move(*commit));
   auto plan = inspect(tree, settings);
   if (!plan) return plan.error();
-  plan->wall_ms = options_.wall_ms;
+  plan->wall_ms = plan->wall_ms > 0 ? std::min(plan->wall_ms, options_.wall_ms) : options_.wall_ms;
   auto tree_id = tree.tree_id(plan->folder);
   if (!tree_id) return tree_id.error();
 

@@ -141,8 +141,7 @@ Result<bool> Config::flag(const std::string& name) const {
                fmt::format("setting {} = \"{}\" must be true or false", name, value));
 }
 
-Result<std::chrono::milliseconds> Config::duration(const std::string& name) const {
-  const std::string& value = text(name);
+std::optional<std::chrono::milliseconds> parse_duration(std::string_view value) {
   std::int64_t count = 0;
   auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), count);
   const std::string_view unit(end, static_cast<std::size_t>(value.data() + value.size() - end));
@@ -152,10 +151,15 @@ Result<std::chrono::milliseconds> Config::duration(const std::string& name) cons
   if (unit == "m") factor = 60'000;
   if (unit == "h") factor = 3'600'000;
   if (error != std::errc{} || factor == 0 || count < 0 || count > 1'000'000'000)
-    return Error(ErrorKind::invalid,
-                 fmt::format("setting {} = \"{}\" must be a duration such as 500ms, 30s, 10m or 2h",
-                             name, value));
+    return std::nullopt;
   return std::chrono::milliseconds(count * factor);
+}
+
+Result<std::chrono::milliseconds> Config::duration(const std::string& name) const {
+  if (const auto parsed = parse_duration(text(name))) return *parsed;
+  return Error(ErrorKind::invalid,
+               fmt::format("setting {} = \"{}\" must be a duration such as 500ms, 30s, 10m or 2h",
+                           name, text(name)));
 }
 
 Result<Endpoint> parse_endpoint(const std::string& text) {

@@ -8,7 +8,9 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/error.hpp"
@@ -22,6 +24,9 @@ struct Setting {
   std::string default_value;  ///< as written in the file; ignored when required
   bool required = false;
 };
+
+/// "500ms", "30s", "10m", "2h"; nothing for any other text.
+std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
 
 /// Values of the declared settings, every one present and checked for its type when read.
 class Config {

@@ -26,6 +26,12 @@ make_images() {
   [ "$code" -eq 0 ] || die "the images could not be made"
 }
 
+# add_images NAME...: runtimes that are not made by default.
+add_images() {
+  run_logged images-added "making the images of $*" images/build add "$@" --out "$KARREG_CACHE_DIR/images" ||
+    die "the images of $* could not be made"
+}
+
 # make_stock_images PRESET: a second, small store in KARREG_CACHE_DIR/images-stock with Debian's kernel, for the test that
 # boots it. All else is linked from the first one.
 make_stock_images() {

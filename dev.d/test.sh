@@ -99,10 +99,12 @@ _prepare_e2e() {
   ensure_packages build run tests
   build_programs "$1"
   make_images "$1"
+  # Those of tests/e2e/languages_test.sh, which would otherwise wait for them within its time.
+  add_images php ruby java rust perl go
   build_console
   ensure_node 20.19
   # Limits that a test can reach in its time.
-  export KARREG_BUILDER_WALL_MS=60000 KARREG_SCHEDULER_START_TIMEOUT=60s KARREG_API_MAX_PUSH_BYTES=20971520
+  export KARREG_SCHEDULER_START_TIMEOUT=60s KARREG_API_MAX_PUSH_BYTES=20971520
   KARREG_TEST_BIN=$(bin_dir "$1")
   _start_platforms whole "$(_lane_count "$3" "$1" "$2")" --preset "$1" --throw-away
 }

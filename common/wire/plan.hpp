@@ -30,7 +30,9 @@ struct BuildPlan {
                                      ///< was seen, how to override
   /// Why this cannot be built here although it is understood, with the way out; empty: it can.
   std::string problem;
-  std::int64_t wall_ms = 900'000;  ///< all steps together; goes into guest::BuildConfig
+  /// What all steps may take together; 0: as long as the platform lets them. Goes into
+  /// guest::BuildConfig.
+  std::int64_t wall_ms = 0;
   NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(BuildPlan, folder, runtime, build_runtime, tool,
                                               steps, output_root, pre_run, before_start,
                                               run_command, port, env, reasons, problem, wall_ms)

@@ -83,7 +83,7 @@ Result<wire::VmSpec> make_vm_spec(const InstanceRow& row, const wire::Catalogue&
   if (row.build) {
     spec.build.steps = plan->steps;
     spec.build.output_root = plan->output_root;
-    spec.build.wall_ms = plan->wall_ms;
+    if (plan->wall_ms > 0) spec.build.wall_ms = plan->wall_ms;
     return spec;
   }
   spec.run.port = plan->port;

@@ -107,3 +107,17 @@ TEST_CASE("a plan that cannot be carried out here fails with the reason, after w
       "engines.node of package.json asks for Node.js 8, which cannot be had here. There are: "));
   CHECK(contains(platform.log_of(app), "Detected Node.js (package.json)."));
 }
+
+TEST_CASE("a build's time is the platform's limit, or the shorter one of its owner") {
+  Platform platform;
+  platform.settings()["KARREG_BUILDER_WALL_MS"] = "60000";
+  const std::string app = platform.app({{"index.html", ""}});
+  platform.start_builder();
+  for (const auto& [limit, wall] : {std::pair{"", "60000"}, {"30s", "30000"}, {"2h", "60000"}}) {
+    INFO(limit);
+    const std::string build =
+        platform.ask_for_build(app, {{"CC_BUILD_TIME_LIMIT", limit}, {"OTHER", limit}}, false);
+    platform.await_state(build, "prepared");
+    CHECK(platform.value("SELECT plan->>'wall_ms' FROM builds WHERE id = '" + build + "'") == wall);
+  }
+}

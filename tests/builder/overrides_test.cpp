@@ -158,3 +158,14 @@ TEST_CASE("karreg.toml: what is wrong is said with its place and the way out") {
   CHECK(toml_error("[build]\nfolder = \"../x\"\n") ==
         "build.folder of karreg.toml=../x leaves the repository: give a folder inside it.");
 }
+
+TEST_CASE("the owner may give the build less time, never more than it is") {
+  const Files files = {{"package.json", node_app}};
+  CHECK(plan_of(files).wall_ms == 0);
+  const auto plan = plan_of(files, {{"CC_BUILD_TIME_LIMIT", "90s"}});
+  CHECK(plan.wall_ms == 90'000);
+  CHECK(gives_reason(plan, "Time limit of the build: 90s (CC_BUILD_TIME_LIMIT)."));
+  CHECK(refusal_of(files, {{"CC_BUILD_TIME_LIMIT", "soon"}}) ==
+        "CC_BUILD_TIME_LIMIT=soon is no length of time: give a number and s, m or h, for example "
+        "10m.");
+}

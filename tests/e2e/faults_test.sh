@@ -49,6 +49,7 @@ for round in $(seq "${KARREG_TEST_ROUNDS:-1}"); do
 
   # What ends at a time limit is pushed aside, each to an app of its own, and judged at the end.
   aside endless
+  set_env CC_BUILD_TIME_LIMIT 60s
   node_app "$(serving never)"
   echo '{"name": "app", "version": "1.0.0", "scripts": {"start": "node server.js", "build": "sleep 100000"}}' >"$TREE/package.json"
   push_aside

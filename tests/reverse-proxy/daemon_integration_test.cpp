@@ -89,6 +89,13 @@ TEST_CASE("what is not for visitors stands back behind the workers") {
   int behind = 0;
   const auto process = std::filesystem::path("/proc") / std::to_string(newest_process(daemon));
   CHECK(test::read_file(process / "comm") == "karreg-proxy\n");
+  // A thread takes its name once it runs, which is later than the first answer on a busy machine.
+  CHECK(eventually([&] {
+    int named = 0;
+    for (const auto& thread : std::filesystem::directory_iterator(process / "task"))
+      named += test::read_file(thread.path() / "comm") == "worker\n" ? 1 : 0;
+    return named == 2;
+  }));
   for (const auto& thread : std::filesystem::directory_iterator(process / "task")) {
     const auto id = static_cast<pid_t>(std::stoi(thread.path().filename()));
     if (test::read_file(thread.path() / "comm") == "worker\n") {
