@@ -105,6 +105,16 @@ TEST_CASE("node: the folder that each generator makes, and whether unknown paths
   CHECK((run_of(plan).find("--single-page") != std::string::npos) == c.single_page);
 }
 
+TEST_CASE("an angular.json without a project, or of another kind, leaves the usual folder") {
+  for (const char* text : {R"({"projects":{}})", R"({"projects":[]})", R"({"projects":[1]})", "{}",
+                           R"({"projects":{"shop":1}})", "nonsense"}) {
+    INFO(text);
+    const auto plan =
+        plan_of({{"package.json", needs("@angular/cli", "ng build")}, {"angular.json", text}});
+    CHECK(plan.output_root == "/app/dist");
+  }
+}
+
 TEST_CASE("a folder that the settings only seem to name is taken from where the tool puts it") {
   const auto plan =
       plan_of({{"package.json", needs("vite")},

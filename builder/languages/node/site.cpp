@@ -97,8 +97,10 @@ std::string angular_folder(const SourceTree& tree) {
   if (!settings) return "dist";
   try {
     const auto& projects = settings->at("projects");
-    const auto& [name, project] = *projects.items().begin();
-    const auto& build = project.at("architect").at("build");
+    const auto first = projects.begin();
+    if (first == projects.end()) return "dist";
+    const std::string& name = first.key();
+    const auto& build = first->at("architect").at("build");
     const std::string builder = build.at("builder").get<std::string>();
     std::string folder = "dist/" + name;
     if (const auto& options = build.at("options"); options.contains("outputPath")) {
