@@ -7,7 +7,8 @@ source "$(dirname "$0")/lib.sh"
 mark="secret-of-the-host-$RANDOM$RANDOM"
 echo "$mark" >"$WORK/secret"
 chmod 644 "$WORK/secret"
-site() { echo '<p>harmless' >"$TREE/index.html"; }
+# No two are alike: what was built before is not built again.
+site() { echo "<p>harmless $RANDOM$RANDOM" >"$TREE/index.html"; }
 command() { printf '[build]\ncommand = """\n%s\n"""\n' "$1" >"$TREE/karreg.toml"; }
 # fast: refused by the platform in less than a minute, whatever the repository has.
 refused() { fails "$1" && [ "$ELAPSED" -lt 60 ]; }
