@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "common/suggest.hpp"
 #include "cli/whole_file.hpp"
 #include "common/json.hpp"
+#include "common/suggest.hpp"
 
 namespace karreg::cli {
 namespace {

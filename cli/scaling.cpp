@@ -3,8 +3,8 @@
 #include <optional>
 #include <vector>
 
-#include "common/suggest.hpp"
 #include "common/flavors.hpp"
+#include "common/suggest.hpp"
 
 namespace karreg::cli {
 namespace {

@@ -1,7 +1,7 @@
 #include "cli/session.hpp"
 
-#include "common/suggest.hpp"
 #include "common/http/message.hpp"
+#include "common/suggest.hpp"
 
 namespace karreg::cli {
 
