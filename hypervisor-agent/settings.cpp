@@ -136,6 +136,9 @@ Result<Settings> read_settings(const Config& config) {
   if (!own_network) return own_network.error();
   s.egress_private = *own_network;
   s.ca_file = config.text("agent.ca_file");
+  if (!s.ca_file.empty() && ::access(s.ca_file.c_str(), R_OK) != 0)
+    return Error(ErrorKind::invalid,
+                 "setting agent.ca_file = \"" + s.ca_file + "\" cannot be read");
   auto address = broker::address(config);
   if (!address) return address.error();
   s.broker = *address;

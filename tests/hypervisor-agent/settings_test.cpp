@@ -60,6 +60,12 @@ TEST_CASE("a bad setting is named with what it should be", "[agent]") {
       Case{"KARREG_AGENT_ADDRESS_PREFIX", "127.0",
            "setting agent.address_prefix = \"127.0\" must be two numbers in 127.0.0.0/8, such as "
            "127.64"},
+      Case{"KARREG_AGENT_EGRESS", "some",
+           "setting agent.egress = \"some\" must be hosts, public or open"},
+      Case{"KARREG_AGENT_EGRESS_HOSTS", "a.example *b",
+           "setting agent.egress_hosts: \"*b\" is no name of a host, nor *. with one after it"},
+      Case{"KARREG_AGENT_CA_FILE", "/nowhere/ca.pem",
+           "setting agent.ca_file = \"/nowhere/ca.pem\" cannot be read"},
       Case{"KARREG_DATA_DIR", "data", "setting data.dir = \"data\" must be an absolute path"},
       Case{"KARREG_DATA_DIR", "/" + std::string(81, 'd'),
            "setting data.dir = \"/" + std::string(81, 'd') +
