@@ -32,4 +32,24 @@ bool add_build_command(LanguagePlan& plan, const Inspection& about) {
   return true;
 }
 
+bool replace_build(LanguagePlan& plan, const Inspection& about, std::string_view variables) {
+  if (!add_build_command(plan, about)) return false;
+  plan.start =
+      Error(ErrorKind::invalid,
+            fmt::format(
+                "{} replaces the build by {}, so that the program is not known: set {} too, or add "
+                "a Procfile with a `web:` line.",
+                about.build_command()->origin, plan.tool, variables));
+  return true;
+}
+
+Result<std::string> folder_of_app(const Inspection& about, const Given& given, bool built) {
+  const auto folder = path_inside(given.value);
+  if (folder && (built || about.tree.has_folder(*folder))) return *folder;
+  return Error(ErrorKind::invalid,
+               given.origin + "=" + given.value +
+                   ": there is no such folder in the app. Give a folder of the repository, for "
+                   "example CC_WEBROOT=/public.");
+}
+
 }  // namespace karreg::builder

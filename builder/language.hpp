@@ -97,6 +97,15 @@ void choose_version(LanguagePlan& plan, const Inspection& about, std::string_vie
 /// Adds CC_BUILD_COMMAND as the step `build`, if it is given.
 bool add_build_command(LanguagePlan& plan, const Inspection& about);
 
+/// The same in the place of a build whose program would be known: the owner has to name that, too,
+/// by one of @p variables.
+bool replace_build(LanguagePlan& plan, const Inspection& about,
+                   std::string_view variables = "CC_RUN_COMMAND");
+
+/// @p given (CC_WEBROOT) as a clean path below the app. Error `invalid`: it leaves the app, or is
+/// not there although nothing is @p built that could make it.
+Result<std::string> folder_of_app(const Inspection& about, const Given& given, bool built);
+
 /// Largest file the inspector reads.
 inline constexpr std::size_t max_inspected_bytes = std::size_t{1} << 20;
 

@@ -40,13 +40,7 @@ Result<LanguagePlan> plan(const Inspection& about) {
                 : file == "meson.build"    ? "meson"
                 : file.starts_with("conf") ? "autotools"
                                            : "make";
-  if (add_build_command(result, about)) {
-    result.start = Error(ErrorKind::invalid,
-                         "CC_BUILD_COMMAND replaces the build by " + result.tool +
-                             ", so that the program is not known: set CC_RUN_COMMAND too, or add a "
-                             "Procfile with a `web:` line.");
-    return result;
-  }
+  if (replace_build(result, about)) return result;
   const auto wanted = about.settings.find("CC_CPP_TARGET");
   const std::string target = wanted ? wanted->value : "";
   const bool find_program = !about.start;

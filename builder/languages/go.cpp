@@ -156,13 +156,7 @@ Result<LanguagePlan> plan(const Inspection& about) {
   if (const auto asked = directive(about.tree, "go.mod", "go"); !asked.empty())
     result.reason("go.mod asks for Go " + asked.front() +
                   " or newer: go fetches that toolchain itself when the image's is older.");
-  if (add_build_command(result, about)) {
-    result.start =
-        Error(ErrorKind::invalid,
-              "CC_BUILD_COMMAND replaces `go build`, so that the program is not known: set "
-              "CC_RUN_COMMAND too, or add a Procfile with a `web:` line.");
-    return result;
-  }
+  if (replace_build(result, about)) return result;
   const auto target = target_of(about);
   if (!target) {
     result.start =

@@ -77,13 +77,7 @@ Result<LanguagePlan> plan(const Inspection& about) {
   const bool stack = about.tree.has_file("stack.yaml");
   result.tool = stack ? "stack" : "cabal";
   choose_version(result, about, "haskell", "Haskell", "", std::nullopt);
-  if (add_build_command(result, about)) {
-    result.start = Error(ErrorKind::invalid,
-                         "CC_BUILD_COMMAND replaces the build by " + result.tool +
-                             ", so that the program is not known: set CC_RUN_COMMAND too, or add a "
-                             "Procfile with a `web:` line.");
-    return result;
-  }
+  if (replace_build(result, about)) return result;
   if (const auto file = library(about.tree)) {
     result.start = Error(ErrorKind::invalid,
                          *file +

@@ -464,15 +464,8 @@ Result<LanguagePlan> plan(const Inspection& about) {
                 {"PLAY_HTTP_PORT", "8080"}};
   keep_arguments(result, about);
   const auto jar = jar_path(about);
-  const bool own_build = add_build_command(result, about);
-  if (own_build && !jar) {
-    result.start =
-        Error(ErrorKind::invalid,
-              "CC_BUILD_COMMAND replaces the build by " + result.tool +
-                  ", so that the program is not known: set CC_JAR_PATH or CC_RUN_COMMAND too, "
-                  "or add a Procfile with a `web:` line.");
-    return result;
-  }
+  const bool own_build = replace_build(result, about, "CC_JAR_PATH or CC_RUN_COMMAND");
+  if (own_build && !jar) return result;
   std::string task;
   if (own_build) {
     // the owner's build makes the jar

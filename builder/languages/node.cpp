@@ -234,8 +234,12 @@ class Planner {
   void plan_site() {
     std::string why = site_->tool + " makes files that need no server of their own";
     if (const auto webroot = about_.settings.find("CC_WEBROOT")) {
-      site_->folder = webroot->value;
-      while (site_->folder.starts_with("/")) site_->folder.erase(0, 1);
+      auto folder = folder_of_app(about_, *webroot, true);
+      if (!folder) {
+        plan_.start = folder.error();
+        return;
+      }
+      site_->folder = std::move(*folder);
       why = webroot->origin;
     }
     steps(true);

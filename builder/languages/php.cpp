@@ -37,28 +37,10 @@ bool is_built(const Inspection& about) {
   return about.tree.has_file(manifest_name) || about.build_command();
 }
 
-/// @p given (CC_WEBROOT) as a clean path below the app.
-Result<std::string> webroot(const Inspection& about, const Given& given) {
-  std::string folder;
-  bool leaves = false;
-  std::string_view rest = given.value;
-  while (!rest.empty()) {
-    const std::string_view part = rest.substr(0, rest.find('/'));
-    rest.remove_prefix(std::min(part.size() + 1, rest.size()));
-    leaves = leaves || part == "..";
-    if (!part.empty() && part != ".") folder = join_path(folder, part);
-  }
-  if (leaves || (!is_built(about) && !about.tree.has_folder(folder)))
-    return Error(ErrorKind::invalid, given.origin + "=" + given.value +
-                                         ": there is no such folder in the app. Give a folder of "
-                                         "the repository, for example CC_WEBROOT=/public.");
-  return folder;
-}
-
 Result<Start> start_of(const Inspection& about) {
   std::string folder, reason;
   if (const auto given = about.settings.find("CC_WEBROOT")) {
-    auto chosen = webroot(about, *given);
+    auto chosen = folder_of_app(about, *given, is_built(about));
     if (!chosen) return chosen.error();
     folder = std::move(*chosen);
     reason = given->origin;
@@ -80,7 +62,7 @@ std::optional<Match> detect(const Inspection& about) {
     return Match{manifest_name,
                  about.start || start_of(about) ? Evidence::manifest : Evidence::companion};
   if (const auto given = about.settings.find("CC_WEBROOT"))
-    if (const auto folder = webroot(about, *given)) {
+    if (const auto folder = folder_of_app(about, *given, is_built(about))) {
       const std::string index = join_path(*folder, "index.php");
       if (about.tree.has_file(index)) return Match{index, Evidence::sources};
     }

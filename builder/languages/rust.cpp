@@ -221,13 +221,7 @@ Result<LanguagePlan> plan(const Inspection& about) {
   choose_version(result, about, "rust", "Rust", any ? "" : "CC_RUSTUP_CHANNEL",
                  any ? std::nullopt : *wish);
   if (all->has_rocket) result.env = {{"ROCKET_ADDRESS", "0.0.0.0"}, {"ROCKET_PORT", "8080"}};
-  if (add_build_command(result, about)) {
-    result.start =
-        Error(ErrorKind::invalid,
-              "CC_BUILD_COMMAND replaces `cargo build`, so that the program is not known: "
-              "set CC_RUN_COMMAND too, or add a Procfile with a `web:` line.");
-    return result;
-  }
+  if (replace_build(result, about)) return result;
   std::string why;
   auto name = program_of(about, *all, why);
   const bool own_choice = about.settings.find("CC_RUST_BIN").has_value();

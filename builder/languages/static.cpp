@@ -105,19 +105,9 @@ Result<Given> webroot(const Inspection& about, const std::optional<Source>& sour
   if (given) {
     if (!text::is_utf8(given->value) || given->value.find('\0') != std::string::npos)
       return Error(ErrorKind::invalid, given->origin + " is not UTF-8 text.");
-    std::string folder;
-    std::istringstream parts(given->value);
-    bool leaves = false;
-    for (std::string part; std::getline(parts, part, '/');) {
-      leaves = leaves || part == "..";
-      if (!part.empty() && part != ".") folder = join_path(folder, part);
-    }
-    if (leaves || (!is_built && !about.tree.has_folder(folder)))
-      return Error(ErrorKind::invalid,
-                   given->origin + "=" + given->value +
-                       ": there is no such folder in the app. Give a folder of the repository, "
-                       "for example CC_WEBROOT=/public.");
-    return Given{folder, given->origin};
+    auto folder = folder_of_app(about, *given, is_built);
+    if (!folder) return folder.error();
+    return Given{std::move(*folder), given->origin};
   }
   if (source)
     return Given{source->generator->folder,

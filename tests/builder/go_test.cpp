@@ -182,7 +182,7 @@ TEST_CASE("go: CC_BUILD_COMMAND replaces the build and needs a start") {
   CHECK(step_names(plan) == "build");
   CHECK(command_of(plan, "build") == "make");
   CHECK(refusal_of(files, {{"CC_BUILD_COMMAND", "make"}}) ==
-        "CC_BUILD_COMMAND replaces `go build`, so that the program is not known: set "
+        "CC_BUILD_COMMAND replaces the build by go, so that the program is not known: set "
         "CC_RUN_COMMAND too, or add a Procfile with a `web:` line.");
 }
 

@@ -123,6 +123,11 @@ TEST_CASE("a folder that the settings only seem to name is taken from where the 
   CHECK(command_of(plan, "site").find("mv /app/dist /app/build\n") != std::string::npos);
 }
 
+TEST_CASE("the folder of a site does not leave the app") {
+  CHECK(refusal_of({{"package.json", needs("vite")}}, {{"CC_WEBROOT", "/../etc"}})
+            .starts_with("CC_WEBROOT=/../etc: there is no such folder in the app. "));
+}
+
 TEST_CASE("an app with a server of its own is no site") {
   struct Case {
     std::string name, manifest, run;

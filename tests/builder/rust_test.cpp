@@ -182,7 +182,7 @@ TEST_CASE("rust: CC_BUILD_COMMAND replaces the build and needs a start") {
   CHECK(command_of(plan_of(files, {{"CC_BUILD_COMMAND", "make"}, {"CC_RUN_COMMAND", "./out/shop"}}),
                    "build") == "make");
   CHECK(refusal_of(files, {{"CC_BUILD_COMMAND", "make"}}) ==
-        "CC_BUILD_COMMAND replaces `cargo build`, so that the program is not known: set "
+        "CC_BUILD_COMMAND replaces the build by cargo, so that the program is not known: set "
         "CC_RUN_COMMAND too, or add a Procfile with a `web:` line.");
 }
 
