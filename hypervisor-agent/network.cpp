@@ -12,6 +12,7 @@
 #include <random>
 
 #include "common/async/process.hpp"
+#include "common/log.hpp"
 #include "common/wire/catalogue.hpp"
 #include "common/wire/json.hpp"
 #include "common/wire/routes.hpp"
@@ -80,8 +81,12 @@ std::string hosts_for_builds(const Settings& settings) {
   const auto text = read_whole(settings.images_dir + "/catalogue.json");
   if (!text) return hosts;
   const auto catalogue = wire::from_text<wire::Catalogue>(*text, "catalogue.json");
-  if (catalogue)
-    for (const std::string& host : catalogue->registries) hosts += " " + host;
+  if (!catalogue) {
+    log::warn("builds may not reach the registries that the images came from",
+              {log::field("why", catalogue.error().message())});
+    return hosts;
+  }
+  for (const std::string& host : catalogue->registries) hosts += " " + host;
   return hosts;
 }
 
