@@ -41,15 +41,38 @@ struct Network {
   NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Network, address, prefix, gateway, dns)
 };
 
+/// A process beside the app's own in a `run` VM: @c command (shell) as user `app` in the app's
+/// workdir, started when the app is. @c restart: "on-failure" (it ended otherwise than with 0),
+/// "always", or "no"; @c restart_delay_ms passes before it is started again. When the app's own
+/// process ends, so do its workers, and a worker that ends never ends the app.
+struct Worker {
+  std::string name;  ///< of its log lines: "worker", "mail"; unique in its VM
+  std::string command;
+  std::string restart = "on-failure";
+  std::int64_t restart_delay_ms = 1'000;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Worker, name, command, restart, restart_delay_ms)
+  bool operator==(const Worker&) const = default;
+};
+
 /// What a `run` VM does: @c pre_run (shell, may be empty) once, then @c command (argv) as user
-/// `app` in @c workdir. The app is *listening* when something accepts on @c port at the address of
-/// eth0 (not only on 127.0.0.1).
+/// `app` in @c workdir, and the @c workers beside it. The app is *listening* when something accepts
+/// on @c port at the address of eth0 (not only on 127.0.0.1).
 struct RunConfig {
   std::string pre_run;
   std::vector<std::string> command;
   std::string workdir = "/app";
   int port = 8080;
-  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(RunConfig, pre_run, command, workdir, port)
+  std::vector<Worker> workers;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(RunConfig, pre_run, command, workdir, port, workers)
+};
+
+/// What a `job` VM does: @c command (shell) once as user `app` in @c workdir, with the disks of a
+/// run VM and nothing beside it. Its end is the VM's, told as `exit`.
+struct JobConfig {
+  std::string command;
+  std::string workdir = "/app";
+  std::int64_t wall_ms = 3'600'000;  ///< it is ended after it
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(JobConfig, command, workdir, wall_ms)
 };
 
 /// One step of a build: @c command is given to `/bin/sh -ec` as user `app` in the source folder.
@@ -72,7 +95,8 @@ struct BuildConfig {
                                               max_processes, ca_pem)
 };
 
-/// agent -> guest, once, in answer to `hello{configured:false}`. @c kind is "run" or "build".
+/// agent -> guest, once, in answer to `hello{configured:false}`. @c kind is "run", "build" or
+/// "job".
 struct Config {
   std::string instance_id;
   std::string hostname;
@@ -82,8 +106,9 @@ struct Config {
   std::map<std::string, std::string> env;
   RunConfig run;
   BuildConfig build;
+  JobConfig job;
   NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Config, instance_id, hostname, kind, time_ns, network,
-                                              env, run, build)
+                                              env, run, build, job)
 };
 
 /// agent -> guest after every (re)connection: "repeat what I may have missed".
@@ -143,12 +168,13 @@ struct State {
 };
 
 /// One line printed inside the VM. @c stream: "out", "err" (the app), "build", or "karreg" (the
-/// init itself).
+/// init itself). @c process: name of the worker that printed it; empty: none did.
 struct LogLine {
   std::int64_t time_ns = 0;
   std::string stream;
   std::string text;
-  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(LogLine, time_ns, stream, text)
+  std::string process = {};
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(LogLine, time_ns, stream, text, process)
 };
 
 /// guest -> agent. @c seq counts batches from 1; @c dropped: lines lost before this batch because
@@ -172,14 +198,15 @@ struct BuildResult {
   NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(BuildResult, ok, output_bytes, failed_step, reason)
 };
 
-/// guest -> agent: the app ended (run VMs), just before power off. @c exit_code or @c signal is
-/// set; @c reason is a sentence.
+/// guest -> agent: the app or the job ended (run and job VMs), just before power off. @c exit_code
+/// or @c signal is set; @c timed_out: a job's time was over; @c reason is a sentence.
 struct Exit {
   int exit_code = 0;
   int signal = 0;
   bool oom = false;
   std::string reason;
-  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Exit, exit_code, signal, oom, reason)
+  bool timed_out = false;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(Exit, exit_code, signal, oom, reason, timed_out)
 };
 
 /// guest -> agent: the answer to `ping`.

@@ -26,7 +26,7 @@ struct HealthCheck {
 /// One VM that should run. Immutable: a spec with the same @c instance_id never changes.
 struct VmSpec {
   std::string instance_id;
-  std::string kind;  ///< "run" or "build"
+  std::string kind;  ///< "run", "build" or "job"
   std::string app_id;
   std::string deployment_id;
   std::string build_id;       ///< build VMs: names <data>/builds/<build_id>/
@@ -41,14 +41,15 @@ struct VmSpec {
   std::map<std::string, std::string> env;
   guest::RunConfig run;
   guest::BuildConfig build;
-  HealthCheck health;
+  guest::JobConfig job;
+  HealthCheck health;  ///< run VMs
   std::int64_t start_timeout_ms =
-      180'000;  ///< to `healthy` (run); after it the agent reports `failed`
+      180'000;  ///< to `healthy` (run), to its command (job); after it the agent reports `failed`
   std::int64_t stop_grace_ms = 10'000;
   NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(VmSpec, instance_id, kind, app_id, deployment_id,
                                               build_id, number, kernel_digest, initrd_digest,
                                               image_digest, scratch_digest, artifact_digest,
-                                              memory_mb, vcpus, env, run, build, health,
+                                              memory_mb, vcpus, env, run, build, job, health,
                                               start_timeout_ms, stop_grace_ms)
 };
 
@@ -75,8 +76,11 @@ struct VmStages {
 /// Phases of a VM as the agent sees it:
 ///   creating -> booting -> pre_run -> starting -> running            (run)
 ///   creating -> booting -> building -> packing -> built              (build; `built` carries the
-///   result, good or bad) any -> exited (the app or the guest ended by itself) | failed (could not
-///   start, time-out, QEMU died) | stopping (no longer desired)
+///   result, good or bad)
+///   creating -> booting -> starting -> exited                        (job; `starting` while its
+///   command runs, `exited` carries how it ended)
+///   any -> exited (the app or the guest ended by itself) | failed (could not start, time-out, QEMU
+///   died) | stopping (no longer desired)
 /// `exited`, `failed` and `built` stay in the report until the spec is no longer desired.
 struct VmStatus {
   std::string instance_id;
@@ -88,8 +92,9 @@ struct VmStatus {
       last_lines;  ///< at most 20, the end of the output, when exited or failed
   VmStages stages;
   guest::BuildResult build;  ///< phase `built`
+  guest::Exit exit;          ///< phase `exited`, where the guest said it
   NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(VmStatus, instance_id, phase, healthy, address,
-                                              detail, last_lines, stages, build)
+                                              detail, last_lines, stages, build, exit)
 };
 
 /// agent -> scheduler: on every change, at start, and every 2 s. Whole: an instance that was

@@ -12,6 +12,17 @@
 
 namespace karreg::wire {
 
+/// A command that runs at its times, once whatever the number of instances, each time in a fresh
+/// VM.
+struct CronEntry {
+  std::string schedule;              ///< as common/cron.hpp reads it, in UTC
+  std::string command;               ///< shell, in the app's folder
+  std::int64_t wall_ms = 3'600'000;  ///< it is ended after it
+  bool catch_up = false;             ///< one that was missed runs later, once; else it is skipped
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(CronEntry, schedule, command, wall_ms, catch_up)
+  bool operator==(const CronEntry&) const = default;
+};
+
 /// How a tree becomes an app. Equal plans on equal trees and images give equal artifacts.
 struct BuildPlan {
   std::string folder;         ///< of the repository, that is the app; empty: its root
@@ -23,6 +34,9 @@ struct BuildPlan {
   std::string pre_run;       ///< shell, before the app starts, on every instance; may be empty
   std::string before_start;  ///< the same, after it, and not the owner's but the language's
   std::vector<std::string> run_command;  ///< argv
+  std::vector<guest::Worker> workers;    ///< beside it on every instance
+  std::string release;  ///< shell, once a deployment, before its instances start; may be empty
+  std::vector<CronEntry> cron;  ///< no two with the same schedule and command
   int port = 8080;
   std::map<std::string, std::string>
       env;  ///< the runtime's defaults (NODE_ENV=production, ...); the app's own env wins
@@ -35,7 +49,8 @@ struct BuildPlan {
   std::int64_t wall_ms = 0;
   NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(BuildPlan, folder, runtime, build_runtime, tool,
                                               steps, output_root, pre_run, before_start,
-                                              run_command, port, env, reasons, problem, wall_ms)
+                                              run_command, workers, release, cron, port, env,
+                                              reasons, problem, wall_ms)
 
   /// Key of the image catalogue whose build image runs the steps.
   const std::string& built_on() const { return build_runtime.empty() ? runtime : build_runtime; }
