@@ -39,6 +39,8 @@ constexpr const char* unneeded =
     "                 WHERE b.artifact_digest = a.digest AND d.state = 'WIP') "
     "AND NOT EXISTS (SELECT FROM deployments d JOIN apps p ON p.serving_deployment = d.uuid"
     "                 WHERE d.artifact_digest = a.digest) "
+    "AND NOT EXISTS (SELECT FROM jobs j JOIN deployments d ON d.uuid = j.deployment"
+    "                 WHERE d.artifact_digest = a.digest AND j.state IN ('queued', 'running')) "
     "AND a.digest NOT IN ("
     "  SELECT digest FROM ("
     "    SELECT d.artifact_digest AS digest, row_number() OVER ("

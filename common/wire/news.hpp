@@ -17,7 +17,7 @@ struct Wake {
 
 /// scheduler, api -> every api: shown on event streams and used to wake waiting pushes. @c event:
 /// DEPLOYMENT_ACTION_BEGIN, DEPLOYMENT_ACTION_END, DEPLOYMENT_PHASE, INSTANCE_CHANGE,
-/// APPLICATION_CHANGE.
+/// APPLICATION_CHANGE, JOB_CHANGE (of which @c state is that of the job).
 struct PlatformEvent {
   std::string event;
   std::int64_t time_ms = 0;
@@ -29,9 +29,10 @@ struct PlatformEvent {
   std::string action;
   std::string commit;
   std::string cause;
+  std::string job_id = {};
   NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(PlatformEvent, event, time_ms, app_id,
                                               deployment_uuid, deployment_number, state, phase,
-                                              action, commit, cause)
+                                              action, commit, cause, job_id)
 };
 
 }  // namespace karreg::wire

@@ -11,6 +11,8 @@ Advanced advance(World world, Time now, IdSource& ids) {
     step_deployments(round, app);
     step_sleep(round, app);
     heal(round, app);
+    step_cron(round, app);
+    step_jobs(round, app);
   }
   step_drains(round);
   step_forgotten(round);

@@ -25,7 +25,7 @@ void set_state(Round& round, Build& build, BuildState state) {
 /// for writing, and QEMU lets nobody else have it. One on a silent host is not waited for.
 bool disks_are_held(const Round& round, const App& app) {
   for (const auto& [id, instance] : round.world.instances)
-    if (instance.app_id == app.id && instance.build && !instance.ended_at &&
+    if (instance.app_id == app.id && instance.builds() && !instance.ended_at &&
         !host_silent(round.world, instance, round.policy().host_lost_after, round.now))
       return true;
   return false;
@@ -59,7 +59,7 @@ void run_build_vm(Round& round, const App& app, Deployment& deployment, Build& b
     instance.app_id = app.id;
     instance.deployment = deployment.uuid;
     instance.build_id = build.id;
-    instance.build = true;
+    instance.kind = InstanceKind::build;
     instance.flavor = flavor;
     instance.created_at = round.now;
     round.world.instances[instance.id] = instance;
@@ -111,7 +111,10 @@ void step_build(Round& round, const App& app, Deployment& deployment) {
   if (build.state == BuildState::succeeded) {
     deployment.artifact_digest = build.artifact_digest;
     deployment.message.clear();
-    enter(round, deployment, Phase::starting);
+    if (build.release.empty())
+      enter(round, deployment, Phase::starting);
+    else
+      begin_release(round, deployment, build.release);
   } else if (build.state == BuildState::failed) {
     end_deployment(round, deployment, DeploymentState::fail, build.message);
   } else if (round.now - deployment.phase_since > round.policy().build_timeout) {

@@ -1,4 +1,5 @@
-// How a deployment goes: queued -> building -> starting -> switching -> ended, and how it fails.
+// How a deployment goes: queued -> building -> (releasing) -> starting -> switching -> ended, and
+// how it fails.
 //
 // One deployment of an app is active at a time, the lowest number first; among waiting ones only
 // the newest counts. Until `switching` nothing of what serves is touched, so that a failure,
@@ -36,6 +37,9 @@ void end_deployment(Round& round, Deployment& deployment, DeploymentState state,
     default:
       round.note(deployment, "Deploy failed in " + took + ": " + message);
   }
+  for (auto& [id, job] : round.world.jobs)
+    if (job.deployment == deployment.uuid && job.kind == JobKind::release && job.open())
+      end_job(round, job, JobState::cancelled, message);
   for (auto& [id, instance] : round.world.instances)
     if (instance.deployment == deployment.uuid && instance.alive()) give_up(round, instance);
   if (auto build = round.world.builds.find(deployment.build_id);
@@ -115,8 +119,12 @@ void start_deployment(Round& round, App& app, Deployment& deployment) {
     app.state = "SHOULD_BE_DOWN";
     app.serving_deployment.clear();
     for (auto& [id, instance] : round.world.instances)
-      if (instance.app_id == app.id && !instance.build && instance.alive())
+      if (instance.app_id == app.id && instance.runs() && instance.alive())
         begin_drain(round, instance);
+    for (auto& [id, job] : round.world.jobs)
+      if (job.app_id == app.id && job.open())
+        end_job(round, job, JobState::cancelled,
+                "deployment " + std::to_string(deployment.number) + " stops the application");
     round.note(deployment, "Stopping the application");
     enter(round, deployment, Phase::draining);
     return;
@@ -180,7 +188,7 @@ void step_switching(Round& round, Deployment& deployment) {
 
 void step_undeploy(Round& round, const App& app, Deployment& deployment) {
   for (const auto& [id, instance] : round.world.instances)
-    if (instance.app_id == app.id && !instance.build && instance.alive()) return;
+    if (instance.app_id == app.id && instance.runs() && instance.alive()) return;
   end_deployment(round, deployment, DeploymentState::ok, "");
 }
 
@@ -196,6 +204,9 @@ void step_active(Round& round, App& app) {
         break;
       case Phase::building:
         step_build(round, app, *active);
+        break;
+      case Phase::releasing:
+        step_release(round, *active);
         break;
       case Phase::starting:
         step_starting(round, app, *active);

@@ -24,7 +24,7 @@ Time next_start(const Round& round, const Deployment& deployment, int number) {
   Time last{};
   int failures = 0;
   for (const auto& [id, instance] : round.world.instances) {
-    if (instance.deployment != deployment.uuid || instance.build || instance.number != number ||
+    if (instance.deployment != deployment.uuid || !instance.runs() || instance.number != number ||
         !instance.unwanted_at || instance.slept)
       continue;
     if (round.now - *instance.unwanted_at > round.policy().backoff_window) continue;
@@ -45,7 +45,7 @@ bool may_create(const Round& round, const Deployment& deployment, int number) {
 /// An instance of the slot that was to be replaced and has become well again, if any.
 Instance* recovered(Round& round, const Deployment& deployment, int number) {
   for (auto& [id, instance] : round.world.instances)
-    if (instance.deployment == deployment.uuid && !instance.build && instance.number == number &&
+    if (instance.deployment == deployment.uuid && instance.runs() && instance.number == number &&
         instance.alive() && instance.unwanted_at && instance.routed == Routed::yes &&
         instance.healthy && !instance.terminal() && !lost(round, instance))
       return &instance;
@@ -79,7 +79,7 @@ void heal_slot(Round& round, const Deployment& deployment, int number) {
 /// What ended by itself is out of service at once, and its slot is free.
 void bury(Round& round, const App& app, const Deployment& serving) {
   for (auto& [id, instance] : round.world.instances) {
-    if (instance.app_id != app.id || instance.deployment != serving.uuid || instance.build ||
+    if (instance.app_id != app.id || instance.deployment != serving.uuid || !instance.runs() ||
         !instance.alive() || !instance.terminal())
       continue;
     round.note(serving, "Instance " + std::to_string(instance.number) + " ended: " +
@@ -91,11 +91,14 @@ void bury(Round& round, const App& app, const Deployment& serving) {
 /// Lets go of what no deployment holds: neither the one in service nor an open one.
 void sweep(Round& round, const App& app) {
   for (auto& [id, instance] : round.world.instances) {
-    if (instance.app_id != app.id || !instance.alive()) continue;
+    // A job has an end of its own, whichever version serves.
+    if (instance.app_id != app.id || !instance.alive() || instance.kind == InstanceKind::job)
+      continue;
     const auto deployment = round.world.deployments.find(instance.deployment);
     const bool open = deployment != round.world.deployments.end() &&
                       deployment->second.state == DeploymentState::wip;
-    if (app.deleted || (!open && (instance.build || instance.deployment != app.serving_deployment)))
+    if (app.deleted ||
+        (!open && (instance.builds() || instance.deployment != app.serving_deployment)))
       begin_drain(round, instance);
   }
 }
@@ -122,13 +125,13 @@ void heal(Round& round, const App& app) {
   if (!making_room(round, app) && app.sleep != Sleep::asleep)
     for (int number = 0; number < serving.instances; ++number) heal_slot(round, serving, number);
   for (auto& [id, instance] : round.world.instances) {
-    if (instance.deployment != serving.uuid || instance.build || !instance.alive() ||
+    if (instance.deployment != serving.uuid || !instance.runs() || !instance.alive() ||
         !instance.healthy || instance.unwanted_at)
       continue;
     if (instance.routed == Routed::no) instance.routed = Routed::yes;
     // Its slot is served again: whom it replaces may go.
     for (auto& [other_id, other] : round.world.instances)
-      if (other.deployment == serving.uuid && !other.build && other.number == instance.number &&
+      if (other.deployment == serving.uuid && other.runs() && other.number == instance.number &&
           other.alive() && other.unwanted_at && other.routed == Routed::yes)
         begin_drain(round, other);
   }

@@ -92,7 +92,7 @@ void step_forgotten(Round& round) {
 Instance* in_slot(Round& round, const Deployment& deployment, int number) {
   Instance* newest = nullptr;
   for (auto& [id, instance] : round.world.instances) {
-    if (instance.deployment != deployment.uuid || instance.build || instance.number != number ||
+    if (instance.deployment != deployment.uuid || !instance.runs() || instance.number != number ||
         !instance.alive() || instance.unwanted_at)
       continue;
     if (newest == nullptr || instance.created_at > newest->created_at) newest = &instance;

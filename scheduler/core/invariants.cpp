@@ -41,7 +41,7 @@ std::string broken_route(const World& world, const Route& route) {
     if (it == world.instances.end()) return name + ", which is unknown";
     const Instance& instance = it->second;
     if (instance.app_id != route.app_id) return name + " of another app";
-    if (instance.build) return name + ", which builds";
+    if (!instance.runs()) return name + ", which is no instance of the app";
     if (instance.routed != Routed::yes) return name + ", which is not in service";
     if (!instance.alive()) return name + ", which is stopped";
     if (address_for(route, instance.address) != backend.address) return name + " at an old address";
@@ -53,9 +53,15 @@ std::string broken_route(const World& world, const Route& route) {
 
 std::string broken_instance(const World& world, const Instance& instance) {
   const auto name = fmt::format("instance {}", instance.id);
-  if (instance.build && instance.routed != Routed::no) return name + " builds and is routed";
+  if (!instance.runs() && instance.routed != Routed::no)
+    return name + " is no instance of an app and is routed";
   if (instance.routed != Routed::no && !instance.alive()) return name + " is stopped and routed";
   if (!instance.wanted && !instance.unwanted_at) return name + " is stopped without a time";
+  if (instance.kind == InstanceKind::job) {
+    const auto job = world.jobs.find(instance.job_id);
+    const bool open = job != world.jobs.end() && job->second.open();
+    return instance.alive() && !open ? name + " runs for no job" : std::string();
+  }
   if (instance.routed != Routed::draining && instance.alive()) {
     const auto it = world.deployments.find(instance.deployment);
     if (it == world.deployments.end()) return name + " runs for no deployment";
@@ -75,17 +81,22 @@ std::string broken_app(const World& world, const App& app) {
   }
   int active = 0;
   int building = 0;
+  std::set<std::string> working;
   std::set<std::pair<std::string, int>> slots;
   for (const auto& [uuid, deployment] : world.deployments)
     if (deployment.app_id == app.id && deployment.state == DeploymentState::wip &&
         deployment.phase != Phase::queued)
       ++active;
   if (active > 1) return fmt::format("app {} has {} active deployments", app.id, active);
-  for (const auto& [id, instance] : world.instances)
-    building += instance.app_id == app.id && instance.build && instance.alive();
+  for (const auto& [id, instance] : world.instances) {
+    if (instance.app_id != app.id || !instance.alive()) continue;
+    building += instance.builds();
+    if (instance.kind == InstanceKind::job && !working.insert(instance.job_id).second)
+      return fmt::format("job {} has two VMs", instance.job_id);
+  }
   if (building > 1) return fmt::format("app {} has {} build VMs", app.id, building);
   for (const auto& [id, instance] : world.instances)
-    if (instance.app_id == app.id && !instance.build && instance.alive() && !instance.unwanted_at &&
+    if (instance.app_id == app.id && instance.runs() && instance.alive() && !instance.unwanted_at &&
         !slots.emplace(instance.deployment, instance.number).second)
       return fmt::format("app {} has two instances {}", app.id, instance.number);
   return {};

@@ -29,8 +29,10 @@ void turn(Round& round, App& app, Sleep sleep) {
 bool at_rest(const Round& round, const App& app, const Deployment& serving) {
   int well = 0;
   for (const auto& [id, instance] : round.world.instances) {
-    if (instance.app_id != app.id || !instance.alive()) continue;
-    if (instance.deployment != serving.uuid || instance.build || instance.unwanted_at ||
+    // A job neither needs the app awake nor keeps it so.
+    if (instance.app_id != app.id || !instance.alive() || instance.kind == InstanceKind::job)
+      continue;
+    if (instance.deployment != serving.uuid || instance.builds() || instance.unwanted_at ||
         instance.routed != Routed::yes || !instance.healthy || instance.terminal() ||
         // What its host last said of it may be over.
         host_silent(round.world, instance, round.policy().host_fresh, round.now))
@@ -82,7 +84,7 @@ void fall_asleep(Round& round, App& app) {
              "No request for " + span_of(app.sleep_after) +
                  ": the application goes to sleep, the next request wakes it");
   for (auto& [id, instance] : round.world.instances) {
-    if (instance.app_id != app.id || !instance.alive()) continue;
+    if (instance.app_id != app.id || !instance.alive() || !instance.runs()) continue;
     instance.slept = true;
     begin_drain(round, instance);
   }

@@ -16,7 +16,7 @@ std::string start_failure(const Instance& instance) {
 
 void switch_over(Round& round, App& app, Deployment& deployment) {
   for (auto& [id, instance] : round.world.instances) {
-    if (instance.app_id != app.id || instance.build || !instance.alive()) continue;
+    if (instance.app_id != app.id || !instance.runs() || !instance.alive()) continue;
     if (instance.deployment == deployment.uuid)
       instance.routed = Routed::yes;
     else
@@ -28,6 +28,10 @@ void switch_over(Round& round, App& app, Deployment& deployment) {
   }
   app.serving_deployment = deployment.uuid;
   app.commit = deployment.commit;
+  // A scaling starts the version that serves already.
+  if (const auto build = round.world.builds.find(deployment.build_id);
+      build != round.world.builds.end() && deployment.action == Action::deploy)
+    app.cron = build->second.cron;
   app.state = "SHOULD_BE_UP";
   enter(round, deployment, Phase::switching);
   round.note(deployment, "New version is healthy, moving traffic to it");
@@ -41,7 +45,7 @@ void make_room(Round& round, const App& app, const Deployment& deployment) {
     return;
   bool told = false;
   for (auto& [id, instance] : round.world.instances) {
-    if (instance.app_id != app.id || instance.build || instance.deployment == deployment.uuid ||
+    if (instance.app_id != app.id || !instance.runs() || instance.deployment == deployment.uuid ||
         !instance.alive() || instance.routed == Routed::draining)
       continue;
     if (!told)
@@ -62,7 +66,7 @@ struct Attempt {
 Attempt attempt_at(Round& round, const Deployment& deployment, int number) {
   Attempt attempt;
   for (auto& [id, instance] : round.world.instances) {
-    if (instance.deployment != deployment.uuid || instance.build || instance.number != number)
+    if (instance.deployment != deployment.uuid || !instance.runs() || instance.number != number)
       continue;
     ++attempt.tries;
     if (instance.alive()) attempt.present = &instance;
@@ -129,7 +133,7 @@ void step_starting(Round& round, App& app, Deployment& deployment) {
     std::string why = "the new instances were not ready within " +
                       seconds_between(deployment.phase_since, round.now);
     for (const auto& [id, instance] : round.world.instances)
-      if (instance.deployment == deployment.uuid && !instance.build && instance.alive() &&
+      if (instance.deployment == deployment.uuid && instance.runs() && instance.alive() &&
           !instance.healthy)
         why += "; instance " + std::to_string(instance.number) + " is " + instance.phase +
                (instance.detail.empty() ? "" : " (" + instance.detail + ")");

@@ -24,6 +24,16 @@ void step_deployments(Round& round, App& app);
 void step_starting(Round& round, App& app, Deployment& deployment);
 /// builds.cpp: the build of a deployment in phase `building`.
 void step_build(Round& round, const App& app, Deployment& deployment);
+/// jobs.cpp: the release command of a deployment that enters phase `releasing`.
+void begin_release(Round& round, Deployment& deployment, const std::string& command);
+/// jobs.cpp: a deployment in phase `releasing`.
+void step_release(Round& round, Deployment& deployment);
+/// jobs.cpp: ends @p job, whose VM, if any, is given up; it says so to the owner.
+void end_job(Round& round, Job& job, JobState state, std::string message);
+/// jobs.cpp: the open jobs of one app.
+void step_jobs(Round& round, const App& app);
+/// cron.cpp: makes jobs of the times of one app's cron.
+void step_cron(Round& round, const App& app);
 /// healing.cpp: keeps what is in service at its number: replaces what ended, fails its checks, or
 /// is on a lost host; lets go of what nothing holds.
 void heal(Round& round, const App& app);

@@ -6,7 +6,7 @@ namespace karreg::scheduler {
 
 bool Instance::operator==(const Instance& other) const {
   const auto tied = [](const Instance& i) {
-    return std::tie(i.id, i.app_id, i.deployment, i.build_id, i.build, i.number, i.host_id,
+    return std::tie(i.id, i.app_id, i.deployment, i.build_id, i.job_id, i.kind, i.number, i.host_id,
                     i.flavor, i.wanted, i.phase, i.healthy, i.address, i.detail, i.last_lines,
                     i.routed, i.routed_version, i.slept, i.unwanted_at, i.healthy_at, i.ended_at);
   };

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/wire/host.hpp"
+#include "common/wire/plan.hpp"
 #include "common/wire/routes.hpp"
 
 namespace karreg::scheduler {
@@ -19,10 +20,21 @@ using Time = std::chrono::sys_time<std::chrono::milliseconds>;
 using std::chrono::milliseconds;
 
 enum class DeploymentState { wip, ok, fail, cancelled };
-enum class Phase { queued, building, starting, switching, draining, ended };
+enum class Phase { queued, building, releasing, starting, switching, draining, ended };
 enum class Action { deploy, undeploy, upscale, downscale };
 enum class BuildState { queued, planning, prepared, running, built, succeeded, failed };
+enum class InstanceKind {
+  run,    ///< of the app: it serves
+  build,  ///< runs the steps of a build
+  job,    ///< runs one command to its end
+};
 enum class Routed { no, yes, draining };
+enum class JobKind {
+  release,  ///< once a deployment, before its instances start
+  cron,     ///< at a time of a schedule
+  task,     ///< when somebody asks
+};
+enum class JobState { queued, running, succeeded, failed, cancelled, skipped };
 enum class Sleep {
   awake,
   asleep,  ///< it has no instances, or they drain; requests are held
@@ -53,8 +65,9 @@ struct App {
   wire::SharedRules rules;               ///< that proxies keep for it
   milliseconds sleep_after{0};           ///< without a request it may sleep after it; 0: never
   Sleep sleep = Sleep::awake;
-  std::optional<Time> sleep_since;   ///< when @c sleep has changed
-  std::optional<Time> last_request;  ///< that is known of
+  std::optional<Time> sleep_since;    ///< when @c sleep has changed
+  std::optional<Time> last_request;   ///< that is known of
+  std::vector<wire::CronEntry> cron;  ///< of the version in service
   bool operator==(const App&) const = default;
 };
 
@@ -91,6 +104,8 @@ struct Build {
   std::string artifact_digest;
   std::int64_t output_bytes = 0;
   std::string message;
+  std::string release;                ///< of its plan, once there is one; never changed here
+  std::vector<wire::CronEntry> cron;  ///< the same
   Time state_since{};
   bool operator==(const Build&) const = default;
 };
@@ -100,7 +115,8 @@ struct Instance {
   std::string app_id;
   std::string deployment;
   std::string build_id;  ///< of kind build
-  bool build = false;
+  std::string job_id;    ///< of kind job
+  InstanceKind kind = InstanceKind::run;
   int number = 0;
   std::string host_id;
   std::string flavor;
@@ -111,7 +127,8 @@ struct Instance {
   std::string detail;
   std::string last_lines;
   std::optional<wire::guest::BuildResult> result;
-  bool reached_guest = false;  ///< karreg-init spoke
+  std::optional<wire::guest::Exit> exit;  ///< phase `exited`, where the guest said it
+  bool reached_guest = false;             ///< karreg-init spoke
   Routed routed = Routed::no;
   std::uint64_t routed_version = 0;
   bool slept = false;  ///< it goes because its application sleeps, which is no failure
@@ -121,6 +138,8 @@ struct Instance {
   std::optional<Time> ended_at;
   bool operator==(const Instance& other) const;
 
+  bool runs() const { return kind == InstanceKind::run; }
+  bool builds() const { return kind == InstanceKind::build; }
   /// It ended by itself and will not come back; or its agent stops it though it is wanted, which no
   /// later state of ours takes back.
   bool terminal() const {
@@ -129,6 +148,39 @@ struct Instance {
   }
   /// Takes memory on its host.
   bool alive() const { return !ended_at && wanted; }
+};
+
+/// A command that runs once, in a VM of its own, from the artifact and with the environment of a
+/// deployment.
+struct Job {
+  std::string id;
+  std::string app_id;
+  std::string deployment;
+  JobKind kind = JobKind::task;
+  std::string command;      ///< shell
+  std::string schedule;     ///< of kind cron
+  std::optional<Time> due;  ///< of kind cron: the time that it runs for
+  std::string flavor;
+  milliseconds wall{3'600'000};  ///< it is ended after it
+  JobState state = JobState::queued;
+  bool cancel_requested = false;
+  std::string message;           ///< what it waits for, or how it ended
+  std::optional<int> exit_code;  ///< once it ended by itself; 128 + n by signal n, as in a shell
+  std::string instance;          ///< that runs it, or did last
+  Time requested_at{};
+  std::optional<Time> started_at;  ///< it was placed on a host
+  std::optional<Time> ended_at;
+  bool operator==(const Job&) const = default;
+
+  bool open() const { return state == JobState::queued || state == JobState::running; }
+};
+
+/// Up to when the times of an entry of an app's cron have been dealt with.
+struct CronKey {
+  std::string app_id;
+  std::string schedule;
+  std::string command;
+  auto operator<=>(const CronKey&) const = default;
 };
 
 struct Host {
@@ -165,6 +217,8 @@ struct Policy {
   milliseconds capacity_timeout{120'000};  ///< how long a deployment waits for room
   milliseconds starting_timeout{600'000};  ///< from placing the first instance to all healthy
   milliseconds build_timeout{3'600'000};
+  milliseconds release_timeout{1'800'000};  ///< what a release command may take
+  milliseconds cron_late{60'000};  ///< a time of a cron that is seen later than this was missed
   milliseconds backoff_first{1'000};
   milliseconds backoff_most{60'000};
   milliseconds backoff_window{600'000};  ///< failures older than this are forgiven
@@ -175,7 +229,9 @@ struct World {
   std::map<std::string, Deployment> deployments;  ///< open and serving ones
   std::map<std::string, Build> builds;            ///< of those deployments
   std::map<std::string, Instance>
-      instances;  ///< not ended, and recently ended of serving deployments
+      instances;                    ///< not ended, and recently ended of serving deployments
+  std::map<std::string, Job> jobs;  ///< open ones, and releases of open deployments
+  std::map<CronKey, Time> cron_marks;
   std::map<std::string, Host> hosts;
   std::map<std::string, Proxy> proxies;
   std::map<wire::RouteKey, wire::Route> routes;
@@ -199,6 +255,7 @@ class IdSource {
   virtual ~IdSource() = default;
   virtual std::string build() = 0;
   virtual std::string instance() = 0;
+  virtual std::string job() = 0;
 };
 
 /// How long somebody last seen at @p last_seen has been silent while the scheduler could hear.

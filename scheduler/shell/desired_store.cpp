@@ -1,6 +1,7 @@
 #include "common/broker/topology.hpp"
 #include "common/db/outbox.hpp"
 #include "common/wire/json.hpp"
+#include "scheduler/shell/names.hpp"
 #include "scheduler/shell/stores.hpp"
 
 namespace karreg::scheduler {
@@ -26,21 +27,23 @@ std::vector<InstanceRow> wanted_instances(pqxx::work& work, const std::string& h
   std::vector<InstanceRow> rows;
   for (const auto& row : work.exec_params(
            "SELECT i.id, i.app_id, a.name, i.deployment, coalesce(d.commit_id, ''), d.sealed_env, "
-           "coalesce(i.build_id, ''), i.kind = 'build', i.number, i.flavor, i.phase <> 'placed', "
+           "coalesce(i.build_id, ''), i.kind, i.number, i.flavor, i.phase <> 'placed', "
            "coalesce(d.artifact_digest, ''), "
            "coalesce(b.plan, t.plan, 'null'), coalesce(b.runtime, t.runtime, ''), "
-           "coalesce(b.run_image, '') "
+           "coalesce(b.run_image, ''), coalesce(j.id, ''), coalesce(j.kind, ''), "
+           "coalesce(j.command, ''), coalesce(j.wall_ms, 0) "
            "FROM instances i JOIN apps a ON a.id = i.app_id JOIN deployments d ON d.uuid = "
            "i.deployment "
            "LEFT JOIN builds b ON b.id = coalesce(i.build_id, d.build_id) LEFT JOIN artifacts t ON "
            "t.digest = "
-           "d.artifact_digest "
+           "d.artifact_digest LEFT JOIN jobs j ON j.id = i.job_id "
            "WHERE i.host_id = $1 AND i.wanted AND i.ended_at IS NULL ORDER BY i.id",
            host_id)) {
     const auto text = [&](int column) { return row[column].as<std::string>(); };
     rows.push_back({text(0), text(1), text(2), text(3), text(4), text(5), text(6),
-                    row[7].as<bool>(), row[8].as<int>(), text(9), row[10].as<bool>(), text(11),
-                    text(12), text(13), text(14)});
+                    value_of<InstanceKind>(text(7)), row[8].as<int>(), text(9), row[10].as<bool>(),
+                    text(11), text(12), text(13), text(14), text(15), text(16), text(17),
+                    row[18].as<std::int64_t>()});
   }
   return rows;
 }

@@ -20,8 +20,8 @@ struct Names<DeploymentState> {
 };
 template <>
 struct Names<Phase> {
-  static constexpr std::array<std::string_view, 6> text = {"queued",    "building", "starting",
-                                                           "switching", "draining", "ended"};
+  static constexpr std::array<std::string_view, 7> text = {
+      "queued", "building", "releasing", "starting", "switching", "draining", "ended"};
 };
 template <>
 struct Names<Action> {
@@ -32,6 +32,19 @@ template <>
 struct Names<BuildState> {
   static constexpr std::array<std::string_view, 7> text = {
       "queued", "planning", "prepared", "running", "built", "succeeded", "failed"};
+};
+template <>
+struct Names<InstanceKind> {
+  static constexpr std::array<std::string_view, 3> text = {"run", "build", "job"};
+};
+template <>
+struct Names<JobKind> {
+  static constexpr std::array<std::string_view, 3> text = {"release", "cron", "task"};
+};
+template <>
+struct Names<JobState> {
+  static constexpr std::array<std::string_view, 6> text = {"queued", "running",   "succeeded",
+                                                           "failed", "cancelled", "skipped"};
 };
 template <>
 struct Names<Routed> {

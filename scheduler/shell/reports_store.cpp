@@ -26,6 +26,13 @@ std::string result_of(wire::guest::BuildResult result) {
   result.reason = without_nul(result.reason);
   return wire::to_text(result);
 }
+/// How the guest says that it ended; NULL: it did not say.
+std::optional<std::string> exit_of(const wire::VmStatus& vm) {
+  if (vm.phase != "exited" || vm.exit.reason.empty()) return std::nullopt;
+  wire::guest::Exit exit = vm.exit;
+  exit.reason = without_nul(exit.reason);
+  return wire::to_text(exit);
+}
 }  // namespace
 
 bool save_host_report(pqxx::work& work, const wire::HostReport& report) {
@@ -49,7 +56,7 @@ bool save_host_report(pqxx::work& work, const wire::HostReport& report) {
     work.exec_params0(
         "UPDATE instances SET phase = $3, healthy = $4 AND wanted, address = $5, detail = $6, "
         "last_lines = $7, "
-        "stages = $8::jsonb, build_result = $9::jsonb, "
+        "stages = $8::jsonb, build_result = $9::jsonb, exit = $10::jsonb, "
         // A VM that boots (again) or was adopted has to become healthy before it can be sick.
         "healthy_at = CASE WHEN $4 THEN coalesce(healthy_at, now()) "
         "WHEN $3 IN ('creating', 'booting') THEN NULL ELSE healthy_at END "
@@ -58,7 +65,7 @@ bool save_host_report(pqxx::work& work, const wire::HostReport& report) {
         "IS DISTINCT FROM ($3, $4 AND wanted, $5, $6, $8::jsonb)",
         vm.instance_id, report.host_id, vm.phase, vm.healthy, vm.address, without_nul(vm.detail),
         joined(vm.last_lines), wire::to_text(vm.stages),
-        built ? std::optional(result_of(vm.build)) : std::nullopt);
+        built ? std::optional(result_of(vm.build)) : std::nullopt, exit_of(vm));
     listed.push_back(vm.instance_id);
   }
   const auto sent = host[0].as<std::uint64_t>();

@@ -25,6 +25,7 @@ class RandomIds final : public IdSource {
  public:
   std::string build() override { return ids::make("build_"); }
   std::string instance() override { return ids::uuid(); }
+  std::string job() override { return ids::make("job_"); }
 };
 }  // namespace
 
@@ -123,6 +124,7 @@ Result<void> Scheduler::forget() {
   if (forgotten_at_ && time - *forgotten_at_ < forget_time) return ok();
   auto done = database_.transact([](pqxx::work& work) -> Result<void> {
     forget_old_instances(work);
+    forget_old_jobs(work);
     forget_silent_proxies(work);
     forget_old_traffic(work);
     return ok();

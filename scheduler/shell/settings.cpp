@@ -16,6 +16,8 @@ std::vector<Setting> declared_settings() {
        "requests are held for an application that wakes, and its visitors told that nothing serves "
        "after it; proxies hold each for proxy.hold_timeout at most",
        "180s", false},
+      {"scheduler.release_timeout", "what the release command of a deployment may take", "30m",
+       false},
       {"secrets.key_file", "file with the key that seals secrets", "", true},
       {"log.level", "debug, info, warn or error", "info", false},
   };
@@ -42,6 +44,7 @@ Result<Settings> read_settings(const Config& config) {
   for (auto [name, into] : {std::pair{"scheduler.drain_timeout", &s.policy.drain_timeout},
                             std::pair{"scheduler.host_lost_after", &s.policy.host_lost_after},
                             std::pair{"scheduler.waking_timeout", &s.policy.waking_timeout},
+                            std::pair{"scheduler.release_timeout", &s.policy.release_timeout},
                             std::pair{"scheduler.start_timeout", &s.start_timeout}}) {
     auto read = duration(name, *into);
     if (!read) return read.error();

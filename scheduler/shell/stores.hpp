@@ -35,6 +35,8 @@ void save_world(pqxx::work& work, const World& before, const World& after, Time 
 void save_notes(pqxx::work& work, const std::vector<Note>& notes, Time now);
 /// world_save_store.cpp: deletes instances that ended more than a week ago; nobody looks at them.
 void forget_old_instances(pqxx::work& work);
+/// world_save_store.cpp: deletes jobs that ended more than 30 days ago.
+void forget_old_jobs(pqxx::work& work);
 /// Those that were killed did not say goodbye, and nobody waits for one that is silent for a day.
 void forget_silent_proxies(pqxx::work& work);
 
@@ -59,7 +61,7 @@ struct InstanceRow {
   std::string commit;
   std::string sealed_env;
   std::string build_id;
-  bool build = false;
+  InstanceKind kind = InstanceKind::run;
   int number = 0;
   std::string flavor;
   bool reported = false;  ///< its agent has it
@@ -67,6 +69,10 @@ struct InstanceRow {
   std::string plan;       ///< wire::BuildPlan as JSON
   std::string runtime;    ///< key of the image catalogue
   std::string run_image;  ///< digest of the image that the artifact was made for; may be empty
+  std::string job_id;     ///< of kind job, as what follows
+  std::string job_kind;
+  std::string command;
+  std::int64_t wall_ms = 0;
 };
 
 /// desired_store.cpp: hosts whose set of wanted instances is not the one that was last sent.

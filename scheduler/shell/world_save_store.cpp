@@ -83,16 +83,57 @@ void save_build(pqxx::work& work, const Build& b, const Build* old) {
                  wire::to_text(wire::Wake{"build " + name_of(b.state), b.app_id}));
 }
 
+void save_job(pqxx::work& work, const Job& j, const Job* old, Time now) {
+  if (old == nullptr)
+    work.exec_params0(
+        "INSERT INTO jobs (id, app_id, deployment, kind, command, schedule, due, flavor, wall_ms, "
+        "requested_at) VALUES ($1, $2, $3, $4, $5, $6, to_timestamp($7::bigint / 1000.0), $8, $9, "
+        "to_timestamp($10::bigint / 1000.0))",
+        j.id, j.app_id, j.deployment, name_of(j.kind), j.command, j.schedule, ms(j.due), j.flavor,
+        j.wall.count(), ms(j.requested_at));
+  work.exec_params0(
+      "UPDATE jobs SET state = $2, message = $3, exit_code = $4, instance_id = $5, started_at = "
+      "to_timestamp($6::bigint / 1000.0), ended_at = to_timestamp($7::bigint / 1000.0) WHERE id = "
+      "$1",
+      j.id, name_of(j.state), j.message, j.exit_code, or_null(j.instance), ms(j.started_at),
+      ms(j.ended_at));
+  wire::PlatformEvent event;
+  event.event = "JOB_CHANGE";
+  event.time_ms = to_ms(now);
+  event.app_id = j.app_id;
+  event.deployment_uuid = j.deployment;
+  event.state = name_of(j.state);
+  event.job_id = j.id;
+  db::outbox_add(work, broker::key::api_event, wire::to_text(event));
+}
+
+void save_cron_marks(pqxx::work& work, const World& before, const World& after) {
+  for (const auto& [key, mark] : after.cron_marks) {
+    const auto old = before.cron_marks.find(key);
+    if (old != before.cron_marks.end() && old->second == mark) continue;
+    work.exec_params0(
+        "INSERT INTO cron_marks (app_id, schedule, command, mark) VALUES ($1, $2, $3, "
+        "to_timestamp($4::bigint / 1000.0)) ON CONFLICT (app_id, schedule, command) DO UPDATE SET "
+        "mark = excluded.mark",
+        key.app_id, key.schedule, key.command, ms(mark));
+  }
+  for (const auto& [key, mark] : before.cron_marks)
+    if (!after.cron_marks.contains(key))
+      work.exec_params0(
+          "DELETE FROM cron_marks WHERE app_id = $1 AND schedule = $2 AND command = $3", key.app_id,
+          key.schedule, key.command);
+}
+
 void save_instance(pqxx::work& work, const Instance& i, const Instance* old) {
   // Without a host it is an intention that the next round repeats; nothing to keep.
   if (i.host_id.empty()) return;
   if (old == nullptr)
     work.exec_params0(
         "INSERT INTO instances (id, app_id, deployment, build_id, kind, number, host_id, flavor, "
-        "created_at) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, to_timestamp($9::bigint / 1000.0))",
-        i.id, i.app_id, i.deployment, or_null(i.build_id), std::string(i.build ? "build" : "run"),
-        i.number, i.host_id, i.flavor, ms(i.created_at));
+        "created_at, job_id) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, to_timestamp($9::bigint / 1000.0), $10)",
+        i.id, i.app_id, i.deployment, or_null(i.build_id), name_of(i.kind), i.number, i.host_id,
+        i.flavor, ms(i.created_at), or_null(i.job_id));
   work.exec_params0(
       "UPDATE instances SET wanted = $2, healthy = healthy AND $2, routed = $3, routed_version = "
       "$4, "
@@ -175,6 +216,10 @@ void forget_old_instances(pqxx::work& work) {
   work.exec0("DELETE FROM instances WHERE ended_at < now() - interval '7 days'");
 }
 
+void forget_old_jobs(pqxx::work& work) {
+  work.exec0("DELETE FROM jobs WHERE ended_at < now() - interval '30 days'");
+}
+
 void forget_silent_proxies(pqxx::work& work) {
   work.exec0("DELETE FROM proxies WHERE last_seen < now() - interval '1 day'");
 }
@@ -185,15 +230,18 @@ void save_world(pqxx::work& work, const World& before, const World& after, Time 
   for_changed(
       before.deployments, after.deployments,
       [&](const Deployment& d, const Deployment* old) { save_deployment(work, d, old, now); });
+  for_changed(before.jobs, after.jobs,
+              [&](const Job& j, const Job* old) { save_job(work, j, old, now); });
+  save_cron_marks(work, before, after);
   for_changed(before.instances, after.instances,
               [&](const Instance& i, const Instance* old) { save_instance(work, i, old); });
   for_changed(before.apps, after.apps, [&](const App& app, const App* old) {
     work.exec_params0(
         "UPDATE apps SET state = $2, serving_deployment = $3, commit_id = $4, "
         "torn_down_at = CASE WHEN $5 THEN coalesce(torn_down_at, now()) END, sleep = $6, "
-        "sleep_since = to_timestamp($7::bigint / 1000.0) WHERE id = $1",
+        "sleep_since = to_timestamp($7::bigint / 1000.0), cron = $8::jsonb WHERE id = $1",
         app.id, app.state, or_null(app.serving_deployment), or_null(app.commit), app.torn_down,
-        name_of(app.sleep), ms(app.sleep_since));
+        name_of(app.sleep), ms(app.sleep_since), wire::to_text(app.cron));
     if (app.torn_down || (old != nullptr && old->sleep != app.sleep)) {
       wire::PlatformEvent event;
       event.event = "APPLICATION_CHANGE";

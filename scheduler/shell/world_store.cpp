@@ -21,12 +21,19 @@ std::string text_of(const pqxx::field& field) {
   return field.as<std::string>(std::string());
 }
 
+/// [wire::CronEntry] of a plan or an app; none where the column is NULL.
+std::vector<wire::CronEntry> cron_of(const pqxx::field& field) {
+  const std::string text = text_of(field);
+  if (text.empty() || text == "[]") return {};
+  return nlohmann::json::parse(text).get<std::vector<wire::CronEntry>>();
+}
+
 void load_apps(pqxx::work& work, RulesByText& rules, World& world) {
   for (const auto& row : work.exec(
            "SELECT id, state, deleted_at IS NOT NULL, homogeneous, sticky_sessions, force_https, "
            "cancel_on_push, build_flavor, serving_deployment, commit_id, separate_build, rules, "
            "sleep_after_s, sleep, (extract(epoch FROM sleep_since) * 1000)::bigint, "
-           "(extract(epoch FROM t.last_request) * 1000)::bigint "
+           "(extract(epoch FROM t.last_request) * 1000)::bigint, cron "
            "FROM apps LEFT JOIN app_traffic t ON t.app_id = id "
            "WHERE torn_down_at IS NULL")) {
     App app;
@@ -46,6 +53,7 @@ void load_apps(pqxx::work& work, RulesByText& rules, World& world) {
     app.sleep = value_of<Sleep>(text_of(row[13]));
     app.sleep_since = optional_time(row[14]);
     app.last_request = optional_time(row[15]);
+    app.cron = cron_of(row[16]);
     world.apps[app.id] = std::move(app);
   }
   for (const auto& row :
@@ -95,7 +103,7 @@ void load_deployments(pqxx::work& work, World& world) {
        work.exec("SELECT b.id, b.app_id, b.deployment, b.commit_id, b.use_cache, b.state, "
                  "b.artifact_digest, "
                  "coalesce(b.output_bytes, 0), b.message, (extract(epoch FROM b.state_since) * "
-                 "1000)::bigint "
+                 "1000)::bigint, b.plan->>'release', b.plan->'cron' "
                  "FROM builds b JOIN deployments d ON d.build_id = b.id WHERE d.state = 'WIP'")) {
     Build b;
     b.id = text_of(row[0]);
@@ -108,6 +116,8 @@ void load_deployments(pqxx::work& work, World& world) {
     b.output_bytes = row[7].as<std::int64_t>();
     b.message = text_of(row[8]);
     b.state_since = time_of(row[9]);
+    b.release = text_of(row[10]);
+    b.cron = cron_of(row[11]);
     world.builds[b.id] = std::move(b);
   }
 }
@@ -123,15 +133,17 @@ void load_instances(pqxx::work& work, World& world) {
                  "(extract(epoch FROM i.created_at) * 1000)::bigint, "
                  "(extract(epoch FROM i.unwanted_at) * 1000)::bigint, "
                  "(extract(epoch FROM i.healthy_at) * 1000)::bigint, "
-                 "(extract(epoch FROM i.ended_at) * 1000)::bigint, i.slept FROM instances i "
+                 "(extract(epoch FROM i.ended_at) * 1000)::bigint, i.slept, i.job_id, i.exit "
+                 "FROM instances i "
                  "WHERE i.ended_at IS NULL OR i.ended_at > now() - interval '10 minutes' OR "
-                 "i.deployment IN (SELECT uuid FROM deployments WHERE state = 'WIP')")) {
+                 "i.deployment IN (SELECT uuid FROM deployments WHERE state = 'WIP') OR "
+                 "i.job_id IN (SELECT id FROM jobs WHERE state IN ('queued', 'running'))")) {
     Instance i;
     i.id = text_of(row[0]);
     i.app_id = text_of(row[1]);
     i.deployment = text_of(row[2]);
     i.build_id = text_of(row[3]);
-    i.build = text_of(row[4]) == "build";
+    i.kind = value_of<InstanceKind>(text_of(row[4]));
     i.number = row[5].as<int>();
     i.host_id = text_of(row[6]);
     i.flavor = text_of(row[7]);
@@ -153,8 +165,49 @@ void load_instances(pqxx::work& work, World& world) {
     i.healthy_at = optional_time(row[20]);
     i.ended_at = optional_time(row[21]);
     i.slept = row[22].as<bool>();
+    i.job_id = text_of(row[23]);
+    if (!row[24].is_null()) {
+      auto exit = wire::from_text<wire::guest::Exit>(text_of(row[24]), "exit");
+      if (exit) i.exit = *exit;
+    }
     if (world.apps.contains(i.app_id)) world.instances[i.id] = std::move(i);
   }
+}
+
+void load_jobs(pqxx::work& work, World& world) {
+  for (const auto& row :
+       work.exec("SELECT j.id, j.app_id, j.deployment, j.kind, j.command, j.schedule, j.flavor, "
+                 "j.wall_ms, j.state, j.cancel_requested, j.message, j.exit_code, j.instance_id, "
+                 "(extract(epoch FROM j.due) * 1000)::bigint, "
+                 "(extract(epoch FROM j.requested_at) * 1000)::bigint, "
+                 "(extract(epoch FROM j.started_at) * 1000)::bigint, "
+                 "(extract(epoch FROM j.ended_at) * 1000)::bigint FROM jobs j "
+                 "WHERE j.state IN ('queued', 'running') OR (j.kind = 'release' AND j.deployment "
+                 "IN (SELECT uuid FROM deployments WHERE state = 'WIP'))")) {
+    Job j;
+    j.id = text_of(row[0]);
+    j.app_id = text_of(row[1]);
+    j.deployment = text_of(row[2]);
+    j.kind = value_of<JobKind>(text_of(row[3]));
+    j.command = text_of(row[4]);
+    j.schedule = text_of(row[5]);
+    j.flavor = text_of(row[6]);
+    j.wall = milliseconds(row[7].as<std::int64_t>());
+    j.state = value_of<JobState>(text_of(row[8]));
+    j.cancel_requested = row[9].as<bool>();
+    j.message = text_of(row[10]);
+    if (!row[11].is_null()) j.exit_code = row[11].as<int>();
+    j.instance = text_of(row[12]);
+    j.due = optional_time(row[13]);
+    j.requested_at = time_of(row[14]);
+    j.started_at = optional_time(row[15]);
+    j.ended_at = optional_time(row[16]);
+    if (world.apps.contains(j.app_id)) world.jobs[j.id] = std::move(j);
+  }
+  for (const auto& row : work.exec("SELECT app_id, schedule, command, (extract(epoch FROM mark) * "
+                                   "1000)::bigint FROM cron_marks"))
+    if (world.apps.contains(text_of(row[0])))
+      world.cron_marks[{text_of(row[0]), text_of(row[1]), text_of(row[2])}] = time_of(row[3]);
 }
 
 void load_surroundings(pqxx::work& work, RulesByText& rules, World& world) {
@@ -223,6 +276,7 @@ World load_world(pqxx::work& work) {
   RulesByText rules;
   load_apps(work, rules, world);
   load_deployments(work, world);
+  load_jobs(work, world);
   load_instances(work, world);
   load_surroundings(work, rules, world);
   return world;

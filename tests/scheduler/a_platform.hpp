@@ -21,10 +21,12 @@ class CountedIds final : public IdSource {
     const std::string number = std::to_string(++instances_);
     return "vm_" + std::string(4 - std::min<std::size_t>(4, number.size()), '0') + number;
   }
+  std::string job() override { return "job_" + std::to_string(++jobs_); }
 
  private:
   int builds_ = 0;
   int instances_ = 0;
+  int jobs_ = 0;
 };
 
 class APlatform {
@@ -119,7 +121,8 @@ class APlatform {
   std::vector<Instance*> vms(const std::string& uuid, bool of_build = false) {
     std::vector<Instance*> found;
     for (auto& [id, i] : world.instances)
-      if (i.deployment == uuid && i.build == of_build && i.alive()) found.push_back(&i);
+      if (i.deployment == uuid && (of_build ? i.builds() : i.runs()) && i.alive())
+        found.push_back(&i);
     return found;
   }
   Instance& vm(const std::string& uuid, int number = 0) {
@@ -184,6 +187,51 @@ class APlatform {
     settle();
   }
 
+  /// Somebody asks for a command to run, from the version in service.
+  Job& task(const std::string& command = "rake mail", const std::string& app_id = "app") {
+    Job job;
+    job.id = "task_" + std::to_string(++tasks_);
+    job.app_id = app_id;
+    job.deployment = app(app_id).serving_deployment;
+    job.command = command;
+    job.flavor = "pico";
+    job.requested_at = now;
+    return world.jobs[job.id] = job;
+  }
+  Job& job(const std::string& id) { return world.jobs.at(id); }
+  /// The jobs of a kind, the oldest first.
+  std::vector<Job*> jobs(JobKind kind) {
+    std::vector<Job*> found;
+    for (auto& [id, each] : world.jobs)
+      if (each.kind == kind) found.push_back(&each);
+    std::ranges::sort(found, {}, [](const Job* each) {
+      return std::tuple(each->requested_at, each->id.size(), each->id);
+    });
+    return found;
+  }
+  /// VMs of a job that are to run.
+  std::vector<Instance*> vms_of_job(const std::string& id) {
+    std::vector<Instance*> found;
+    for (auto& [key, i] : world.instances)
+      if (i.job_id == id && i.alive()) found.push_back(&i);
+    return found;
+  }
+  Instance& vm_of_job(const std::string& id) {
+    const auto found = vms_of_job(id);
+    REQUIRE(found.size() == 1);
+    return *found.front();
+  }
+  /// The command of a job's VM ended.
+  void ends(Instance& i, int exit_code, const std::string& last_lines = "") {
+    i.phase = "exited";
+    i.reached_guest = true;
+    i.last_lines = last_lines;
+    i.exit = wire::guest::Exit{exit_code, 0, false,
+                               "the command exited with " + std::to_string(exit_code)};
+    i.detail = i.exit->reason;
+    settle();
+  }
+
   /// From the waiting push to the end of its deployment.
   void bring_up(const std::string& uuid) {
     settle();
@@ -226,6 +274,7 @@ class APlatform {
  private:
   CountedIds ids_;
   std::map<std::string, int> numbers_;
+  int tasks_ = 0;
 };
 
 }  // namespace karreg::scheduler::test

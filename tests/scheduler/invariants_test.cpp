@@ -48,6 +48,27 @@ TEST_CASE("a world that is not as it must be is found out") {
     world.deployments.begin()->second.state = DeploymentState::fail;
     expected = "runs for a deployment that did not succeed";
   }
+  SECTION("a job that is over and runs") {
+    Instance job;
+    job.id = "vm_job";
+    job.app_id = "app";
+    job.job_id = "job";
+    job.kind = InstanceKind::job;
+    world.instances[job.id] = job;
+    expected = "runs for no job";
+  }
+  SECTION("two VMs of a job") {
+    world.jobs["job"].id = "job";
+    for (const char* id : {"vm_a", "vm_b"}) {
+      Instance job;
+      job.id = id;
+      job.app_id = "app";
+      job.job_id = "job";
+      job.kind = InstanceKind::job;
+      world.instances[job.id] = job;
+    }
+    expected = "job job has two VMs";
+  }
   SECTION("never healthy and serving") {
     world.deployments.begin()->second.state = DeploymentState::wip;
     world.deployments.begin()->second.phase = Phase::starting;

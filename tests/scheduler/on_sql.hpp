@@ -16,6 +16,7 @@ class Ids final : public IdSource {
  public:
   std::string build() override { return ids::make("build_"); }
   std::string instance() override { return ids::uuid(); }
+  std::string job() override { return ids::make("job_"); }
 };
 
 /// A platform whose only memory is the database. After each step the loaded world is compared with
@@ -182,6 +183,8 @@ class OnSql {
     compare_rows("deployment", expected.deployments, loaded.deployments);
     compare_rows("build", expected.builds, loaded.builds);
     compare_rows("instance", expected.instances, loaded.instances);
+    compare_rows("job", expected.jobs, loaded.jobs);
+    CHECK(loaded.cron_marks == expected.cron_marks);
     CHECK(loaded.routes == expected.routes);
     CHECK(loaded.tcp_routes == expected.tcp_routes);
     CHECK(loaded.route_version == expected.route_version);

@@ -77,7 +77,7 @@ TEST_CASE("a build VM's result is kept as the agent reports it") {
   OnSql p;
   const std::string d = p.place_build("app_1");
   const auto built = p.load().instances.begin()->second;
-  REQUIRE(built.build);
+  REQUIRE(built.builds());
   auto said = p.host_report();
   wire::VmStatus vm;
   vm.instance_id = built.id;
@@ -91,6 +91,64 @@ TEST_CASE("a build VM's result is kept as the agent reports it") {
   p.settle();
   CHECK(p.database.value("SELECT message FROM deployments WHERE uuid = '" + d + "'") ==
         "build step \"npm ci\" failed: exited with 1\nThe end of its output:\nnpm ERR! a\nb\n");
+}
+
+TEST_CASE("release commands, tasks and crons live in the database, and end as the agent reports") {
+  OnSql p;
+  p.database.query(
+      "UPDATE artifacts SET plan = plan || '{\"release\": \"migrate\", \"cron\": [{\"schedule\": "
+      "\"* * * * *\", \"command\": \"mail\", \"wall_ms\": 60000}]}'");
+  p.app("app_1");
+  p.report(p.host_report());
+  p.report(wire::ProxyReport{"proxy-1", 0, false, {}, false});
+  const std::string d = p.push("app_1");
+  p.settle();
+  p.build_succeeds(d);
+  REQUIRE(p.load().deployments.at(d).phase == Phase::releasing);
+  const auto job_that_runs = [&] {
+    for (const auto& [id, i] : p.load().instances)
+      if (i.kind == InstanceKind::job && i.alive()) return i;
+    FAIL("no job runs");
+    return Instance{};
+  };
+  const auto ends = [&](const Instance& i, int code) {
+    auto said = p.host_report();
+    for (const auto& [id, other] : p.load().instances) {
+      if (!other.wanted || other.ended_at || id == i.id) continue;
+      wire::VmStatus vm;
+      vm.instance_id = id;
+      vm.phase = other.phase;
+      vm.healthy = other.healthy;
+      vm.address = other.address;
+      said.vms.push_back(vm);
+    }
+    wire::VmStatus vm;
+    vm.instance_id = i.id;
+    vm.phase = "exited";
+    vm.exit = {code, 0, false, std::string("exi\0ted", 7)};
+    said.vms.push_back(vm);
+    p.report(said);
+    p.settle();
+  };
+  const auto release = job_that_runs();
+  CHECK(p.load().jobs.at(release.job_id).command == "migrate");
+  ends(release, 0);
+  CHECK(p.database.value("SELECT state || exit_code || message FROM jobs") == "succeeded0exited");
+  p.agent_converges();
+  p.proxy_acknowledges();
+  REQUIRE(p.database.value("SELECT state FROM deployments WHERE uuid = '" + d + "'") == "OK");
+  // Its mark is of this minute: nothing has come yet.
+  CHECK(p.load().cron_marks.size() == 1);
+  p.database.query(
+      "UPDATE cron_marks SET mark = date_trunc('minute', now()) - interval '1 minute'");
+  p.settle();
+  const auto cron = job_that_runs();
+  CHECK(p.database.value("SELECT due = date_trunc('minute', due) FROM jobs WHERE kind = 'cron'") ==
+        "t");
+  ends(cron, 7);
+  CHECK(p.database.value("SELECT state || exit_code FROM jobs WHERE kind = 'cron'") == "failed7");
+  CHECK(p.database.value("SELECT count(*) FROM outbox WHERE routing_key = 'api.event' AND body "
+                         "LIKE '%JOB_CHANGE%'") != "0");
 }
 
 TEST_CASE("a guest that sends NUL characters is heard all the same") {

@@ -55,6 +55,38 @@ TEST_CASE("a run VM has the run image, the artifact, and the size of its flavor"
   CHECK(spec->run.command == std::vector<std::string>{"node", "server.js"});
 }
 
+TEST_CASE("the VM of a job has the disks of a run VM, and its command in the place of the app's") {
+  Specified s;
+  s.row.kind = InstanceKind::job;
+  s.row.job_id = "job_1";
+  s.row.job_kind = "cron";
+  s.row.command = "rake mail";
+  s.row.wall_ms = 5000;
+  const auto spec = s.make();
+  REQUIRE(spec);
+  CHECK(spec->kind == "job");
+  CHECK(spec->image_digest == "node-run");
+  CHECK(spec->scratch_digest == "scratch-run");
+  CHECK(spec->artifact_digest == "artifact");
+  CHECK(spec->job.command == "rake mail");
+  CHECK(spec->job.wall_ms == 5000);
+  CHECK(spec->run.command.empty());
+  CHECK(spec->env.at("INSTANCE_TYPE") == "task");
+  CHECK(spec->env.at("JOB_ID") == "job_1");
+  CHECK(spec->env.at("JOB_KIND") == "cron");
+  CHECK(spec->env.at("NODE_ENV") == "production");
+}
+
+TEST_CASE("the workers of the plan run beside the app") {
+  Specified s;
+  s.row.plan = R"({"runtime": "node", "run_command": ["node", "server.js"],
+                   "workers": [{"name": "mail", "command": "node mail.js"}]})";
+  const auto spec = s.make();
+  REQUIRE(spec);
+  REQUIRE(spec->run.workers.size() == 1);
+  CHECK(spec->run.workers[0].name == "mail");
+}
+
 TEST_CASE("a version runs on the image that it was built for, not on a newer one") {
   Specified s;
   s.row.run_image = "node-run-of-then";
@@ -66,7 +98,7 @@ TEST_CASE("a version runs on the image that it was built for, not on a newer one
     CHECK(s.make()->image_digest == "node-run-of-then");
   }
   SECTION("but builds on the newest") {
-    s.row.build = true;
+    s.row.kind = InstanceKind::build;
     CHECK(s.make()->image_digest == "node-build");
   }
 }
@@ -79,7 +111,7 @@ TEST_CASE("a build VM has the image that the plan builds on, where that is anoth
   s.row.plan = R"({"runtime": "static", "build_runtime": "node", "run_command": ["serve"]})";
   REQUIRE(s.make());
   CHECK(s.make()->image_digest == "static-run");
-  s.row.build = true;
+  s.row.kind = InstanceKind::build;
   CHECK(s.make()->image_digest == "node-build");
 }
 
@@ -94,7 +126,7 @@ TEST_CASE("what the language runs before the start comes after the owner's hook"
 
 TEST_CASE("a build VM has the build image, the steps, and no artifact") {
   Specified s;
-  s.row.build = true;
+  s.row.kind = InstanceKind::build;
   const auto spec = s.make();
   REQUIRE(spec);
   CHECK(spec->kind == "build");

@@ -30,6 +30,7 @@ bool Base::saw(const wire::HostReport& report, Time now) {
     for (const auto& line : vm.last_lines) i.last_lines += line + "\n";
     i.reached_guest = vm.stages.pid1_ms >= 0;
     if (vm.phase == "built") i.result = vm.build;
+    if (vm.phase == "exited" && !vm.exit.reason.empty()) i.exit = vm.exit;
     if (vm.healthy && !i.healthy_at) i.healthy_at = now;
     if (!vm.healthy && (vm.phase == "creating" || vm.phase == "booting")) i.healthy_at.reset();
   }
@@ -143,9 +144,23 @@ void Base::forget(Time now) {
     const auto d = world.deployments.find(entry.second.deployment);
     return d == world.deployments.end() || d->second.state != DeploymentState::wip;
   });
+  std::erase_if(world.jobs, [&](const auto& entry) {
+    const auto& j = entry.second;
+    if (!world.apps.contains(j.app_id)) return true;
+    const auto d = world.deployments.find(j.deployment);
+    const bool releases = j.kind == scheduler::JobKind::release && d != world.deployments.end() &&
+                          d->second.state == DeploymentState::wip;
+    if (j.open() || releases) return false;
+    ended_jobs[j.id] = j;
+    return true;
+  });
+  std::erase_if(world.cron_marks,
+                [&](const auto& entry) { return !world.apps.contains(entry.first.app_id); });
   std::erase_if(world.instances, [&](const auto& entry) {
     const auto& i = entry.second;
     if (!world.apps.contains(i.app_id)) return true;
+    const auto job = world.jobs.find(i.job_id);
+    if (job != world.jobs.end() && job->second.open()) return false;
     const auto d = world.deployments.find(i.deployment);
     const bool open = d != world.deployments.end() && d->second.state == DeploymentState::wip;
     return i.ended_at && now - *i.ended_at > 10min && !open;
@@ -172,7 +187,8 @@ std::vector<wire::HostDesired> Base::desired_to_send() {
       const Instance& i = world.instances.at(id);
       wire::VmSpec spec;
       spec.instance_id = id;
-      spec.kind = i.build ? "build" : "run";
+      spec.kind = i.builds() ? "build" : i.runs() ? "run" : "job";
+      spec.job.command = i.job_id;
       spec.app_id = i.app_id;
       spec.deployment_id = i.deployment;
       spec.number = i.number;

@@ -50,6 +50,7 @@ void City::check() {
   for (const auto& [id, host] : base_.world.hosts)
     if (now_ - host.last_seen > 5s) unheard_[id] = now_;
   check_proxies();
+  check_jobs();
   for (const auto& [id, host] : base_.world.hosts)
     if (room_on(id) < 0) broken(id + " is given more memory than it has");
   for (const auto& [id, app] : base_.world.apps) {
@@ -63,6 +64,14 @@ void City::check() {
     }
     before = app.serving_deployment;
   }
+}
+
+/// No command begins twice, whatever breaks.
+void City::check_jobs() const {
+  std::map<std::string, int> begun;
+  for (const auto& machine : machines_)
+    for (const auto& [job, times] : machine->begun())
+      if ((begun[job] += times) > 1) broken("the command of " + job + " began twice");
 }
 
 /// Whoever reports all the time is not taken for silent, whatever kept the scheduler from hearing.
@@ -143,7 +152,7 @@ void City::check_served(const Front& front) {
   for (const auto& [id, i] : base_.world.instances) {
     const auto app = base_.world.apps.find(i.app_id);
     if (app == base_.world.apps.end() || app->second.deleted ||
-        app->second.serving_deployment != i.deployment || i.build || !i.alive() || !i.healthy ||
+        app->second.serving_deployment != i.deployment || i.builds() || !i.alive() || !i.healthy ||
         !i.healthy_at || now_ - *i.healthy_at < 20s)
       continue;
     // The routes of one that has just been woken are on their way.
@@ -201,11 +210,13 @@ std::string City::unrest_of(const App& app) const {
   for (const auto& front : fronts_)
     if (front->held().contains(app.id)) return app.id + " is waited for";
   if (app.sleep == scheduler::Sleep::waking) return app.id + " wakes";
+  for (const auto& [id, j] : base_.world.jobs)
+    if (j.app_id == app.id && j.open()) return id + " goes on";
   for (const auto& [id, i] : base_.world.instances) {
-    if (i.app_id != app.id || !i.alive()) continue;
+    if (i.app_id != app.id || !i.alive() || i.kind == scheduler::InstanceKind::job) continue;
     if (app.sleep == scheduler::Sleep::asleep) return id + " runs though its application sleeps";
     const Vm* vm = find_vm(id);
-    if (i.deployment != serving.uuid || i.build) return id + " still runs";
+    if (i.deployment != serving.uuid || i.builds()) return id + " still runs";
     if (!i.healthy || i.routed != scheduler::Routed::yes || vm == nullptr || !vm->ready)
       return id + " is not well in service";
     ++well;

@@ -88,8 +88,10 @@ void City::owners() {
   for (auto& [id, app] : base_.world.apps) {
     if (app.deleted || !dice_.chance(3)) continue;
     const auto what = dice_.below(100);
-    if (what < 60) {
+    if (what < 50) {
       push(app);
+    } else if (what < 60) {
+      task(app);
     } else if (what < 70 && !app.commit.empty()) {
       request(app, Action::deploy, app.commit, 1 + static_cast<int>(dice_.below(2)));
     } else if (what < 78 && !app.serving_deployment.empty()) {
@@ -99,6 +101,12 @@ void City::owners() {
         if (d.app_id == id && d.state == DeploymentState::wip) {
           d.cancel_requested = true;
           happened("cancel " + uuid);
+          break;
+        }
+      for (auto& [job, j] : base_.world.jobs)
+        if (j.app_id == id && j.open()) {
+          j.cancel_requested = true;
+          happened("cancel " + job);
           break;
         }
     } else if (what < 97) {
@@ -194,6 +202,36 @@ void City::deliver() {
   });
 }
 
+void City::task(App& app) {
+  if (app.serving_deployment.empty()) return;
+  scheduler::Job j;
+  j.id = job();
+  j.app_id = app.id;
+  j.deployment = app.serving_deployment;
+  j.command = "task";
+  j.flavor = "pico";
+  j.requested_at = now_;
+  happened("task " + j.id);
+  base_.world.jobs[j.id] = j;
+}
+
+void City::note_jobs(const World& before) {
+  for (const auto& [id, j] : base_.ended_jobs) {
+    const auto old = before.jobs.find(id);
+    if (old != before.jobs.end() && !old->second.open()) continue;
+    if (old == before.jobs.end() && j.ended_at != now_) continue;
+    happened(fmt::format("{} ends {} {}", id, static_cast<int>(j.state), j.message));
+    count_.skipped += j.state == scheduler::JobState::skipped;
+    count_.jobs += j.state == scheduler::JobState::succeeded;
+  }
+  for (const auto& [id, j] : base_.world.jobs) {
+    if (j.kind != scheduler::JobKind::cron || before.jobs.contains(id)) continue;
+    ++count_.crons;
+    if (!crons_.emplace(scheduler::CronKey{j.app_id, j.schedule, j.command}, *j.due).second)
+      broken(id + " runs for a time that another has run for");
+  }
+}
+
 void City::note_ends(const World& before) {
   for (const auto& [uuid, d] : base_.past) {
     const auto old = before.deployments.find(uuid);
@@ -234,6 +272,7 @@ void City::decide(bool calm) {
   const auto update = base_.save(std::move(after), now_);
   if (const auto why = scheduler::broken_invariant(base_.world); !why.empty()) broken(why);
   note_ends(before);
+  note_jobs(before);
   if (update) {
     happened(fmt::format("routes {}", update->version));
     for (const auto& front : fronts_) network_.send(now_, front->id(), *update);

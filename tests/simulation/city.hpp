@@ -41,12 +41,16 @@ class City final : scheduler::IdSource {
     int faults = 0;
     int slept = 0;
     int woken = 0;
+    int jobs = 0;
+    int crons = 0;
+    int skipped = 0;
   };
   const Count& count() const { return count_; }
 
  private:
   std::string build() override { return "build-" + std::to_string(++ids_); }
   std::string instance() override;
+  std::string job() override { return "job-" + std::to_string(++ids_); }
 
   void step(bool calm);
   void owners();
@@ -58,12 +62,15 @@ class City final : scheduler::IdSource {
   void deliver();
   void decide(bool calm);
   void note_ends(const World& before);
+  void note_jobs(const World& before);
+  void task(scheduler::App& app);
 
   // checks.cpp
   void check();
   void check_proxies();
   void check_sleep(const Front& front) const;
   void check_hearing(const World& world);
+  void check_jobs() const;
   bool better_known(const wire::Route& route, const std::string& broken_one) const;
   void check_stops(const Machine& machine, const std::map<std::string, Vm>& before);
   void check_served(const Front& front);
@@ -103,7 +110,8 @@ class City final : scheduler::IdSource {
   std::map<std::string, Time> agent_up_since_;  ///< machines whose agent was down before
   std::map<std::string, Time> unheard_;         ///< host -> when it was last silent for a while
   std::map<std::string, std::string> served_;   ///< app -> deployment, as last seen
-  std::map<std::string, Time> broke_;           ///< VMs that ended other than by being stopped
+  std::set<std::pair<scheduler::CronKey, Time>> crons_;  ///< that were run
+  std::map<std::string, Time> broke_;  ///< VMs that ended other than by being stopped
   Time scheduler_back_{};
   Time builder_back_{};
   Time trouble_until_{};  ///< of the scheduler or the broker

@@ -51,6 +51,21 @@ void Machine::advance_run(Vm& vm, Time now, bool calm) {
   }
 }
 
+void Machine::advance_job(Vm& vm, Time now) {
+  if (vm.phase == "booting") {
+    vm.phase = "starting";
+    vm.reached = true;
+    ++begun_[vm.spec.job.command];
+    vm.next = now + dice_.between(500ms, 20s);
+  } else if (vm.phase == "starting" && agent_up_ && vm.life == Life::live) {
+    // A guest keeps how it ended until somebody hears it.
+    const int code = dice_.chance(200) ? 1 : 0;
+    vm.exit = {code, 0, false, "the command exited with " + std::to_string(code)};
+    end(vm, "exited", vm.exit.reason);
+    vm.broken = false;
+  }
+}
+
 void Machine::advance(Vm& vm, Time now, bool calm) {
   if (!vm.runs || now < vm.next) return;
   if (vm.life == Life::stopping) {
@@ -67,6 +82,8 @@ void Machine::advance(Vm& vm, Time now, bool calm) {
     }
   } else if (vm.spec.kind == "run") {
     advance_run(vm, now, calm);
+  } else if (vm.spec.kind == "job") {
+    advance_job(vm, now);
   } else if (vm.phase == "booting") {
     vm.phase = "building";
     vm.reached = true;
@@ -147,6 +164,7 @@ wire::VmStatus Machine::status(const Vm& vm, Time now) const {
   s.stages.pid1_ms = vm.reached ? 1 : -1;
   s.address = "10.0.0.1:" + std::to_string(1000 + std::hash<std::string>{}(s.instance_id) % 60000);
   s.build = vm.result;
+  s.exit = vm.exit;
   if (vm.runs && now < vm.adopted_until) {
     s.phase = "booting";
     s.healthy = false;

@@ -25,6 +25,7 @@ struct Vm {
   bool runs = true;     ///< has a QEMU
   bool broken = false;  ///< ended, or will not come up, other than by being stopped
   wire::guest::BuildResult result;
+  wire::guest::Exit exit;
   agent::Life life = agent::Life::live;
 
   std::string character() const {
@@ -41,6 +42,8 @@ class Machine {
   const std::string& id() const { return id_; }
   const std::map<std::string, Vm>& vms() const { return vms_; }
   bool agent_up() const { return agent_up_; }
+  /// Job -> how often its command began here.
+  const std::map<std::string, int>& begun() const { return begun_; }
 
   void accept(const wire::HostDesired& desired);
   /// VMs go on; a live agent converges. @p calm: nothing breaks any more.
@@ -59,6 +62,7 @@ class Machine {
  private:
   void advance(Vm& vm, Time now, bool calm);
   void advance_run(Vm& vm, Time now, bool calm);
+  void advance_job(Vm& vm, Time now);
   void end(Vm& vm, std::string phase, std::string detail);
   void apply(const agent::Step& step, Time now);
   wire::VmStatus status(const Vm& vm, Time now) const;
@@ -67,6 +71,7 @@ class Machine {
   std::int64_t memory_mb_;
   Dice& dice_;
   std::map<std::string, Vm> vms_;
+  std::map<std::string, int> begun_;
   std::optional<wire::HostDesired> desired_;  ///< also on disk
   bool agent_up_ = true;
   bool changed_ = true;

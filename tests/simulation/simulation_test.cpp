@@ -37,16 +37,23 @@ TEST_CASE("whatever breaks, what serves keeps serving, and all comes to rest") {
     sum.faults += city.count().faults;
     sum.slept += city.count().slept;
     sum.woken += city.count().woken;
+    sum.jobs += city.count().jobs;
+    sum.crons += city.count().crons;
+    sum.skipped += city.count().skipped;
   }
   WARN(last - first + 1 << " seeds: " << sum.deployed << " deployed, " << sum.failed << " failed, "
                         << sum.cancelled << " cancelled, " << sum.healed << " healed, "
                         << sum.faults << " faults, " << sum.slept << " times asleep, " << sum.woken
-                        << " times awake again");
+                        << " times awake again, " << sum.jobs << " jobs done, " << sum.crons
+                        << " crons, " << sum.skipped << " skipped");
   if (only == 0 && last >= 20) {
     CHECK(sum.deployed > static_cast<int>(last));
     CHECK(sum.failed > 0);
     CHECK(sum.cancelled > 0);
     CHECK(sum.healed > static_cast<int>(last));
+    CHECK(sum.jobs > static_cast<int>(last));
+    CHECK(sum.crons > static_cast<int>(last));
+    CHECK(sum.skipped > 0);
     CHECK(sum.slept > static_cast<int>(last));
     CHECK(sum.woken > static_cast<int>(last) / 2);
   }

@@ -45,6 +45,8 @@ inline bool Workshop::step(Base& base, Time now) {
       build.state = BuildState::succeeded;
       build.artifact_digest = "artifact-of-" + build.commit;
       artifacts_.insert(build.commit);
+      if (dice_.chance(300)) build.release = "release";
+      if (dice_.chance(300)) build.cron = {{"* * * * *", "cron", 30'000, dice_.chance(500)}};
     }
   }
   return changed;
