@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "cli/child.hpp"
+#include "cli/log_stream.hpp"
 #include "cli/retry.hpp"
 #include "cli/times.hpp"
 #include "common/http/message.hpp"
@@ -12,8 +13,6 @@ namespace karreg::cli {
 namespace {
 
 using namespace std::chrono_literals;
-
-constexpr int most_reconnects = 10;
 
 std::string with_query(const std::string& path, const http::Query& query) {
   std::string url = path;
@@ -29,36 +28,6 @@ Result<Deployment> deployment(Session& session, const Target& target, const std:
   if (!answer) return answer.error();
   return parse_deployment(*answer);
 }
-
-/// Reads a log stream with reconnects; @p on_event returns false to end it.
-class LogStream {
- public:
-  LogStream(Session& session, std::string path) : session_(session), path_(std::move(path)) {}
-
-  Result<void> read(const std::function<bool(const SseEvent&)>& on_event) {
-    auto api = session_.api();
-    if (!api) return api.error();
-    for (int attempt = 0;;) {
-      bool finished = false;
-      auto done = (*api)->events(path_, last_id_, [&](const SseEvent& event) {
-        attempt = 0;
-        if (!event.id.empty()) last_id_ = event.id;
-        finished = event.name == "END_OF_STREAM" || !on_event(event);
-        return !finished;
-      });
-      if (finished) return ok();
-      if (!done && !worth_a_retry(done.error())) return done.error();
-      if (++attempt > most_reconnects)
-        return done ? Error(ErrorKind::unavailable, "The log stream keeps ending.") : done.error();
-      pause_before_retry(attempt);
-    }
-  }
-
- private:
-  Session& session_;
-  std::string path_;
-  std::string last_id_;
-};
 
 /// Whether there was a request to show.
 bool show_request(Session& session, const SseEvent& event) {
@@ -97,6 +66,7 @@ std::string log_path(const Target& target, const LogQuery& query) {
   if (query.since_ms) parameters.emplace_back("since", iso_time(*query.since_ms));
   if (query.until_ms) parameters.emplace_back("until", iso_time(*query.until_ms));
   if (!query.deployment_id.empty()) parameters.emplace_back("deploymentId", query.deployment_id);
+  if (!query.instance_id.empty()) parameters.emplace_back("instanceId", query.instance_id);
   if (!query.search.empty()) parameters.emplace_back("filter", query.search);
   const std::string log = query.access ? "accesslogs" : "logs";
   return with_query(

@@ -19,6 +19,7 @@ struct LogQuery {
   std::optional<std::int64_t> since_ms;
   std::optional<std::int64_t> until_ms;  ///< ends the stream there
   std::string deployment_id;
+  std::string instance_id;
   std::string search;
   bool access = false;  ///< of the requests, not of what the app printed
 };

@@ -16,7 +16,7 @@ Result<Answer> instances(const Call& call, pqxx::work& work) {
   if (!app) return app.error();
   json all = json::array();
   for (const auto& instance : list_instances(work, app->id, false))
-    if (!instance.build) all.push_back(instance_json(instance));
+    if (instance.kind == "run") all.push_back(instance_json(instance));
   return Answer{200, all, {}};
 }
 

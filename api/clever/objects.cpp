@@ -16,13 +16,18 @@ namespace {
 /// What an instance's phase is called in the v2 and v4 APIs.
 std::string state_of(const Instance& instance) {
   if (instance.ended_ms) return "DELETED";
-  if (instance.build) return "BUILDING";
+  if (instance.kind == "build") return "BUILDING";
+  if (instance.kind == "job") return "TASK_IN_PROGRESS";
   if (instance.phase == "stopping" || instance.routed == "draining") return "STOPPING";
   if (instance.healthy) return "UP";
   if (instance.phase == "placed" || instance.phase == "creating" || instance.phase == "booting")
     return "BOOTING";
   if (instance.phase == "exited" || instance.phase == "failed") return "STOPPING";
   return "DEPLOYING";
+}
+
+std::string prefix_of(const Instance& instance) {
+  return instance.kind == "run" ? "instance" : instance.kind;
 }
 
 std::string label_of(const std::string& variant) {
@@ -221,12 +226,34 @@ json instance_json(const Instance& i) {
           {"flavor", flavor_json(i.flavor)},
           {"commit", i.commit},
           {"instanceNumber", i.number},
-          {"displayName", (i.build ? "build " : "instance ") + std::to_string(i.number)},
+          {"displayName", prefix_of(i) + " " + std::to_string(i.number)},
           {"ip", i.address.substr(0, i.address.find(':'))},
           {"appPort", 8080},
           {"deployId", i.deployment},
           {"deployNumber", i.deployment_number},
           {"creationDate", i.created_ms}};
+}
+
+json job_json(const Job& job) {
+  const auto time = [](const std::optional<std::int64_t>& ms) {
+    return ms ? json(iso_time(*ms)) : json(nullptr);
+  };
+  return {{"id", job.id},
+          {"kind", job.kind},
+          {"command", job.command},
+          {"schedule", job.schedule.empty() ? json(nullptr) : json(job.schedule)},
+          {"due", time(job.due_ms)},
+          {"author", job.author},
+          {"flavor", job.flavor},
+          {"timeLimit", job.wall_ms / 1000},
+          {"state", job.state},
+          {"message", job.message},
+          {"exitCode", job.exit_code ? json(*job.exit_code) : json(nullptr)},
+          {"deploymentId", job.deployment},
+          {"instanceId", job.instance.empty() ? json(nullptr) : json(job.instance)},
+          {"requestedAt", iso_time(job.requested_ms)},
+          {"startedAt", time(job.started_ms)},
+          {"endedAt", time(job.ended_ms)}};
 }
 
 json v4_deployment_json(const Deployment& d) {
@@ -249,12 +276,12 @@ json v4_deployment_json(const Deployment& d) {
 json v4_instance_json(const Instance& i) {
   return {{"id", i.id},
           {"deploymentId", i.deployment},
-          {"name", (i.build ? "build-" : "instance-") + std::to_string(i.number)},
+          {"name", prefix_of(i) + "-" + std::to_string(i.number)},
           {"index", i.number},
           {"state", state_of(i)},
           {"creationDate", iso_time(i.created_ms)},
           {"deletionDate", i.ended_ms ? json(iso_time(*i.ended_ms)) : json(nullptr)},
-          {"isBuildVm", i.build}};
+          {"isBuildVm", i.kind == "build"}};
 }
 
 }  // namespace karreg::api::clever

@@ -17,7 +17,8 @@ void add_rules(Routes& routes);             ///< rules.cpp: what the proxy keeps
 void add_certificates(Routes& routes);      ///< certificates.cpp
 void add_tcp_redirections(Routes& routes);  ///< tcp_redirections.cpp: ports of TCP services
 void add_deployments(
-    Routes& routes);  ///< deployments.cpp: deployments, instances, restart, stop, cancel
+    Routes& routes);            ///< deployments.cpp: deployments, instances, restart, stop, cancel
+void add_jobs(Routes& routes);  ///< jobs.cpp: tasks, crons, release commands
 void add_logs(Routes& routes, const Services& services);                   ///< logs.cpp
 void add_events(Routes& routes, const Services& services, EventHub& hub);  ///< events.cpp
 

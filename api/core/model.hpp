@@ -101,7 +101,7 @@ struct Instance {
   std::string app_id;
   std::string deployment;
   int deployment_number = 0;
-  bool build = false;
+  std::string kind;  ///< run, build, job
   int number = 0;
   std::string flavor;
   std::string phase;
@@ -110,6 +110,27 @@ struct Instance {
   std::string commit;
   std::string address;
   std::int64_t created_ms = 0;
+  std::optional<std::int64_t> ended_ms;
+};
+
+/// A command that runs once in a VM of its own.
+struct Job {
+  std::string id;
+  std::string app_id;
+  std::string deployment;  ///< whose artifact and environment it has
+  std::string kind;        ///< release, cron, task
+  std::string command;
+  std::string schedule;  ///< of kind cron
+  std::optional<std::int64_t> due_ms;
+  std::string author;  ///< of kind task
+  std::string flavor;
+  std::int64_t wall_ms = 0;
+  std::string state;  ///< queued, running, succeeded, failed, cancelled, skipped
+  std::string message;
+  std::optional<int> exit_code;
+  std::string instance;  ///< that runs it, or did last
+  std::int64_t requested_ms = 0;
+  std::optional<std::int64_t> started_ms;
   std::optional<std::int64_t> ended_ms;
 };
 

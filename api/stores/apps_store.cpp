@@ -424,7 +424,7 @@ bool any_open_deployment(pqxx::work& work) {
 std::vector<Instance> list_instances(pqxx::work& work, const std::string& app_id, bool ended) {
   std::vector<Instance> all;
   for (const auto& row :
-       work.exec_params("SELECT i.id, i.app_id, i.deployment, d.number, i.kind = 'build', "
+       work.exec_params("SELECT i.id, i.app_id, i.deployment, d.number, i.kind, "
                         "i.number, i.flavor, i.phase, i.healthy, "
                         "i.routed, coalesce(d.commit_id, ''), i.address, (extract(epoch FROM "
                         "i.created_at) * 1000)::bigint, "
@@ -439,7 +439,7 @@ std::vector<Instance> list_instances(pqxx::work& work, const std::string& app_id
     i.app_id = row[1].as<std::string>();
     i.deployment = row[2].as<std::string>();
     i.deployment_number = row[3].as<int>();
-    i.build = row[4].as<bool>();
+    i.kind = row[4].as<std::string>();
     i.number = row[5].as<int>();
     i.flavor = row[6].as<std::string>();
     i.phase = row[7].as<std::string>();

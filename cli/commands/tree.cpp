@@ -38,6 +38,9 @@ void add_commands(CLI::App& app, Session& session) {
   add_activity(app, session);
   add_logs(app, session);
   add_access_logs(app, session);
+  add_run(app, session);
+  add_jobs(app, session);
+  add_cron(app, session);
   add_env(app, session);
   add_domain(app, session);
   add_tcp_redirs(app, session);
