@@ -52,7 +52,8 @@ bool show(Session& session, const SseEvent& event) {
                         {"service", line->service},
                         {"message", line->message},
                         {"instance_id", line->instance_id},
-                        {"deployment_id", line->deployment_id}});
+                        {"deployment_id", line->deployment_id},
+                        {"process", line->process}});
   } else {
     session.terminal().print(rendered(*line, session.terminal()));
   }
@@ -115,7 +116,8 @@ Result<LogLine> parse_log_line(const std::string& data) {
   for (const auto& [key, member] :
        {std::pair{"date", &LogLine::date}, std::pair{"service", &LogLine::service},
         std::pair{"message", &LogLine::message}, std::pair{"instanceId", &LogLine::instance_id},
-        std::pair{"deploymentId", &LogLine::deployment_id}}) {
+        std::pair{"deploymentId", &LogLine::deployment_id},
+        std::pair{"process", &LogLine::process}}) {
     if (!parsed.is_object())
       return Error(ErrorKind::unavailable, "The platform sent a log line that is no JSON object.");
     const auto found = parsed.find(key);
@@ -128,8 +130,9 @@ std::string rendered(const LogLine& line, const Terminal& terminal) {
   const std::string time =
       line.date.size() >= 19 ? line.date.substr(0, 10) + " " + line.date.substr(11, 8) : line.date;
   std::string text = terminal.styled(time, Style::dim) + " ";
-  if (line.service != "app" && !line.service.empty())
-    text += terminal.styled("[" + harmless(line.service) + "]", Style::blue) + " ";
+  const std::string& source =
+      line.process.empty() && line.service != "app" ? line.service : line.process;
+  if (!source.empty()) text += terminal.styled("[" + harmless(source) + "]", Style::blue) + " ";
   return text + harmless(line.message);
 }
 

@@ -30,6 +30,7 @@ struct LogLine {
   std::string message;
   std::string instance_id;
   std::string deployment_id;
+  std::string process = {};  ///< the worker that printed it
 };
 
 /// A request, from the data of an ACCESS_LOG event.

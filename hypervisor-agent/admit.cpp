@@ -11,6 +11,8 @@ namespace {
 /// docs/contracts.md §3 and wire::guest::State.
 constexpr std::array<std::string_view, 8> phases = {
     "configuring", "pre_run", "building", "packing", "starting", "listening", "stopping", "exited"};
+/// Of the name of a worker.
+constexpr std::size_t max_process_bytes = 64;
 constexpr std::array<std::string_view, 4> streams = {"out", "err", "build", "karreg"};
 
 void clean(std::string& text, std::size_t max_bytes) {
@@ -30,6 +32,7 @@ bool admissible(msg::State& state) {
 bool admissible(msg::Log& log) {
   for (auto& line : log.lines) {
     clean(line.text, wire::guest::max_log_line_bytes);
+    clean(line.process, max_process_bytes);
     // Its lines are not lost with a stream that nobody knows.
     if (std::ranges::find(streams, line.stream) == streams.end()) line.stream = "out";
   }

@@ -6,13 +6,13 @@ namespace karreg::agent {
 
 namespace {
 std::size_t cost(const wire::guest::LogLine& line) {
-  return line.text.size() + 64;
+  return line.text.size() + line.process.size() + 64;
 }
 }  // namespace
 
-std::string service_of(const std::string& stream) {
+std::string service_of(const std::string& stream, const std::string& kind) {
   if (stream == "build" || stream == "karreg") return stream;
-  return "app";
+  return kind == "job" ? "job" : "app";
 }
 
 LogRelay::LogRelay(asio::any_io_executor executor, Uplink& uplink, const wire::VmSpec& spec,
@@ -21,6 +21,7 @@ LogRelay::LogRelay(asio::any_io_executor executor, Uplink& uplink, const wire::V
   head_.app_id = spec.app_id;
   head_.deployment_id = spec.deployment_id;
   head_.instance_id = spec.instance_id;
+  kind_ = spec.kind;
 }
 
 void LogRelay::take(const wire::guest::Log& log) {
@@ -35,9 +36,9 @@ void LogRelay::take(const wire::guest::Log& log) {
   std::size_t i = 0;
   while (i < log.lines.size()) {
     wire::LogBatch batch = head_;
-    batch.service = service_of(log.lines[i].stream);
+    batch.service = service_of(log.lines[i].stream, kind_);
     std::size_t bytes = 0;
-    for (; i < log.lines.size() && service_of(log.lines[i].stream) == batch.service; ++i) {
+    for (; i < log.lines.size() && service_of(log.lines[i].stream, kind_) == batch.service; ++i) {
       bytes += cost(log.lines[i]);
       batch.lines.push_back(log.lines[i]);
     }

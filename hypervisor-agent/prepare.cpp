@@ -68,7 +68,7 @@ Result<void> find_files(const Settings& settings, const wire::VmSpec& spec, cons
   domain.initrd = *initrd;
   domain.disks = {{msg::disk::image, *image, "raw", true},
                   {msg::disk::scratch, files.overlay(), "qcow2", false}};
-  if (spec.kind == "run") {
+  if (spec.kind != "build") {
     domain.disks.push_back(
         {msg::disk::artifact, artifact_path(settings, spec.artifact_digest), "raw", true});
   } else {
@@ -97,7 +97,7 @@ Result<void> find_files(const Settings& settings, const wire::VmSpec& spec, cons
 
 awaitable<Result<std::string>> start_network(const Settings& settings, const wire::VmSpec& spec,
                                              const VmFiles& files) {
-  // Nothing comes in to a build; it has no address.
+  // Nothing comes in to a build or a job; they have no address.
   const bool inbound = spec.kind == "run";
   const auto ports = inbound_ports(spec.run.port);
   Result<void> network = Error(ErrorKind::internal, "no attempt was made");

@@ -26,9 +26,9 @@ constexpr auto stop_margin = 7s;
 constexpr auto eager_check = 100ms;
 /// Between two attempts to reach a guest whose VM runs.
 constexpr auto reconnect_pause = 20ms;
-/// For a build VM beyond the time that its steps have, which the guest itself enforces: booting,
-/// unpacking, packing.
-constexpr auto build_margin = 300s;
+/// For a VM that builds or does a job beyond the time that its steps or its command have, which the
+/// guest itself enforces: booting, unpacking, packing, telling.
+constexpr auto margin = 300s;
 constexpr std::uintmax_t max_console_bytes = 1024UL * 1024;
 constexpr std::size_t console_tail = 600;
 /// Less is soon full again: a VM that is let go on writes at once.
@@ -176,7 +176,7 @@ awaitable<void> Vm::run(Start start) {
 }
 
 void Vm::begin_tasks() {
-  tasks_.spawn("time limit", enforce_time_limit());
+  tasks_.spawn("time limit", spec_.kind == "job" ? enforce_job_limits() : enforce_time_limit());
   tasks_.spawn("clock", tell_time());
   if (spec_.kind == "run") tasks_.spawn("health", watch_health());
 }
@@ -268,7 +268,7 @@ awaitable<void> Vm::converse() {
 void Vm::configure_guest() {
   msg::Config config;
   config.instance_id = spec_.instance_id;
-  config.hostname = fmt::format("{}-{}", spec_.kind == "run" ? "app" : "build", spec_.number);
+  config.hostname = fmt::format("{}-{}", spec_.kind == "run" ? "app" : spec_.kind, spec_.number);
   config.kind = spec_.kind;
   const bool confined = is_confined(host_.settings, spec_.kind);
   config.network = guest_network(confined);
@@ -276,6 +276,7 @@ void Vm::configure_guest() {
   if (confined) config.env.merge(confined_environment());
   config.run = spec_.run;
   config.build = spec_.build;
+  config.job = spec_.job;
   if (spec_.kind == "build" && !host_.settings.ca_file.empty())
     if (const auto pem = read_whole(host_.settings.ca_file)) config.build.ca_pem = *pem;
   config.time_ns = unix_ns();
@@ -306,6 +307,7 @@ void Vm::handle(const msg::FromGuest& said) {
     if (!std::exchange(have_build_result_, true)) tasks_.spawn("farewell", destroy_after(farewell));
   } else if (const auto* exit = std::get_if<msg::Exit>(&*message)) {
     exit_reason_ = exit->reason;
+    status_.exit = *exit;
     set_healthy(false);
     if (!std::exchange(have_exit_, true)) tasks_.spawn("farewell", destroy_after(farewell));
   }
@@ -396,10 +398,32 @@ awaitable<void> Vm::tell_time() {
   }
 }
 
+awaitable<void> Vm::enforce_job_limits() {
+  const auto at = [this](std::chrono::milliseconds limit) {
+    return std::max(0ms, limit - std::chrono::milliseconds(since_accepted()));
+  };
+  const std::chrono::milliseconds start(spec_.start_timeout_ms);
+  const bool waited = co_await sleep_for(at(start));
+  if (!waited || stopping_ || decided()) co_return;
+  if (status_.stages.exec_ms < 0) {
+    fail(fmt::format("its command could not be started within {} s{}", start.count() / 1000,
+                     status_.stages.pid1_ms < 0 ? ": the VM did not boot" : ""));
+  } else {
+    // The guest itself keeps the limit; one that does not is ended.
+    const std::chrono::milliseconds wall(spec_.job.wall_ms);
+    const bool over =
+        co_await sleep_for(at(std::chrono::milliseconds(status_.stages.exec_ms) + wall + margin));
+    if (!over || stopping_ || decided()) co_return;
+    fail(fmt::format("the VM did not end within {} s, the limit of its command",
+                     std::chrono::duration_cast<std::chrono::seconds>(wall).count()));
+  }
+  co_await destroy();
+  link_.close();
+}
+
 awaitable<void> Vm::enforce_time_limit() {
-  const auto limit = spec_.kind == "run"
-                         ? std::chrono::milliseconds(spec_.start_timeout_ms)
-                         : std::chrono::milliseconds(spec_.build.wall_ms) + build_margin;
+  const auto limit = spec_.kind == "run" ? std::chrono::milliseconds(spec_.start_timeout_ms)
+                                         : std::chrono::milliseconds(spec_.build.wall_ms) + margin;
   const auto left = limit - std::chrono::milliseconds(since_accepted());
   const bool slept = co_await sleep_for(std::max(0ms, left));
   if (!slept || stopping_ || decided()) co_return;

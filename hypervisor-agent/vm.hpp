@@ -71,6 +71,7 @@ class Vm : public std::enable_shared_from_this<Vm> {
   awaitable<Result<void>> check();
   awaitable<void> let_go_on();
   awaitable<void> enforce_time_limit();
+  awaitable<void> enforce_job_limits();
   awaitable<void> tell_time();
   void end();
   void handle(const wire::guest::FromGuest& said);

@@ -67,7 +67,8 @@ json printed(const FollowedLine& line) {
           {"service", line.service},
           {"stream", line.stream},
           {"instanceId", line.instance_id},
-          {"deploymentId", line.deployment_id}};
+          {"deploymentId", line.deployment_id},
+          {"process", line.process.empty() ? json(nullptr) : json(line.process)}};
 }
 
 json asked(const FollowedLine& line) {

@@ -134,7 +134,7 @@ std::vector<FollowedLine> LogFollower::lines_of(const broker::Delivery& delivery
       if (after_ && place <= *after_) continue;
       auto& line = batch->lines[i];
       lines.push_back({place, line.time_ns, batch->service, line.stream, std::move(line.text),
-                       batch->instance_id, batch->deployment_id});
+                       batch->instance_id, batch->deployment_id, std::move(line.process)});
     }
     if (!batch->lines.empty()) after_ = LogPlace{offset, batch->lines.size() - 1};
   }

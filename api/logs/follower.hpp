@@ -31,6 +31,7 @@ struct FollowedLine {
   std::string message;
   std::string instance_id;
   std::string deployment_id;
+  std::string process = {};  ///< the worker that printed it; empty: none did
 };
 
 /// How many logs may be followed at once; each holds a connection to the broker and a thread while

@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "images/guest/build.hpp"
+#include "images/guest/job.hpp"
 #include "images/guest/run.hpp"
 #include "images/guest/supervisor.hpp"
 #include "images/guest/system.hpp"
@@ -25,6 +26,8 @@ void live(Channel& channel) {
     configure_network(config.network, config.hostname);
     if (config.kind == "build")
       supervisor.remember_and_send(run_build(supervisor, config));
+    else if (config.kind == "job")
+      supervisor.remember_and_send(run_job(supervisor, config));
     else
       supervisor.remember_and_send(run_app(supervisor, config));
   } catch (const std::exception& e) {

@@ -26,7 +26,7 @@ std::map<std::string, std::string> app_environment(const wire::guest::Config& co
       {"LANG", "C.UTF-8"},
       {"TMPDIR", "/tmp"},
   };
-  if (config.kind != "build") env.emplace("PORT", std::to_string(config.run.port));
+  if (config.kind == "run") env.emplace("PORT", std::to_string(config.run.port));
   for (const auto& [name, value] : config.env) env[name] = value;
   return env;
 }
@@ -71,7 +71,7 @@ wire::guest::Exit run_app(Supervisor& supervisor, const wire::guest::Config& con
     if (listening) return seldom;
     return Clock::now() - begin < eager_time ? eagerly : patiently;
   };
-  const Ended ended = supervisor.run(app, std::nullopt, watch);
+  const Ended ended = supervisor.run(app, std::nullopt, watch, config.run.workers);
   std::string reason = ended.stopped ? "the app was stopped" : "the app " + ended.sentence();
   if (!listening && !ended.stopped)
     reason += " before it listened on port " + std::to_string(config.run.port);

@@ -12,7 +12,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <stdexcept>
 
 #include "images/guest/system.hpp"
@@ -34,7 +37,8 @@ constexpr auto absence_tick = 50ms;
 constexpr auto idle = 60s;
 /// Files that a server may hold open: the kernel's own limit (1024, 4096) is for desktops of 1990.
 constexpr rlimit open_files{65'536, 524'288};
-/// Between SIGTERM and SIGKILL when a deadline has passed.
+/// Between SIGTERM and SIGKILL when a deadline has passed, or when the app has ended beside its
+/// workers.
 constexpr auto overtime = 2s;
 
 /// The form that exec takes; valid as long as @p words.
@@ -88,6 +92,29 @@ std::vector<char*> pointers(std::vector<std::string>& words) {
   ::execvpe(argv[0], argv.data(), env.data());
   ::dprintf(STDERR_FILENO, "cannot start %s: %s\n", argv[0], std::strerror(errno));
   ::_exit(127);
+}
+
+/// Field 6 of /proc/PID/stat (proc(5)); the second is a name that may hold anything, in
+/// parentheses.
+pid_t session_of(const std::string& stat) {
+  const auto name_end = stat.rfind(')');
+  if (name_end == std::string::npos) return -1;
+  char state = 0;
+  int parent = 0;
+  int group = 0;
+  int session = 0;
+  return std::sscanf(stat.c_str() + name_end + 1, " %c %d %d %d", &state, &parent, &group,
+                     &session) == 4
+             ? session
+             : -1;
+}
+
+/// Kills every process of @p session.
+void kill_session(pid_t session) {
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    const pid_t pid = std::atoi(entry.path().filename().c_str());
+    if (pid > 1 && session_of(read_file(entry.path() / "stat")) == session) ::kill(pid, SIGKILL);
+  }
 }
 }  // namespace
 
@@ -172,19 +199,22 @@ void Supervisor::miss_message() {
     remember_and_send(msg::Exit{1, 0, false, what + "; is the environment of the app that large?"});
 }
 
+void Supervisor::add_line(const Source& source, std::string text) {
+  logs_.add({wall_time_ns(), source.stream, std::move(text), source.process}, Clock::now());
+}
+
 void Supervisor::drain(Source& source, bool& open) {
   char buffer[16UL * 1024];
   for (int i = 0; i < 16; ++i) {
     const ssize_t n = ::read(source.fd, buffer, sizeof buffer);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (n <= 0) {
-      if (auto rest = source.splitter.rest())
-        logs_.add({wall_time_ns(), source.stream, *rest}, Clock::now());
+      if (auto rest = source.splitter.rest()) add_line(source, std::move(*rest));
       open = false;
       return;
     }
     for (auto& line : source.splitter.take({buffer, static_cast<std::size_t>(n)}))
-      logs_.add({wall_time_ns(), source.stream, std::move(line)}, Clock::now());
+      add_line(source, std::move(line));
   }
 }
 
@@ -192,8 +222,11 @@ void Supervisor::reap() {
   signalfd_siginfo ignored;
   while (::read(child_events_, &ignored, sizeof ignored) > 0) continue;
   int status = 0;
-  for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;)
+  for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
     if (pid == child_) child_status_ = status;
+    for (auto& worker : workers_)
+      if (pid == worker.pid) worker.status = status;
+  }
 }
 
 void Supervisor::pump(std::chrono::milliseconds timeout) {
@@ -228,45 +261,128 @@ void Supervisor::pump(std::chrono::milliseconds timeout) {
   }
 }
 
-Ended Supervisor::run(const Child& child, std::optional<Clock::time_point> deadline,
-                      const std::function<std::chrono::milliseconds()>& on_tick) {
+pid_t Supervisor::start(const Child& child) {
   if (child.argv.empty()) throw std::runtime_error("there is no command to run");
   int out[2];
   int err[2];
   if (::pipe2(out, O_CLOEXEC) != 0 || ::pipe2(err, O_CLOEXEC) != 0) fail("pipe");
   ::fcntl(out[0], F_SETFL, O_NONBLOCK);
   ::fcntl(err[0], F_SETFL, O_NONBLOCK);
-  const std::uint64_t ooms = oom_kills();
-  child_status_.reset();
-  child_ = ::fork();
-  if (child_ < 0) fail("fork");
-  if (child_ == 0) become(child, out[1], err[1]);
+  const pid_t pid = ::fork();
+  if (pid < 0) fail("fork");
+  if (pid == 0) become(child, out[1], err[1]);
   ::close(out[1]);
   ::close(err[1]);
-  sources_.push_back({out[0], child.out_stream, {}});
-  sources_.push_back({err[0], child.err_stream, {}});
+  sources_.push_back({out[0], child.out_stream, child.process, {}});
+  sources_.push_back({err[0], child.err_stream, child.process, {}});
+  return pid;
+}
+
+Ended Supervisor::ended_by(int status) {
+  Ended ended;
+  ended.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+  ended.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+  const std::uint64_t ooms = oom_kills();
+  ended.oom = !ended.good() && ooms > ooms_;
+  ooms_ = ooms;
+  return ended;
+}
+
+void Supervisor::begin_workers(const Child& beside, std::span<const msg::Worker> workers) {
+  for (const auto& worker : workers) {
+    Child child = beside;
+    child.argv = {"/bin/sh", "-c", worker.command};
+    child.process = worker.name;
+    workers_.push_back(
+        {worker.name, std::move(child), Restart(worker), -1, std::nullopt, Clock::now()});
+  }
+}
+
+void Supervisor::say_end(RunningWorker& worker) {
+  const auto now = Clock::now();
+  const Ended ended = ended_by(*worker.status);
+  // What it left behind would run beside its successor.
+  kill_session(worker.pid);
+  worker.pid = -1;
+  worker.status.reset();
+  const auto wait = worker.restart.ended(ended.good(), now);
+  std::string text = "worker " + worker.name + " " + ended.sentence();
+  if (wait) {
+    worker.start_at = now + *wait;
+    const auto ms = wait->count();
+    text += ms == 0 ? ", starting again"
+                    : ", starting again in " + (ms % 1000 == 0 ? std::to_string(ms / 1000) + " s"
+                                                               : std::to_string(ms) + " ms");
+  } else {
+    text += ", and is not started again";
+  }
+  log(text);
+}
+
+void Supervisor::tend_workers() {
+  for (auto& worker : workers_) {
+    if (worker.status) say_end(worker);
+    const auto now = Clock::now();
+    if (!worker.start_at || now < *worker.start_at) continue;
+    worker.start_at.reset();
+    worker.restart.started(now);
+    worker.pid = start(worker.child);
+  }
+}
+
+std::optional<Clock::time_point> Supervisor::next_worker() const {
+  std::optional<Clock::time_point> next;
+  for (const auto& worker : workers_)
+    if (worker.start_at) next = std::min(next.value_or(*worker.start_at), *worker.start_at);
+  return next;
+}
+
+Ended Supervisor::run(const Child& child, std::optional<Clock::time_point> deadline,
+                      const std::function<std::chrono::milliseconds()>& on_tick,
+                      std::span<const msg::Worker> workers) {
+  ooms_ = oom_kills();
+  child_status_.reset();
+  child_ = start(child);
+  begin_workers(child, workers);
 
   Ended ended;
   std::optional<Clock::time_point> kill_at;
   const auto terminate = [&](std::chrono::milliseconds grace) {
     // A child that has not reached its own session yet is met alone.
     if (::kill(ended.timed_out ? -1 : -child_, SIGTERM) != 0) ::kill(child_, SIGTERM);
+    for (const auto& worker : workers_)
+      if (worker.pid > 0 && ::kill(-worker.pid, SIGTERM) != 0) ::kill(worker.pid, SIGTERM);
     kill_at = Clock::now() + grace;
   };
   // A group outlives its leader: of `sh -c "server | pretty"` the shell obeys SIGTERM at once, and
   // the server has its grace all the same.
   bool killed = false;
-  const auto group_is_gone = [group = child_] { return ::kill(-group, 0) != 0 && errno == ESRCH; };
-  const auto over = [&] { return child_status_ && (!kill_at || killed || group_is_gone()); };
+  const auto is_gone = [](pid_t group) { return ::kill(-group, 0) != 0 && errno == ESRCH; };
+  const auto groups_are_gone = [&, group = child_] {
+    return is_gone(group) && std::ranges::all_of(workers_, [&](const RunningWorker& worker) {
+             return worker.pid < 0 || is_gone(worker.pid);
+           });
+  };
+  const auto worker_runs = [&] {
+    return std::ranges::any_of(workers_, [](const auto& worker) { return worker.pid > 0; });
+  };
+  const auto over = [&] {
+    return child_status_ && (kill_at ? killed || groups_are_gone() : !worker_runs());
+  };
   std::chrono::milliseconds wait{0};
   while (!over()) {
     pump(wait);
+    if (!kill_at && !child_status_) tend_workers();
     wait = on_tick ? on_tick() : idle;
     const auto now = Clock::now();
     if (kill_at && now >= *kill_at) {
       ::kill(-1, SIGKILL);
       killed = true;
       kill_at = now + 1s;
+    } else if (!kill_at && child_status_ && worker_runs()) {
+      // They may finish what they have in hand, while nobody waits for the app any more.
+      say("stopping");
+      terminate(overtime);
     } else if (!kill_at && stop_) {
       ended.stopped = true;
       say("stopping");
@@ -275,16 +391,19 @@ Ended Supervisor::run(const Child& child, std::optional<Clock::time_point> deadl
       ended.timed_out = true;
       terminate(overtime);
     }
-    if (const auto next = kill_at ? kill_at : deadline)
-      wait = std::clamp(std::chrono::ceil<std::chrono::milliseconds>(*next - now), 0ms, wait);
+    for (const auto next : {kill_at ? kill_at : deadline, next_worker()})
+      if (next)
+        wait = std::clamp(std::chrono::ceil<std::chrono::milliseconds>(*next - now), 0ms, wait);
   }
-  // What the child left behind, in whatever session: everything here but PID 1 descends from it.
+  // What the child left behind, in whatever session, and its workers: everything here but PID 1
+  // descends from it.
   ::kill(-1, SIGKILL);
-  const int status = *child_status_;
+  const Ended how = ended_by(*child_status_);
   child_ = -1;
-  ended.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
-  ended.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-  ended.oom = !ended.good() && oom_kills() > ooms;
+  workers_.clear();
+  ended.exit_code = how.exit_code;
+  ended.signal = how.signal;
+  ended.oom = how.oom;
   // Its last output is still in the pipes. They close as the killed processes end: soon, unless one
   // hangs in the kernel.
   const auto until = Clock::now() + 500ms;

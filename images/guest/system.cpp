@@ -173,7 +173,7 @@ void enter_root(std::string_view kind) {
   mount_at(disk(serial::scratch).c_str(), "/rw", "ext4", MS_NOATIME);
   overlay("/image", "root", "/root-fs", false);
   const std::string root = "/root-fs";
-  if (kind == "run") {
+  if (kind != "build") {
     mount_at(disk(serial::artifact).c_str(), "/artifact", "erofs", MS_RDONLY | MS_NOATIME);
     overlay("/artifact", "app", root + "/app", true);
   } else {

@@ -22,7 +22,7 @@ void mount_early();
 /// Path of the virtio disk with @p serial, e.g. "/dev/vdb"; throws when there is none.
 std::string disk(std::string_view serial);
 /// Puts the root together (image below, scratch above), mounts what the VM kind needs, and makes it
-/// "/". @p kind: "run" or "build".
+/// "/". @p kind: "run", "build" or "job".
 void enter_root(std::string_view kind);
 /// lo, eth0, default route, /etc/resolv.conf, /etc/hosts, host name.
 void configure_network(const wire::guest::Network& network, const std::string& hostname);

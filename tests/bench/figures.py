@@ -83,12 +83,12 @@ class Platform(RunningPlatform):
         return self.call("POST", "/v2/self/applications", {"name": name, "instanceVariant": variant})
 
     def push(self, app, tree, message):
-        """Commits all of @tree and pushes it: the deployment that it began, and when `git push` was started."""
+        """Commits all of @tree, changed or not, and pushes it: the deployment that it began, and when `git push` was started."""
         git = ["git", "-C", tree, "-c", "user.name=Bench", "-c", "user.email=bench@example.com"]
         url = self.api.replace("//", f"//{self.user['token']}:{self.user['secret']}@") + f"/git/{app}.git"
         bounded("git", "init", "-q", "-b", "master", tree)
         bounded(*git, "add", "-A")
-        bounded(*git, "commit", "-q", "-m", message)
+        bounded(*git, "commit", "-q", "--allow-empty", "-m", message)
         began = time.time()
         bounded(*git, "push", "-q", url, "HEAD:master")
         return self.newest_deployment(self.user, app), began

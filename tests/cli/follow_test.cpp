@@ -18,7 +18,9 @@ TEST_CASE("a log query becomes the stream's address") {
         "until=2023-11-14T22%3A14%3A20.000Z&deploymentId=deployment_1&filter=a%20b%26c");
 }
 
-TEST_CASE("a log line is shown with its time, its service unless it is the app, and no controls") {
+TEST_CASE(
+    "a log line is shown with its time, its worker or its service unless it is the app, and no "
+    "controls") {
   const SessionFixture fixture;
   const auto line = parse_log_line(
       R"({"date":"2023-11-14T22:13:20.123Z","service":"build","message":"npm \u001b[31mERR!"})");
@@ -27,6 +29,9 @@ TEST_CASE("a log line is shown with its time, its service unless it is the app, 
   const auto app =
       parse_log_line(R"({"date":"2023-11-14T22:13:20Z","service":"app","message":"hi"})");
   CHECK(rendered(*app, fixture.terminal) == "2023-11-14 22:13:20 hi");
+  const auto worker = parse_log_line(
+      R"({"date":"2023-11-14T22:13:20Z","service":"app","process":"mail","message":"sent"})");
+  CHECK(rendered(*worker, fixture.terminal) == "2023-11-14 22:13:20 [mail] sent");
   CHECK_FALSE(parse_log_line("nonsense"));
   CHECK(parse_log_line("{}").has_value());
 }

@@ -46,7 +46,10 @@ TEST_CASE("lines are sorted by service and stay in order", "[agent]") {
     CHECK(b.deployment_id == "deployment_1");
     CHECK(b.instance_id == "instance_1");
   }
-  CHECK(service_of("build") == "build");
+  CHECK(service_of("build", "build") == "build");
+  CHECK(service_of("out", "run") == "app");
+  CHECK(service_of("err", "job") == "job");
+  CHECK(service_of("karreg", "job") == "karreg");
 }
 
 TEST_CASE("a batch is acknowledged when all of it is safe and not before", "[agent]") {

@@ -336,7 +336,9 @@ std::string GuestVm::get(const std::string& target, Seconds limit) const {
 std::vector<std::string> GuestVm::logs() const {
   std::vector<std::string> lines;
   for (const auto& batch : batches_)
-    for (const auto& line : batch.lines) lines.push_back(line.stream + ": " + line.text);
+    for (const auto& line : batch.lines)
+      lines.push_back((line.process.empty() ? "" : line.process + "/") + line.stream + ": " +
+                      line.text);
   return lines;
 }
 
@@ -358,6 +360,12 @@ msg::Config a_config(const std::string& kind) {
 }
 }  // namespace
 
+msg::Config a_job(const std::string& command, std::int64_t wall_ms) {
+  auto config = a_config("job");
+  config.job.command = command;
+  config.job.wall_ms = wall_ms;
+  return config;
+}
 msg::Config a_run(std::vector<std::string> command) {
   auto config = a_config("run");
   config.run.command = std::move(command);

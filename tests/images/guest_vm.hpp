@@ -100,6 +100,7 @@ class GuestVm {
   /// Body of the answer to GET @p target on the app's port, with its status line and headers.
   std::string get(const std::string& target, Seconds limit) const;
 
+  /// "stream: text" of each line; "worker/stream: text" of those of a worker.
   std::vector<std::string> logs() const;
   const std::vector<msg::Log>& batches() const { return batches_; }
   bool acknowledges = true;
@@ -122,6 +123,7 @@ class GuestVm {
 
 /// A configuration of kind "run" as the agent sends it, for QEMU's user network.
 msg::Config a_run(std::vector<std::string> command);
+msg::Config a_job(const std::string& command, std::int64_t wall_ms);
 msg::Config a_build(std::vector<msg::BuildStep> steps);
 /// An erofs of @p folder, as a build would have made it.
 std::string packed(const Folder& to, const std::filesystem::path& folder);
