@@ -107,6 +107,11 @@ class BuildsStore {
   /// whether it was called.
   Result<bool> without_row(const std::string& digest, const std::function<void()>& remove);
 
+  /// Digests of the images that instances boot or may boot yet: of builds that are not over, and of
+  /// deployments that are under way, in service, or have an instance left. What is deployed or gone
+  /// back to later is planned again, with the images of that day.
+  Result<std::set<std::string>> images_in_use();
+
  private:
   db::Database& database_;
 };

@@ -1,15 +1,19 @@
-// karreg-builder: the daemon; `explain` for people; `reference` for the documentation.
+// karreg-builder: the daemon; `images-in-use` for images/build prune; `explain` for people;
+// `reference` for the documentation.
 #include <algorithm>
 #include <array>
 #include <iostream>
 #include <string_view>
 
+#include "builder/builds_store.hpp"
 #include "builder/daemon.hpp"
 #include "builder/explain.hpp"
 #include "builder/options.hpp"
 #include "builder/plan_text.hpp"
 #include "builder/reference.hpp"
 #include "common/async/run.hpp"
+#include "common/db/database.hpp"
+#include "common/json.hpp"
 #include "common/program.hpp"
 #include "common/wire/json.hpp"
 
@@ -25,6 +29,17 @@ Result<void> serve(const Config& config) {
   if (!daemon) return daemon.error();
   const int signal_number = wait_for_signal();
   log::info("stopping", {log::field("signal", signal_number)});
+  return ok();
+}
+
+/// Prints {"images_in_use": [DIGEST...]}: a text that is cut short, or empty because we failed, is
+/// no such object, and images/build prune takes neither for "nothing".
+Result<void> print_images_in_use(const Config& config) {
+  db::Database database(config.text("database.url"), 1);
+  auto digests = builder::BuildsStore(database).images_in_use();
+  if (!digests) return digests.error();
+  std::cout << nlohmann::json{{"images_in_use", *digests}}.dump() << std::endl;
+  if (!std::cout) return Error(ErrorKind::internal, "the list of images could not be written");
   return ok();
 }
 
@@ -94,5 +109,11 @@ int main(int argc, char** argv) {
                   "Decides how commits become apps, and keeps what the build VMs make. "
                   "`karreg-builder explain FOLDER` prints the plan for a folder.",
                   builder::settings());
-  return program.run(argc, argv, serve);
+  const CLI::App& in_use = *program.cli().add_subcommand(
+      "images-in-use",
+      "Print the digests of the images that apps boot or may boot yet, as images/build prune "
+      "reads them");
+  return program.run(argc, argv, [&](const Config& config) {
+    return in_use.parsed() ? print_images_in_use(config) : serve(config);
+  });
 }

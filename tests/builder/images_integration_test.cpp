@@ -1,8 +1,11 @@
 // Which images a build needs, and what happens where one is missing: karreg-builder as a process,
 // with a program in the place of images/build.
 #include <algorithm>
+#include <set>
 
+#include "common/json.hpp"
 #include "platform.hpp"
+#include "support/scratch.hpp"
 
 using namespace karreg;
 using namespace karreg::test;
@@ -120,4 +123,87 @@ TEST_CASE("a build's time is the platform's limit, or the shorter one of its own
     platform.await_state(build, "prepared");
     CHECK(platform.value("SELECT plan->>'wall_ms' FROM builds WHERE id = '" + build + "'") == wall);
   }
+}
+
+namespace {
+
+/// `karreg-builder images-in-use` with the settings of @p platform.
+Ran ask_for_images_in_use(Platform& platform) {
+  std::string line;
+  for (const auto& [name, value] : platform.settings()) line += name + "='" + value + "' ";
+  return run(line + program("karreg-builder") + " images-in-use 2>/dev/null");
+}
+
+std::set<std::string> images_in_use(Platform& platform) {
+  const Ran asked = ask_for_images_in_use(platform);
+  REQUIRE(asked.exit_code == 0);
+  return nlohmann::json::parse(asked.output).at("images_in_use").get<std::set<std::string>>();
+}
+
+}  // namespace
+
+TEST_CASE("an image is in use while something boots it or may boot it yet, and no longer") {
+  Platform platform;
+  const std::string app = platform.app({{"package.json", R"({"scripts":{"start":"node a.js"}})"}});
+  const auto build_on = [&](const std::string& image, const std::string& state) {
+    const std::string build = platform.ask_for_build(app);
+    platform.query("UPDATE builds SET run_image = '" + image + "', state = '" + state +
+                   "' WHERE id = '" + build + "'");
+    // What the scheduler writes when it asks for the build.
+    platform.query(
+        "UPDATE deployments d SET build_id = b.id FROM builds b WHERE d.uuid = b.deployment");
+    return build;
+  };
+  const auto end = [&](const std::string& build, const std::string& state) {
+    platform.query("UPDATE deployments SET state = '" + state +
+                   "', phase = 'ended' WHERE build_id = '" + build + "'");
+  };
+  CHECK(images_in_use(platform).empty());
+
+  platform.ask_for_build(app);  // not planned yet: it has none
+  build_on("of-an-open-build", "running");
+  build_on("of-a-deployment-that-starts", "succeeded");
+  end(build_on("of-a-failed-deployment", "failed"), "FAIL");
+  const std::string first = build_on("of-the-first-version", "succeeded");
+  end(first, "OK");
+  const std::string second = build_on("of-the-second-version", "succeeded");
+  end(second, "OK");
+  const auto serve = [&](const std::string& build) {
+    platform.query(
+        "UPDATE apps SET serving_deployment = (SELECT deployment FROM builds WHERE id = '" + build +
+        "')");
+  };
+  using Digests = std::set<std::string>;
+  serve(first);
+  CHECK(images_in_use(platform) ==
+        Digests{"of-an-open-build", "of-a-deployment-that-starts", "of-the-first-version"});
+
+  // The first version drains: its instance is there until the agent says that it is gone.
+  platform.query("INSERT INTO hosts (id, memory_mb, vcpus, last_seen) VALUES ('h', 1, 1, now())");
+  platform.query(
+      "INSERT INTO instances (id, app_id, deployment, kind, number, host_id, flavor, wanted) "
+      "SELECT 'i', app_id, deployment, 'run', 0, 'h', 'pico', false FROM builds WHERE id = '" +
+      first + "'");
+  serve(second);
+  CHECK(images_in_use(platform) == Digests{"of-an-open-build", "of-a-deployment-that-starts",
+                                           "of-the-first-version", "of-the-second-version"});
+  platform.query("UPDATE instances SET ended_at = now()");
+  CHECK(images_in_use(platform) ==
+        Digests{"of-an-open-build", "of-a-deployment-that-starts", "of-the-second-version"});
+
+  // A new size of the version in service has a deployment of its own, and the same build.
+  platform.query(
+      "INSERT INTO deployments (uuid, app_id, number, action, cause, author, flavor, state, phase, "
+      "build_id) VALUES ('scaled', '" +
+      app + "', 100, 'UPSCALE', 'Scaling', 'a', 'pico', 'OK', 'ended', '" + second + "')");
+  platform.query("UPDATE apps SET serving_deployment = 'scaled'");
+  CHECK(images_in_use(platform).contains("of-the-second-version"));
+}
+
+TEST_CASE("where the database is away no list of images is printed") {
+  Platform platform;
+  platform.settings()["KARREG_DATABASE_URL"] = "host=" + platform.data().string() + " dbname=none";
+  const Ran asked = ask_for_images_in_use(platform);
+  CHECK(asked.exit_code != 0);
+  CHECK(asked.output.empty());
 }
