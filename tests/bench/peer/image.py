@@ -6,16 +6,18 @@ ssh, cron, the first boot's own work, IPv6. Suite, runtime packages and the comm
 Made once, under <cache>/bench/peer-<digest of the recipe>.
 """
 import hashlib
-import importlib.machinery
-import importlib.util
 import json
 import os
 import pathlib
 import shutil
+import sys
 import tempfile
 
 from figures import CACHE, ROOT, say
 from running_platform import bounded
+
+sys.path.insert(0, str(ROOT / "images"))
+from karreg_images.runtimes import NOT_NEEDED, debian_sources  # noqa: E402: it knows Debian's mirrors
 
 DISK_MB = 3072
 PACKAGES = ["systemd", "systemd-sysv", "udev", "dbus", "kmod", "e2fsprogs", "iproute2", "netbase", "initramfs-tools", "zstd",
@@ -73,14 +75,6 @@ LinkLocalAddressing=no
 """
 
 
-def images_build():
-    """The program images/build as a module: it knows Debian's mirrors."""
-    loader = importlib.machinery.SourceFileLoader("images_build", str(ROOT / "images" / "build"))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("images_build", loader))
-    loader.exec_module(module)
-    return module
-
-
 def recipe():
     """Everything that decides what the disk holds, but for the packages of the day."""
     runtimes = {name: json.loads((ROOT / "images" / "runtimes" / f"{name}.json").read_text()) for name in APPS}
@@ -90,7 +84,7 @@ def recipe():
     # Our images hold the runtime of a certain day: with another one the peer is made again.
     versions = json.loads((CACHE / "images" / "catalogue.json").read_text())["runtimes"]
     digest = hashlib.sha256()
-    digest.update(json.dumps(images_build().NOT_NEEDED).encode())
+    digest.update(json.dumps(NOT_NEEDED).encode())
     for name in APPS:
         digest.update(json.dumps([runtimes[name], versions[name]["versions"]], sort_keys=True).encode())
     for file in files:
@@ -129,7 +123,6 @@ def make(folder, runtimes, work):
     if len(suites) != 1:
         raise SystemExit("the runtimes are of different Debian releases: the peer needs a disk for each")
     suite = suites.pop()
-    images = images_build()
     overlay, root = work / "overlay", work / "root"
     put_files(overlay)
     packages = PACKAGES + [p for r in runtimes.values() for p in r["run"]]
@@ -137,14 +130,14 @@ def make(folder, runtimes, work):
     # Files first, so that the kernel's package makes an initramfs with the mark in it.
     command = ["mmdebstrap", "--mode=root", "--variant=minbase", "--quiet", f"--include={','.join(packages)}",
                "--aptopt=Acquire::Languages \"none\"", "--aptopt=APT::Install-Recommends \"false\"",
-               *(f"--dpkgopt=path-exclude={pattern}" for pattern in images.NOT_NEEDED),
+               *(f"--dpkgopt=path-exclude={pattern}" for pattern in NOT_NEEDED),
                # nginx's own service must not take part: the app's command runs it.
                f"--essential-hook=cp -a {overlay}/. \"$1\"",
                "--customize-hook=chroot \"$1\" useradd --create-home --shell /bin/bash app",
                "--customize-hook=chroot \"$1\" systemctl disable nginx.service",
                "--customize-hook=chroot \"$1\" systemctl enable systemd-networkd.service "
                f"systemd-networkd-wait-online.service {units}",
-               suite, root, *images.debian_sources(suite)]
+               suite, root, *debian_sources(suite)]
     bounded(*command, seconds=1800)
     # What mmdebstrap leaves of its own host.
     for name in ("etc/hostname", "etc/hosts", "etc/machine-id", "etc/fstab"):

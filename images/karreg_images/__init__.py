@@ -1,0 +1,1 @@
+"""What images/build is made of: the image store, what goes into it, and what people ask of it."""

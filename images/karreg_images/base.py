@@ -1,0 +1,69 @@
+"""What every part needs: words for people, digests, whole files, programs."""
+import hashlib
+import inspect
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent.parent  # images/
+EPOCH = "1700000000"  # all files of an image carry this time: the same packages give the same bytes
+FS_UUID = "6b617272-6567-4000-8000-000000000001"
+FAILED, WRONG_USE, NO_OWN_KERNEL, DIFFERENT = 1, 2, 3, 4
+STARTED = time.monotonic()
+
+
+class Unusable(Exception):
+    """What came from outside cannot be used; says why."""
+
+
+def say(text):
+    print(f"[{time.monotonic() - STARTED:6.1f} s] images: {text}", file=sys.stderr, flush=True)
+
+
+def die(text, code=FAILED):
+    print(f"images/build: {text}", file=sys.stderr)
+    sys.exit(code)
+
+
+def digest_of(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def key_of(*parts):
+    """The digest of a recipe. Functions count by their source: a changed step is a changed recipe."""
+    texts = [inspect.getsource(part) if callable(part) else json.dumps(part, sort_keys=True) for part in parts]
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()
+
+
+def to_disk(path):
+    """A name in the store must never stand for bytes that a power cut took away."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def replace_text(path, text):
+    """Writes the whole file or, if we are stopped, leaves the old one."""
+    temporary = path.with_name(f".{path.name}")
+    temporary.write_text(text)
+    to_disk(temporary)
+    temporary.rename(path)
+    to_disk(path.parent)
+
+
+def run(output, *command, **options):
+    subprocess.run([str(c) for c in command], stdout=output, stderr=output, stdin=subprocess.DEVNULL, check=True,
+                   **options)
+
+
+def query(*command, code=FAILED):
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        die(f"{' '.join(command)} exited with {done.returncode}: {done.stderr.strip() or done.stdout.strip()}", code)
+    return done.stdout
