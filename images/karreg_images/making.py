@@ -2,8 +2,8 @@
 import json
 import os
 
-from .base import WRONG_USE, die, replace_text, say
-from .catalogue import blob, load_catalogue
+from .base import WRONG_USE, die, say
+from .catalogue import blob, load_catalogue, publish
 from .disks import initrd, template
 from .kernel import kernel, stock_kernel
 from .runtimes import all_recipes, check_names, registries, runtime
@@ -22,7 +22,7 @@ def add_runtimes(store, catalogue, wanted, recipes):
         made = {variant: runtime(store, name, recipes[name], variant) for variant in ("run", "build")}
         catalogue["runtimes"][name] = {"run": blob(made["run"]), "build": blob(made["build"]),
                                        "versions": made["run"]["versions"]}
-        replace_text(store.out / "catalogue.json", json.dumps(catalogue, indent=1, sort_keys=True) + "\n")
+        publish(store.out, catalogue)
 
 
 def add_some(arguments):
@@ -68,5 +68,8 @@ def make_alone(arguments):
         "runtimes": last.get("runtimes", {}),
         "registries": registries(),
     }
+    if modules:
+        # No VM is told of it, the initrd has it: it is named so that prune keeps it.
+        catalogue["modules"] = blob(modules)
     add_runtimes(store, catalogue, wanted, recipes)
     say(f"catalogue: {old}")

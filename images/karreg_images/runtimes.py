@@ -7,7 +7,8 @@ import subprocess
 import tempfile
 import urllib.parse
 
-from .base import EPOCH, FS_UUID, HERE, WRONG_USE, die, query, run
+from .base import EPOCH, FS_UUID, HERE, WRONG_USE, Unusable, die, query, run
+from .sbom import keep_sbom
 
 NOT_NEEDED = ["/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/info/*",
               "/usr/share/lintian/*", "/usr/share/bug/*", "/usr/share/doc-base/*"]
@@ -113,7 +114,13 @@ def steps_of(name, described, variant):
 
 def runtime(store, name, described, variant):
     maker, recipe = steps_of(name, described, variant)
-    return store.make(f"{name} {variant} image", maker, *recipe, from_mirror=True)
+    made = store.make(f"{name} {variant} image", maker, *recipe, from_mirror=True)
+    try:
+        # Also of one that was made before there were SBOMs, or in another store.
+        keep_sbom(store.out, made["digest"])
+    except Unusable as error:
+        die(f"no SBOM of the {name} {variant} image: {error}")
+    return made
 
 
 def all_recipes():
