@@ -14,7 +14,7 @@ MAKING = ("only", "fresh", "share", "kernel")
 COMMANDS = {
     "make": (make_all, (0, 0), MAKING),
     "add": (add_some, (1, 1000), ("fresh", "share")),
-    "list": (list_all, (0, 0), ()),
+    "list": (list_all, (0, 0), ("json",)),
     "sbom": (print_sbom, (1, 1), ("build",)),
     "verify": (verify_all, (0, 0), ()),
 }
@@ -39,7 +39,7 @@ def parser(text):
                        help="Debian's cloud kernel, from now on; boots more slowly, needs no compiler")
     kinds.add_argument("--own-kernel", action="store_const", const="own", dest="kernel", help="ours, from now on (the default)")
     made.add_argument("--jobs", type=int, default=os.cpu_count())
-    made.add_argument("--json", action="store_true", help="of `diff` and `outdated`: for programs")
+    made.add_argument("--json", action="store_true", help="of `list`, `diff` and `outdated`: for programs")
     made.add_argument("--build", action="store_true", help="of `sbom` and `diff`: the image that apps are built on, not run on")
     made.add_argument("--in-use", action="append", default=[], metavar="FILE",
                       help="of `prune`: what `karreg-builder images-in-use` prints; \"-\" is the standard input; repeatable")
