@@ -4,6 +4,7 @@ import os
 import pathlib
 
 from .base import HERE, WRONG_USE, die
+from .diff import print_difference
 from .listing import list_all
 from .making import add_some, make_all
 from .sbom import print_sbom
@@ -16,6 +17,7 @@ COMMANDS = {
     "add": (add_some, (1, 1000), ("fresh", "share")),
     "list": (list_all, (0, 0), ("json",)),
     "sbom": (print_sbom, (1, 1), ("build",)),
+    "diff": (print_difference, (2, 2), ("build", "json")),
     "verify": (verify_all, (0, 0), ()),
 }
 NAMES = {"add": "the runtimes", "sbom": "one image", "diff": "two images"}
