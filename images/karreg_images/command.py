@@ -7,6 +7,7 @@ from .base import HERE, WRONG_USE, die
 from .diff import print_difference
 from .listing import list_all
 from .making import add_some, make_all
+from .outdated import print_outdated
 from .prune import prune
 from .sbom import print_sbom
 from .verify import verify_all
@@ -19,6 +20,7 @@ COMMANDS = {
     "list": (list_all, (0, 0), ("json",)),
     "sbom": (print_sbom, (1, 1), ("build",)),
     "diff": (print_difference, (2, 2), ("build", "json")),
+    "outdated": (print_outdated, (0, 0), ("json",)),
     "verify": (verify_all, (0, 0), ()),
     "prune": (prune, (0, 0), ("dry_run", "keep_days", "in_use", "nothing_in_use")),
 }
