@@ -38,8 +38,9 @@ class Mirror:
 
     def has(self, suite, label, packages):
         """From now on the packages of that suite are @packages, name -> versions, and one more: apt forgets an empty list."""
+        packages = packages | {"base-files": ["1"]}
         text = "".join(f"Package: {name}\nArchitecture: {ARCHITECTURE}\nMaintainer: Debian\nVersion: {version}\n"
-                       f"Filename: pool/{name}.deb\nSize: 1\n\n" for name, versions in (packages | {"base-files": ["1"]}).items() for version in versions)
+                       f"Filename: pool/{name}.deb\nSize: 1\n\n" for name, versions in packages.items() for version in versions)
         place = self.folder / "mirror" / "dists" / suite
         index = f"main/binary-{ARCHITECTURE}/Packages"
         files = {index: text.encode(), f"{index}.gz": gzip.compress(text.encode(), mtime=0)}
@@ -47,8 +48,8 @@ class Mirror:
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             (place / name).write_bytes(content)
         sums = "".join(f" {hashlib.sha256(content).hexdigest()} {len(content)} {name}\n" for name, content in files.items())
-        (place / "Release").write_text(f"Origin: Debian\nLabel: {label}\nSuite: {suite}\nCodename: {suite}\nArchitectures: {ARCHITECTURE}\n"
-                                       f"Components: main\nDate: Sat, 01 Nov 2025 00:00:00 UTC\nSHA256:\n{sums}")
+        (place / "Release").write_text(f"Origin: Debian\nLabel: {label}\nSuite: {suite}\nCodename: {suite}\n"
+                                       f"Architectures: {ARCHITECTURE}\nComponents: main\nDate: Sat, 01 Nov 2025 00:00:00 UTC\nSHA256:\n{sums}")
 
 
 def looking():
