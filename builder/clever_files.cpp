@@ -1,8 +1,13 @@
 #include "builder/clever_files.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <array>
 
+#include "builder/language.hpp"
 #include "builder/manifest.hpp"
+#include "builder/shell_line.hpp"
 
 namespace karreg::builder {
 namespace {
@@ -33,7 +38,74 @@ std::optional<std::string> as_text(const nlohmann::json& value) {
   return all;
 }
 
+constexpr const char* cron_path = "clevercloud/cron.json";
+/// What `$ROOT` of an entry stands for: where the app lies in its VM.
+constexpr std::string_view app_root = "/app";
+
+bool is_of_name(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+/// @p command with the app's folder for `$ROOT` and `${ROOT}`.
+std::string with_root(std::string_view command) {
+  std::string text;
+  while (!command.empty()) {
+    const auto at = command.find('$');
+    text += command.substr(0, at);
+    if (at == std::string_view::npos) break;
+    command.remove_prefix(at);
+    std::size_t taken = 0;
+    if (command.starts_with("${ROOT}")) taken = 7;
+    if (command.starts_with("$ROOT") && (command.size() == 5 || !is_of_name(command[5]))) taken = 5;
+    text += taken > 0 ? app_root : command.substr(0, 1);
+    command.remove_prefix(taken > 0 ? taken : 1);
+  }
+  return text;
+}
+
+/// "0 3 * * * ./clean": its first five words and the rest; one word and the rest after an `@`.
+wire::CronEntry cron_entry(std::string_view line) {
+  constexpr std::string_view blanks = " \t";
+  const std::string all = trimmed(line);
+  std::string_view rest = all;
+  std::string schedule;
+  for (int fields = all.starts_with('@') ? 1 : 5; fields > 0 && !rest.empty(); --fields) {
+    const auto end = std::min(rest.find_first_of(blanks), rest.size());
+    schedule += (schedule.empty() ? "" : " ") + std::string(rest.substr(0, end));
+    rest.remove_prefix(std::min(rest.find_first_not_of(blanks, end), rest.size()));
+  }
+  wire::CronEntry entry;
+  entry.schedule = std::move(schedule);
+  entry.command = with_root(rest);
+  return entry;
+}
+
 }  // namespace
+
+Result<std::optional<std::vector<SaidCron>>> read_clever_cron(const SourceTree& tree) {
+  if (!tree.has_file(cron_path)) return std::optional<std::vector<SaidCron>>();
+  auto text = tree.read(cron_path, max_inspected_bytes);
+  if (!text) return Error(ErrorKind::invalid, text.error().message());
+  auto parsed = parse_json(*text, cron_path);
+  if (!parsed) return parsed.error();
+  if (!parsed->is_array())
+    return Error(ErrorKind::invalid, std::string(cron_path) + ": expected a list of texts, found " +
+                                         parsed->type_name() +
+                                         ". For example [\"0 3 * * * $ROOT/clean.sh\"].");
+  std::vector<SaidCron> all;
+  for (std::size_t i = 0; i < parsed->size(); ++i) {
+    const std::string place = fmt::format("{}, entry {}", cron_path, i + 1);
+    const nlohmann::json& each = (*parsed)[i];
+    if (!each.is_string())
+      return Error(ErrorKind::invalid, place +
+                                           ": must be text, for example \"0 3 * * * "
+                                           "$ROOT/clean.sh\".");
+    const std::string origin = fmt::format("entry {} of {}", i + 1, cron_path);
+    if (auto added = add_cron(all, {cron_entry(each.get<std::string>()), origin}); !added)
+      return Error(ErrorKind::invalid, place + ": " + added.error().message());
+  }
+  return std::optional(std::move(all));
+}
 
 std::span<const CleverKey> clever_keys() {
   static constexpr std::array all = {

@@ -3,11 +3,14 @@
 /// variables that mean the same.
 
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "builder/overrides.hpp"
+#include "builder/processes.hpp"
 #include "builder/source_tree.hpp"
 #include "common/error.hpp"
 
@@ -20,6 +23,10 @@ struct CleverKey {
   std::string_view variable;  ///< "MAVEN_DEPLOY_GOAL"
 };
 std::span<const CleverKey> clever_keys();
+
+/// clevercloud/cron.json of @p tree: a list of "minute hour day month weekday command"; nothing
+/// when there is no such file. Error `invalid` names the entry, from 1.
+Result<std::optional<std::vector<SaidCron>>> read_clever_cron(const SourceTree& tree);
 
 /// All of them in @p tree. Lists become text with commas. Error `invalid` for a file that is not
 /// JSON or a value that is neither text, number nor a list of texts.

@@ -4,9 +4,8 @@
 
 #include <algorithm>
 
-#include "builder/clever_files.hpp"
-#include "builder/karreg_toml.hpp"
-#include "builder/procfile.hpp"
+#include "builder/processes.hpp"
+#include "builder/said.hpp"
 #include "builder/shell_line.hpp"
 #include "common/config.hpp"
 #include "common/text.hpp"
@@ -19,7 +18,6 @@ constexpr std::string_view override_hint =
     "To override: CC_RUN_COMMAND or a Procfile with a `web:` line (start), CC_BUILD_COMMAND "
     "(build), CC_PRE_BUILD_HOOK and CC_POST_BUILD_HOOK (around it), APP_FOLDER (a subfolder); or "
     "karreg.toml in the repository.";
-constexpr const char* procfile_name = "Procfile";
 
 struct Found {
   const Language* language;
@@ -43,27 +41,20 @@ const Language* find_language(std::string_view name) {
   return nullptr;
 }
 
-/// "package.json, README.md, src/": the first names of the tree, so that the pusher sees what we
-/// saw.
-std::string what_is_there(const SourceTree& tree) {
-  constexpr std::size_t most = 12;
-  const std::vector<Entry> entries = tree.list("");
-  if (entries.empty()) return "nothing";
-  std::string text;
-  for (std::size_t i = 0; i < entries.size() && i < most; ++i) {
-    if (i > 0) text += ", ";
-    text += entries[i].name;
-    if (entries[i].kind == EntryKind::folder) text += '/';
-  }
-  if (entries.size() > most) text += " and " + std::to_string(entries.size() - most) + " more";
-  return text;
-}
-
 std::string known_types() {
   std::string text;
   for (const auto& type : wire::app_types)
     text += (text.empty() ? "" : ", ") + std::string(type.name);
   return text;
+}
+
+/// What to say of an app that is not known to be started when it has workers; may be empty.
+std::string only_workers(const Said& said) {
+  if (!said.workers || said.workers->all.empty()) return "";
+  return "It has workers (" + names_of(*said.workers) +
+         ") and no web process, and an app here listens for HTTP: its workers run beside that. Add "
+         "a `web:` line to the Procfile, or set CC_RUN_COMMAND, with a command that answers on "
+         "port 8080. ";
 }
 
 /// "APP_FOLDER=backend (package.json)": apps one level down, of @p wanted only when given.
@@ -87,9 +78,9 @@ std::string place(const std::string& folder) {
   return folder.empty() ? "the root of the repository" : "the folder " + folder + " (APP_FOLDER)";
 }
 
-Error nothing_found(const SourceTree& tree, const std::string& folder) {
-  std::string message = "No known way to build this was found in " + place(folder) +
-                        ". There is: " + what_is_there(tree) + ".";
+Error nothing_found(const SourceTree& tree, const Said& said) {
+  std::string message = only_workers(said) + "No known way to build this was found in " +
+                        place(said.folder) + ". There is: " + what_is_there(tree) + ".";
   const std::string below = apps_below(tree, nullptr);
   message +=
       below.empty()
@@ -122,95 +113,6 @@ Error wrong_type(const SourceTree& tree, const std::string& folder, const Langua
   return {ErrorKind::invalid, message};
 }
 
-/// @p given (APP_FOLDER) as a clean relative path, "" for the root.
-Result<std::string> clean_folder(const Given& given) {
-  if (auto clean = path_inside(given.value)) return std::move(*clean);
-  return Error(ErrorKind::invalid, given.origin + "=" + given.value +
-                                       " leaves the repository: give a folder inside it.");
-}
-
-std::vector<Variable> all_variables() {
-  const auto common = common_variables();
-  std::vector<Variable> all(common.begin(), common.end());
-  for (const Language& language : languages())
-    all.insert(all.end(), language.variables.begin(), language.variables.end());
-  return all;
-}
-
-/// What the tree and the owner say, strongest first, and the folder that is the app.
-struct Said {
-  Overrides settings;
-  std::string folder;
-  std::string type;  ///< of karreg.toml; may be empty
-  std::map<std::string, std::string> env;
-  std::vector<std::string> notes;  ///< sentences about what is not done
-};
-
-Result<std::optional<KarregToml>> karreg_toml_in(const SourceTree& whole,
-                                                 const std::string& folder) {
-  const std::string path = join_path(folder, karreg_toml_name);
-  if (!whole.has_file(path)) return std::optional<KarregToml>();
-  auto text = whole.read(path, max_inspected_bytes);
-  if (!text) return Error(ErrorKind::invalid, text.error().message());
-  auto parsed = parse_karreg_toml(path, *text, all_variables());
-  if (!parsed) return parsed.error();
-  return std::optional(std::move(*parsed));
-}
-
-Result<void> read_procfile(const SourceTree& tree, Said& said) {
-  if (!tree.has_file(procfile_name)) return ok();
-  auto text = tree.read(procfile_name, max_inspected_bytes);
-  if (!text) return Error(ErrorKind::invalid, text.error().message());
-  auto processes = parse_procfile(*text);
-  if (!processes) return processes.error();
-  for (const auto& [name, command] : *processes) {
-    if (name == "web")
-      said.settings.add_weaker({{"CC_RUN_COMMAND", {command, "web: of Procfile"}}});
-    else
-      said.notes.push_back("Procfile: the process `" + name + "` is not started, only `web` is.");
-  }
-  return ok();
-}
-
-Result<Said> what_is_said(const SourceTree& whole, const AppSettings& settings) {
-  Said said;
-  said.settings = Overrides(settings.env);
-  const auto take = [&](const KarregToml& file) {
-    said.settings.add_weaker(file.given);
-    if (said.type.empty()) said.type = file.type;
-    said.env.insert(file.env.begin(), file.env.end());
-  };
-  auto of_root = karreg_toml_in(whole, "");
-  if (!of_root) return of_root.error();
-  Overrides folders = said.settings;
-  if (*of_root) folders.add_weaker((*of_root)->given);
-  if (const auto given = folders.find("APP_FOLDER")) {
-    auto folder = clean_folder(*given);
-    if (!folder) return folder.error();
-    if (!whole.has_folder(*folder))
-      return Error(ErrorKind::invalid, given->origin + "=" + *folder +
-                                           ": the repository has no such folder. There is: " +
-                                           what_is_there(whole) + ".");
-    said.folder = *folder;
-  }
-  const Subtree tree(whole, said.folder);
-  // The folder's own files before those of the root.
-  auto clever = read_clever_files(tree);
-  if (!clever) return clever.error();
-  said.settings.add_weaker(*clever);
-  if (!said.folder.empty()) {
-    auto of_whole = read_clever_files(whole);
-    if (!of_whole) return of_whole.error();
-    said.settings.add_weaker(*of_whole);
-    auto of_folder = karreg_toml_in(whole, said.folder);
-    if (!of_folder) return of_folder.error();
-    if (*of_folder) take(**of_folder);
-  }
-  if (*of_root) take(**of_root);
-  if (auto done = read_procfile(tree, said); !done) return done.error();
-  return said;
-}
-
 void add_hook(const Overrides& settings, std::string_view name, wire::BuildPlan& plan) {
   if (const auto hook = settings.find(name)) {
     plan.steps.push_back({std::string(name), hook->value});
@@ -219,9 +121,9 @@ void add_hook(const Overrides& settings, std::string_view name, wire::BuildPlan&
 }
 
 Result<const Language*> language_of(const std::string& type, const SourceTree& tree,
-                                    const std::string& folder, const std::vector<Found>& found) {
+                                    const Said& said, const std::vector<Found>& found) {
   if (type == "auto") {
-    if (found.empty()) return nothing_found(tree, folder);
+    if (found.empty()) return nothing_found(tree, said);
     return found.front().language;
   }
   const auto known = wire::app_type(type);
@@ -242,7 +144,7 @@ Result<wire::BuildPlan> decide(const SourceTree& whole, const AppSettings& setti
   const std::vector<Found> found = matches(about);
   const std::string type =
       settings.variant == "auto" && !said->type.empty() ? said->type : settings.variant;
-  auto chosen = language_of(type, tree, said->folder, found);
+  auto chosen = language_of(type, tree, *said, found);
   if (!chosen) return chosen.error();
   const Language& language = **chosen;
   const auto match = std::ranges::find(found, &language, &Found::language);
@@ -250,7 +152,9 @@ Result<wire::BuildPlan> decide(const SourceTree& whole, const AppSettings& setti
 
   auto decided = language.plan(about);
   if (!decided) return decided.error();
-  if (!about.start && !decided->start) return decided->start.error();
+  if (!about.start && !decided->start)
+    return Error(decided->start.error().kind(),
+                 only_workers(*said) + decided->start.error().message());
 
   wire::BuildPlan plan;
   plan.folder = said->folder;
@@ -294,6 +198,10 @@ Result<wire::BuildPlan> decide(const SourceTree& whole, const AppSettings& setti
     plan.run_command = decided->start->command;
     plan.reasons.push_back("Start: " + decided->start->reason + ".");
   }
+  if (!said->workers) said->workers.emplace();
+  if (!said->cron) said->cron.emplace();
+  auto beside = plan_processes(said->workers->all, said->cron->all, about.settings, plan);
+  if (!beside) return beside.error();
   std::ranges::move(said->notes, std::back_inserter(plan.reasons));
   for (const Found& other : found)
     if (other.language != &language)
@@ -315,6 +223,11 @@ std::optional<std::string> unusable_text(const wire::BuildPlan& plan) {
     if (bad(word)) return "the start command";
   for (const auto& [name, value] : plan.env)
     if (bad(name) || bad(value)) return "the variable " + name;
+  for (const auto& worker : plan.workers)
+    if (bad(worker.command)) return "the worker " + worker.name;
+  for (const auto& each : plan.cron)
+    if (bad(each.command)) return "a command of cron";
+  if (bad(plan.release)) return "the release command";
   for (const std::string* text : {&plan.pre_run, &plan.before_start, &plan.output_root})
     if (bad(*text)) return "what runs before the start";
   return std::nullopt;

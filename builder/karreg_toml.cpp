@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "common/config.hpp"
 #include "common/suggest.hpp"
 #include "common/wire/app_types.hpp"
 
@@ -12,6 +13,10 @@ namespace karreg::builder {
 namespace {
 
 constexpr std::string_view env_section = "env";
+constexpr std::string_view workers_section = "workers";
+constexpr std::string_view cron_section = "cron";
+constexpr std::chrono::milliseconds shortest_run = std::chrono::seconds(1);
+constexpr std::chrono::milliseconds longest_run = std::chrono::hours(24);
 constexpr std::string_view type_key = "build.type";
 
 class Reader {
@@ -22,12 +27,20 @@ class Reader {
     for (const auto& [key, node] : all) {
       const std::string section(key.str());
       if (!is_section(section)) return unknown(section, key, sections(), "");
+      if (section == cron_section) {
+        if (auto done = take_cron(node); !done) return done.error();
+        continue;
+      }
       const toml::table* table = node.as_table();
       if (table == nullptr)
         return at(node.source(),
                   fmt::format("`{0}` is a section: write [{0}] and its keys below it.", section));
+      // Even an empty section takes the place of weaker ones.
+      if (section == workers_section) result_.workers.emplace();
       for (const auto& [name, value] : *table) {
-        auto done = section == env_section ? take_env(name, value) : take(section, name, value);
+        auto done = section == env_section       ? take_env(name, value)
+                    : section == workers_section ? take_worker(name, value)
+                                                 : take(section, name, value);
         if (!done) return done.error();
       }
     }
@@ -50,7 +63,8 @@ class Reader {
   }
 
   std::vector<std::string> sections() const {
-    std::vector<std::string> names = {"build", "env"};
+    std::vector<std::string> names = {"build", std::string(cron_section), std::string(env_section),
+                                      std::string(workers_section)};
     for (const Variable& variable : known_)
       if (const std::string name(section_of(variable));
           !name.empty() && std::ranges::find(names, name) == names.end())
@@ -137,6 +151,70 @@ class Reader {
     result_.env[name] = *value;
     // A key of its own says it more clearly, and wins.
     result_.given.try_emplace(name, Given{*value, name + " in [env] of " + std::string(path_)});
+    return ok();
+  }
+
+  Result<void> take_worker(const toml::key& key, const toml::node& node) {
+    const std::string name(key.str());
+    const auto* command = node.as_string();
+    if (command == nullptr)
+      return at(node.source(),
+                fmt::format("`workers.{}` must be the command of the worker, in quotes.", name));
+    auto added = add_worker(*result_.workers,
+                            {name, {command->get(), fmt::format("workers.{} of {}", name, path_)}});
+    if (!added) return at(key.source(), added.error().message());
+    return ok();
+  }
+
+  Result<void> take_cron(const toml::node& node) {
+    const toml::array* entries = node.as_array();
+    if (entries == nullptr)
+      return at(node.source(),
+                "`cron` is a list: write [[cron]] before each entry, and its keys below it.");
+    result_.cron.emplace();
+    for (const toml::node& each : *entries) {
+      const toml::table* table = each.as_table();
+      if (table == nullptr)
+        return at(each.source(), "an entry of `cron` has keys: schedule and command.");
+      if (auto done = take_cron_entry(*table); !done) return done.error();
+    }
+    return ok();
+  }
+
+  Result<void> take_cron_entry(const toml::table& table) {
+    wire::CronEntry entry;
+    for (const auto& [key, node] : table) {
+      const std::string name(key.str());
+      if (name == "schedule" || name == "command") {
+        const auto* text = node.as_string();
+        if (text == nullptr)
+          return at(node.source(), fmt::format("`{}` of [[cron]] must be text, in quotes.", name));
+        (name == "schedule" ? entry.schedule : entry.command) = text->get();
+      } else if (name == "time-limit") {
+        const auto* text = node.as_string();
+        const auto time = text == nullptr ? std::nullopt : parse_duration(text->get());
+        if (!time || *time < shortest_run || *time > longest_run)
+          return at(node.source(),
+                    "`time-limit` of [[cron]] must be a length of time from 1s to 24h, in quotes, "
+                    "for example \"10m\".");
+        entry.wall_ms = time->count();
+      } else if (name == "catch-up") {
+        const auto* choice = node.as_boolean();
+        if (choice == nullptr)
+          return at(node.source(), "`catch-up` of [[cron]] must be true or false.");
+        entry.catch_up = choice->get();
+      } else {
+        return unknown(name, key, {"schedule", "command", "time-limit", "catch-up"},
+                       " in [[cron]]");
+      }
+    }
+    for (const char* needed : {"schedule", "command"})
+      if (!table.contains(needed))
+        return at(table.source(), fmt::format("this entry of cron has no `{}`.", needed));
+    const toml::node& schedule = *table.get("schedule");
+    const std::string origin = fmt::format("cron of {}, line {}", path_, table.source().begin.line);
+    if (auto added = add_cron(*result_.cron, {std::move(entry), origin}); !added)
+      return at(schedule.source(), added.error().message());
     return ok();
   }
 

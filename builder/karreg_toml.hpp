@@ -5,17 +5,23 @@
 ///     [run]       command, before, webroot
 ///     [versions]  node, python, ...
 ///     [env]       NAME = "value", for the build and for the running app
+///     [workers]   name = "command", beside the app on every instance
+///     [worker]    restart, restart-delay
+///     [release]   command
+///     [[cron]]    schedule, command, time-limit, catch-up
 ///
 /// A key that stands for a variable of the environment ends as that variable, unless something
 /// stronger gives it (overrides.hpp).
 
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "builder/overrides.hpp"
+#include "builder/processes.hpp"
 #include "common/error.hpp"
 
 namespace karreg::builder {
@@ -23,9 +29,11 @@ namespace karreg::builder {
 inline constexpr const char* karreg_toml_name = "karreg.toml";
 
 struct KarregToml {
-  std::string type;                        ///< build.type; empty: not given
-  std::map<std::string, Given> given;      ///< variable -> value
-  std::map<std::string, std::string> env;  ///< [env], for the plan
+  std::string type;                                ///< build.type; empty: not given
+  std::map<std::string, Given> given;              ///< variable -> value
+  std::map<std::string, std::string> env;          ///< [env], for the plan
+  std::optional<std::vector<SaidWorker>> workers;  ///< [workers], when it is there
+  std::optional<std::vector<SaidCron>> cron;       ///< [[cron]], when there is one
 };
 
 /// @p text of the file at @p path, which messages name. @p known: the variables that have a key.

@@ -5,14 +5,9 @@
 
 namespace karreg::builder {
 
-Result<nlohmann::json> parse_json_object(const std::string& text, const std::string& file,
-                                         bool comments) {
+Result<nlohmann::json> parse_json(const std::string& text, const std::string& file, bool comments) {
   try {
-    nlohmann::json parsed = nlohmann::json::parse(text, nullptr, true, comments);
-    if (!parsed.is_object())
-      return Error(ErrorKind::invalid, file + ": expected a JSON object, found " +
-                                           std::string(parsed.type_name()) + ".");
-    return parsed;
+    return nlohmann::json::parse(text, nullptr, true, comments);
   } catch (const nlohmann::json::exception& e) {
     // "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error ...", or
     // "[json.exception.out_of_range.406] number overflow parsing '1e999'"
@@ -24,6 +19,15 @@ Result<nlohmann::json> parse_json_object(const std::string& text, const std::str
       what = what.substr(end + 2);
     return Error(ErrorKind::invalid, file + ", " + what);
   }
+}
+
+Result<nlohmann::json> parse_json_object(const std::string& text, const std::string& file,
+                                         bool comments) {
+  auto parsed = parse_json(text, file, comments);
+  if (parsed && !parsed->is_object())
+    return Error(ErrorKind::invalid, file + ": expected a JSON object, found " +
+                                         std::string(parsed->type_name()) + ".");
+  return parsed;
 }
 
 Result<nlohmann::json> read_json_object(const SourceTree& tree, std::string_view path) {

@@ -20,6 +20,10 @@ Result<nlohmann::json> read_json_object(const SourceTree& tree, std::string_view
 Result<nlohmann::json> parse_json_object(const std::string& text, const std::string& file,
                                          bool comments = false);
 
+/// Whatever JSON the text of @p file is.
+Result<nlohmann::json> parse_json(const std::string& text, const std::string& file,
+                                  bool comments = false);
+
 /// The text at @p section / @p key of a manifest, trimmed; empty when either is absent. Error
 /// `invalid` when it is there and is not text. An empty @p section is the manifest itself.
 Result<std::string> text_at(const nlohmann::json& manifest, std::string_view file,

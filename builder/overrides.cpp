@@ -17,6 +17,16 @@ std::span<const Variable> common_variables() {
                "`10m`"},
       Variable{"CC_RUN_COMMAND", "run.command", "starts the app"},
       Variable{"CC_PRE_RUN_HOOK", "run.before", "runs on every instance before the app starts"},
+      Variable{"CC_WORKER_COMMAND", "",
+               "a worker beside the app; more of them: `CC_WORKER_COMMAND_0` to "
+               "`CC_WORKER_COMMAND_99`"},
+      Variable{"CC_WORKER_RESTART", "worker.restart",
+               "whether a worker that ended is started again: `always`, `on-failure` (usual) or "
+               "`no`"},
+      Variable{"CC_WORKER_RESTART_DELAY", "worker.restart-delay",
+               "seconds before it is started again, 0 to 3600 (usual: 1)"},
+      Variable{"CC_RELEASE_COMMAND", "release.command",
+               "runs once a deployment, before its instances start"},
   };
   return all;
 }

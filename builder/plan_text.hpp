@@ -7,7 +7,8 @@
 
 namespace karreg::builder {
 
-/// @p plan as lines: type, steps, start, reasons, and what stands in the way.
+/// @p plan as lines: type, steps, release, start, workers, cron, reasons, and what
+/// stands in the way.
 std::string rendered(const wire::BuildPlan& plan);
 
 }  // namespace karreg::builder

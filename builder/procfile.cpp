@@ -4,8 +4,8 @@
 
 namespace karreg::builder {
 
-Result<std::map<std::string, std::string>> parse_procfile(std::string_view text) {
-  std::map<std::string, std::string> processes;
+Result<std::map<std::string, ProcfileLine>> parse_procfile(std::string_view text) {
+  std::map<std::string, ProcfileLine> processes;
   int number = 0;
   while (!text.empty()) {
     ++number;
@@ -26,7 +26,7 @@ Result<std::map<std::string, std::string>> parse_procfile(std::string_view text)
     if (command.empty())
       return Error(ErrorKind::invalid, "Procfile, line " + std::to_string(number) + ": `" + name +
                                            ":` has no command after it.");
-    processes[name] = command;
+    processes[name] = {command, number};
   }
   return processes;
 }

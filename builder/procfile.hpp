@@ -1,5 +1,6 @@
 #pragma once
-/// Procfile: one `name: command` a line. `web` is how the app is started.
+/// Procfile: one `name: command` a line. `web` is how the app is started, `release` runs once a
+/// deployment, and what begins with `worker` runs beside the app.
 
 #include <map>
 #include <string>
@@ -9,7 +10,13 @@
 
 namespace karreg::builder {
 
-/// Process name -> command. Error `invalid` names the line.
-Result<std::map<std::string, std::string>> parse_procfile(std::string_view text);
+struct ProcfileLine {
+  std::string command;
+  int number = 0;  ///< of the line, from 1
+  bool operator==(const ProcfileLine&) const = default;
+};
+
+/// Process name -> its line. Error `invalid` names the line.
+Result<std::map<std::string, ProcfileLine>> parse_procfile(std::string_view text);
 
 }  // namespace karreg::builder

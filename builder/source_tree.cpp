@@ -22,6 +22,20 @@ std::optional<std::string> path_inside(std::string_view path) {
   return clean;
 }
 
+std::string what_is_there(const SourceTree& tree) {
+  constexpr std::size_t most = 12;
+  const std::vector<Entry> entries = tree.list("");
+  if (entries.empty()) return "nothing";
+  std::string text;
+  for (std::size_t i = 0; i < entries.size() && i < most; ++i) {
+    if (i > 0) text += ", ";
+    text += entries[i].name;
+    if (entries[i].kind == EntryKind::folder) text += '/';
+  }
+  if (entries.size() > most) text += " and " + std::to_string(entries.size() - most) + " more";
+  return text;
+}
+
 EntryKind MemoryTree::kind(std::string_view path) const {
   if (path.empty()) return EntryKind::folder;
   if (files_.contains(std::string(path))) return EntryKind::file;

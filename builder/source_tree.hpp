@@ -79,4 +79,7 @@ std::string join_path(std::string_view parent, std::string_view name);
 /// @p path as people write it ("./apps//shop/") in the form above; nothing when it leaves the tree.
 std::optional<std::string> path_inside(std::string_view path);
 
+/// "package.json, README.md, src/": the first names of @p tree, so that people see what we saw.
+std::string what_is_there(const SourceTree& tree);
+
 }  // namespace karreg::builder

@@ -45,6 +45,16 @@ TEST_CASE("wording, and variables that name a deployment, do not change the key"
         build_key("t", built_plan(), "i", {{"CC_DEPLOYMENT_ID", "2"}}));
 }
 
+TEST_CASE("what runs beside the app and later does not change the key") {
+  auto with = built_plan();
+  with.workers = {{"mail", "node mail.js"}};
+  with.release = "node migrate.js";
+  with.cron = {{"0 3 * * *", "node clean.js"}};
+  CHECK(build_key("t", with, "i", {{"CC_WORKER_COMMAND_0", "node mail.js"}}) ==
+        build_key("t", built_plan(), "i",
+                  {{"CC_RELEASE_COMMAND", "node migrate.js"}, {"CC_WORKER_RESTART", "no"}}));
+}
+
 TEST_CASE("where nothing is run the environment does not change the key") {
   const auto plan = plan_of({{"index.html", ""}});
   CHECK(build_key("t", plan, "i", {{"A", "1"}}) == build_key("t", plan, "i", {{"A", "2"}}));

@@ -121,7 +121,7 @@ TEST_CASE("CC_RUN_COMMAND wins over a Procfile, which wins over the language") {
   const auto plan = plan_of(files, {{"CC_RUN_COMMAND", "node r.js"}});
   CHECK(run_of(plan) == "/bin/sh -c exec node r.js");
   CHECK(gives_reason(plan, "Start: node r.js (CC_RUN_COMMAND)."));
-  CHECK(gives_reason(plan, "Procfile: the process `worker` is not started, only `web` is."));
+  CHECK(gives_reason(plan, "Worker worker: node w.js (worker: of Procfile)."));
 }
 
 TEST_CASE("a start command from the owner cures an app that says none") {

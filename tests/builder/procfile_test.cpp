@@ -10,8 +10,8 @@ using namespace karreg::builder;
 TEST_CASE("a Procfile names processes") {
   const auto parsed = parse_procfile("# how we run\n\nweb:  gunicorn a:b \r\nworker: ./w --n 3: 4");
   REQUIRE(parsed);
-  CHECK(*parsed ==
-        std::map<std::string, std::string>{{"web", "gunicorn a:b"}, {"worker", "./w --n 3: 4"}});
+  CHECK(*parsed == std::map<std::string, ProcfileLine>{{"web", {"gunicorn a:b", 3}},
+                                                       {"worker", {"./w --n 3: 4", 4}}});
 }
 
 TEST_CASE("a malformed Procfile is refused with its line") {
