@@ -40,12 +40,15 @@ Error too_many_bytes(std::int64_t max_bytes) {
                                     " MiB together. Keep large data out of the repository."};
 }
 
-/// Walks a tree depth first and writes every member. What a member costs in memory is asked before
-/// it is read.
-class Archiver {
+/// Walks a tree depth first and tells of every entry, within bounds: what a tree costs in memory is
+/// asked before it is read.
+class Walker {
  public:
-  Archiver(const git::Repository& repository, TarWriter& tar, const ArchiveLimits& limits)
-      : repository_(repository), tar_(tar), limits_(limits) {}
+  using Visit = std::function<Result<void>(const git_tree_entry*, const std::string& name)>;
+
+  /// @p visit comes to a folder before what is in it.
+  Walker(const git::Repository& repository, std::int64_t max_entries, Visit visit)
+      : repository_(repository), max_entries_(max_entries), visit_(std::move(visit)) {}
 
   Result<void> folder(git_tree* tree, const std::string& path) {
     auto bytes = repository_.size_of(*git_tree_id(tree));
@@ -65,7 +68,6 @@ class Archiver {
       const git_tree_entry* entry = git_tree_entry_byindex(tree, i);
       if (auto done = member(entry, join_path(path, git_tree_entry_name(entry))); !done)
         return done.error();
-      if (tar_.written() > limits_.all_bytes) return too_many_bytes(limits_.all_bytes);
     }
     open_bytes_ -= *bytes;
     --depth_;
@@ -74,23 +76,49 @@ class Archiver {
 
  private:
   Result<void> member(const git_tree_entry* entry, const std::string& name) {
-    if (++entries_ > limits_.entries)
+    if (++entries_ > max_entries_)
       return Error(ErrorKind::too_large,
-                   "This commit has more than " + std::to_string(limits_.entries) +
+                   "This commit has more than " + std::to_string(max_entries_) +
                        " files, folders and links. Leave what a build can make or fetch out of the "
                        "repository.");
     if (name.size() > max_name_bytes)
       return Error(ErrorKind::too_large, "The name of a file of this commit is longer than " +
                                              std::to_string(max_name_bytes) + " bytes: " +
                                              name.substr(0, 60) + "... Give it a shorter one.");
+    if (auto visited = visit_(entry, name); !visited) return visited.error();
+    if (kind_of(entry) != EntryKind::folder) return ok();
+    auto below = repository_.tree(*git_tree_entry_id(entry));
+    if (!below) return below.error().within("the folder " + name);
+    return folder(below->get(), name);
+  }
+
+  const git::Repository& repository_;
+  std::int64_t max_entries_;
+  Visit visit_;
+  int depth_ = 0;
+  std::int64_t open_bytes_ = 0;
+  std::int64_t entries_ = 0;
+};
+
+/// Writes the entries of a tree as members of an archive.
+class Archiver {
+ public:
+  Archiver(const git::Repository& repository, TarWriter& tar, const ArchiveLimits& limits)
+      : repository_(repository), tar_(tar), limits_(limits) {}
+
+  Result<void> add(const git_tree_entry* entry, const std::string& name) {
+    if (auto done = member(entry, name); !done) return done.error();
+    if (tar_.written() > limits_.all_bytes) return too_many_bytes(limits_.all_bytes);
+    return ok();
+  }
+
+ private:
+  Result<void> member(const git_tree_entry* entry, const std::string& name) {
     const git_oid& oid = *git_tree_entry_id(entry);
     switch (kind_of(entry)) {
-      case EntryKind::folder: {
-        auto below = repository_.tree(oid);
-        if (!below) return below.error().within("the folder " + name);
-        if (auto done = tar_.folder(name); !done) return done.error();
-        return folder(below->get(), name);
-      }
+      case EntryKind::folder:
+      case EntryKind::submodule:  // the build VM fills it
+        return tar_.folder(name);
       case EntryKind::file:
         return file(entry, name);
       case EntryKind::link: {
@@ -98,12 +126,6 @@ class Archiver {
         if (!target) return target.error().within("the link " + name);
         return tar_.link(name, std::string(content(*target)));
       }
-      case EntryKind::submodule:
-        return Error(ErrorKind::invalid,
-                     name +
-                         " is a git submodule, and submodules are not fetched. Commit its files "
-                         "into this repository (git subtree add --prefix=" +
-                         name + " ...), or install it in CC_PRE_BUILD_HOOK.");
       case EntryKind::none:
         break;
     }
@@ -129,9 +151,6 @@ class Archiver {
   const git::Repository& repository_;
   TarWriter& tar_;
   ArchiveLimits limits_;
-  int depth_ = 0;
-  std::int64_t open_bytes_ = 0;
-  std::int64_t entries_ = 0;
 };
 
 }  // namespace
@@ -205,6 +224,20 @@ std::vector<Entry> GitTree::list(std::string_view path) const {
   return entries;
 }
 
+Result<std::vector<Gitlink>> GitTree::gitlinks(std::string_view path) const {
+  std::vector<Gitlink> found;
+  const auto tree = subtree(path);
+  if (!tree) return tree.error();
+  const auto keep = [&](const git_tree_entry* entry, const std::string& name) {
+    if (kind_of(entry) == EntryKind::submodule)
+      found.push_back({name, git::to_text(*git_tree_entry_id(entry))});
+    return ok();
+  };
+  auto walked = Walker(repository_, ArchiveLimits().entries, keep).folder(tree->get(), "");
+  if (!walked) return walked.error();
+  return found;
+}
+
 Result<std::string> GitTree::tree_id(const std::string& folder) const {
   const auto tree = subtree(folder);
   if (!tree) return tree.error();
@@ -216,8 +249,12 @@ Result<void> GitTree::archive(const std::string& folder, const ArchiveLimits& li
   const auto tree = subtree(folder);
   if (!tree) return tree.error();
   TarWriter tar(sink, commit_.time);
-  if (auto done = Archiver(repository_, tar, limits).folder(tree->get(), ""); !done)
-    return done.error();
+  Archiver archiver(repository_, tar, limits);
+  Walker walker(repository_, limits.entries,
+                [&](const git_tree_entry* entry, const std::string& name) {
+                  return archiver.add(entry, name);
+                });
+  if (auto done = walker.folder(tree->get(), ""); !done) return done.error();
   return tar.finish();
 }
 

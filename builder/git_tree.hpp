@@ -27,14 +27,15 @@ class GitTree : public SourceTree {
   EntryKind kind(std::string_view path) const override;
   Result<std::string> read(std::string_view path, std::size_t max_bytes) const override;
   std::vector<Entry> list(std::string_view path) const override;
+  Result<std::vector<Gitlink>> gitlinks(std::string_view path) const override;
 
   /// Id of the tree at @p folder ("" for the root): equal ids, equal files.
   Result<std::string> tree_id(const std::string& folder) const;
 
   /// Writes the files under @p folder as an uncompressed tar to @p sink: modes and links kept,
-  /// every time is the commit's, owner 0, names in git's order. Error `invalid` at a submodule,
-  /// `too_large` above @p limits (asked before a file is read) or where folders are nested beyond
-  /// reason, or what the sink returned.
+  /// every time is the commit's, owner 0, names in git's order. A submodule is an empty folder.
+  /// Error `too_large` above @p limits (asked before a file is read) or where folders are nested
+  /// beyond reason, or what the sink returned.
   Result<void> archive(const std::string& folder, const ArchiveLimits& limits,
                        const std::function<Result<void>(std::string_view)>& sink) const;
 

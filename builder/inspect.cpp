@@ -7,6 +7,7 @@
 #include "builder/processes.hpp"
 #include "builder/said.hpp"
 #include "builder/shell_line.hpp"
+#include "builder/submodules.hpp"
 #include "common/config.hpp"
 #include "common/text.hpp"
 #include "common/wire/app_types.hpp"
@@ -181,6 +182,11 @@ Result<wire::BuildPlan> decide(const SourceTree& whole, const AppSettings& setti
     plan.reasons.push_back("Time limit of the build: " + limit->value + " (" + limit->origin +
                            ").");
   }
+  auto submodules = submodules_of(whole, said->folder, about.settings);
+  if (!submodules) return submodules.error();
+  if (submodules->step) plan.steps.push_back(std::move(*submodules->step));
+  std::ranges::move(submodules->reasons, std::back_inserter(plan.reasons));
+  if (plan.problem.empty()) plan.problem = submodules->problem;
   add_hook(about.settings, "CC_PRE_BUILD_HOOK", plan);
   std::ranges::move(decided->steps, std::back_inserter(plan.steps));
   std::ranges::move(decided->reasons, std::back_inserter(plan.reasons));

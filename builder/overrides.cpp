@@ -15,6 +15,10 @@ std::span<const Variable> common_variables() {
       Variable{"CC_BUILD_TIME_LIMIT", "build.time-limit",
                "what the steps of the build may take together, up to the platform's limit: `90s`, "
                "`10m`"},
+      Variable{"CC_GIT_CREDENTIALS", "",
+               "for private submodules: `https://USER:TOKEN@HOST`, several with blanks between "
+               "them; no place for it but the environment"},
+      Variable{"CC_DISABLE_GIT_SUBMODULES", "", "`true` leaves git submodules empty"},
       Variable{"CC_RUN_COMMAND", "run.command", "starts the app"},
       Variable{"CC_PRE_RUN_HOOK", "run.before", "runs on every instance before the app starts"},
       Variable{"CC_WORKER_COMMAND", "",

@@ -5,6 +5,7 @@
 #include "builder/clever_files.hpp"
 #include "builder/karreg_toml.hpp"
 #include "builder/procfile.hpp"
+#include "builder/submodules.hpp"
 
 namespace karreg::builder {
 namespace {
@@ -128,18 +129,14 @@ Result<std::string> folder_of(const SourceTree& whole, const Overrides& settings
   const auto given = settings.find("APP_FOLDER");
   if (!given) return std::string();
   auto folder = clean_folder(*given);
-  if (!folder || whole.has_folder(*folder)) return folder;
-  for (auto end = folder->find('/');; end = folder->find('/', end + 1)) {
-    const std::string part = folder->substr(0, end);
-    if (whole.kind(part) == EntryKind::submodule)
-      return Error(ErrorKind::invalid,
-                   given->origin + "=" + *folder + ": " + part +
-                       " is a git submodule. Its files are fetched by the build, and what is built "
-                       "is decided before. Give a folder of this repository itself, or commit the "
-                       "files of the submodule into it (git subtree add --prefix=" +
-                       part + " ...).");
-    if (end == std::string::npos) break;
-  }
+  if (!folder) return folder;
+  if (const auto submodule = submodule_at(whole, *folder))
+    return Error(ErrorKind::invalid,
+                 given->origin + "=" + *folder + " is in the submodule " + *submodule +
+                     ", whose files only the build fetches: what they are cannot be found out "
+                     "before. Push the repository of the submodule to an app of its own, or put "
+                     "its files into this one.");
+  if (whole.has_folder(*folder)) return folder;
   return Error(ErrorKind::invalid,
                given->origin + "=" + *folder +
                    ": the repository has no such folder. There is: " + what_is_there(whole) + ".");

@@ -31,6 +31,8 @@ std::string what_is_there(const SourceTree& tree) {
     if (i > 0) text += ", ";
     text += entries[i].name;
     if (entries[i].kind == EntryKind::folder) text += '/';
+    if (entries[i].kind == EntryKind::submodule)
+      text += " (a submodule: only the build sees its files)";
   }
   if (entries.size() > most) text += " and " + std::to_string(entries.size() - most) + " more";
   return text;
@@ -39,10 +41,13 @@ std::string what_is_there(const SourceTree& tree) {
 EntryKind MemoryTree::kind(std::string_view path) const {
   if (path.empty()) return EntryKind::folder;
   if (files_.contains(std::string(path))) return EntryKind::file;
+  if (gitlinks_.contains(std::string(path))) return EntryKind::submodule;
   const std::string prefix = std::string(path) + "/";
-  const auto next = files_.lower_bound(prefix);
-  return next != files_.end() && next->first.starts_with(prefix) ? EntryKind::folder
-                                                                 : EntryKind::none;
+  const auto has_below = [&](const auto& paths) {
+    const auto next = paths.lower_bound(prefix);
+    return next != paths.end() && next->first.starts_with(prefix);
+  };
+  return has_below(files_) || has_below(gitlinks_) ? EntryKind::folder : EntryKind::none;
 }
 
 Result<std::string> MemoryTree::read(std::string_view path, std::size_t max_bytes) const {
@@ -58,14 +63,23 @@ Result<std::string> MemoryTree::read(std::string_view path, std::size_t max_byte
 std::vector<Entry> MemoryTree::list(std::string_view path) const {
   const std::string prefix = path.empty() ? "" : std::string(path) + "/";
   std::set<std::string> names;
-  for (auto it = files_.lower_bound(prefix); it != files_.end() && it->first.starts_with(prefix);
-       ++it) {
-    const std::string rest = it->first.substr(prefix.size());
-    names.insert(rest.substr(0, rest.find('/')));
-  }
+  for (const auto* paths : {&files_, &gitlinks_})
+    for (auto it = paths->lower_bound(prefix); it != paths->end() && it->first.starts_with(prefix);
+         ++it) {
+      const std::string rest = it->first.substr(prefix.size());
+      names.insert(rest.substr(0, rest.find('/')));
+    }
   std::vector<Entry> entries;
   for (const std::string& name : names) entries.push_back({name, kind(join_path(path, name))});
   return entries;
+}
+
+Result<std::vector<Gitlink>> MemoryTree::gitlinks(std::string_view path) const {
+  const std::string prefix = path.empty() ? "" : std::string(path) + "/";
+  std::vector<Gitlink> found;
+  for (const auto& [name, commit] : gitlinks_)
+    if (name.starts_with(prefix)) found.push_back({name.substr(prefix.size()), commit});
+  return found;
 }
 
 std::string Subtree::inside(std::string_view path) const {

@@ -21,6 +21,13 @@ struct Entry {
   EntryKind kind = EntryKind::none;
 };
 
+/// A submodule: the tree has its commit, and none of its files.
+struct Gitlink {
+  std::string path;
+  std::string commit;  ///< full id, hexadecimal
+  bool operator==(const Gitlink&) const = default;
+};
+
 /// Read access to a tree. Implementations answer from memory, from a folder or from a git commit.
 class SourceTree {
  public:
@@ -33,6 +40,9 @@ class SourceTree {
   virtual Result<std::string> read(std::string_view path, std::size_t max_bytes) const = 0;
   /// What the folder at @p path holds, sorted by name; empty when it is not a folder.
   virtual std::vector<Entry> list(std::string_view path) const = 0;
+  /// Every submodule below the folder @p path, however deep, by paths from there. Error `too_large`
+  /// where more stands there than can be looked through, or why it cannot be read.
+  virtual Result<std::vector<Gitlink>> gitlinks(std::string_view path) const = 0;
 
   bool has_file(std::string_view path) const { return kind(path) == EntryKind::file; }
   bool has_folder(std::string_view path) const { return kind(path) == EntryKind::folder; }
@@ -41,15 +51,19 @@ class SourceTree {
 /// A tree in memory.
 class MemoryTree : public SourceTree {
  public:
-  /// @p files: path -> bytes; folders come from the paths.
-  explicit MemoryTree(std::map<std::string, std::string> files) : files_(std::move(files)) {}
+  /// @p files: path -> bytes; folders come from the paths. @p gitlinks: path -> commit.
+  explicit MemoryTree(std::map<std::string, std::string> files,
+                      std::map<std::string, std::string> gitlinks = {})
+      : files_(std::move(files)), gitlinks_(std::move(gitlinks)) {}
 
   EntryKind kind(std::string_view path) const override;
   Result<std::string> read(std::string_view path, std::size_t max_bytes) const override;
   std::vector<Entry> list(std::string_view path) const override;
+  Result<std::vector<Gitlink>> gitlinks(std::string_view path) const override;
 
  private:
   std::map<std::string, std::string> files_;
+  std::map<std::string, std::string> gitlinks_;
 };
 
 /// The part of another tree under a folder. @p whole must outlive it.
@@ -64,6 +78,9 @@ class Subtree : public SourceTree {
   }
   std::vector<Entry> list(std::string_view path) const override {
     return whole_.list(inside(path));
+  }
+  Result<std::vector<Gitlink>> gitlinks(std::string_view path) const override {
+    return whole_.gitlinks(inside(path));
   }
 
  private:

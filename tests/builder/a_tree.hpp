@@ -13,6 +13,9 @@ namespace karreg::builder {
 using Files = std::map<std::string, std::string>;
 using Env = std::map<std::string, std::string>;
 
+/// The paths of submodules and their commits.
+using Gitlinks = std::map<std::string, std::string>;
+
 inline Result<wire::BuildPlan> inspected(const Files& files, const Env& env = {},
                                          const std::string& variant = "auto") {
   return inspect(MemoryTree(files), {variant, env});

@@ -112,6 +112,7 @@ TEST_CASE("karreg.toml: every key that is documented is taken") {
   std::vector<Variable> all(common_variables().begin(), common_variables().end());
   for (const Language& language : languages())
     all.insert(all.end(), language.variables.begin(), language.variables.end());
+  std::erase_if(all, [](const Variable& variable) { return variable.key.empty(); });
   std::string text;
   // What has no key is a line of [env], or has a section of its own.
   std::erase_if(all, [](const Variable& variable) { return variable.key.empty(); });

@@ -243,20 +243,90 @@ TEST_CASE("folders nested beyond reason are refused") {
       "The folders of this commit are nested more than 256 deep, at a/a/a/"));
 }
 
-TEST_CASE("a submodule is refused with its path and the way out") {
+TEST_CASE("a submodule is an empty folder of the archive") {
   Sample sample;
   sample.git(
       "update-index --add --cacheinfo 160000,0123456789012345678901234567890123456789,vendor/lib");
   sample.git("-c commit.gpgsign=false commit -q -m sub");
   const auto repository = sample.repository();
-  const auto refused =
-      head_of(repository).archive("", roomy, [](std::string_view) { return ok(); });
+  std::string bytes;
+  REQUIRE(head_of(repository).archive("vendor", roomy, [&](std::string_view piece) {
+    bytes += piece;
+    return ok();
+  }));
+  write_file(sample.scratch() / "a.tar", bytes);
+  CHECK(must_run("TZ=UTC tar -tvf " + (sample.scratch() / "a.tar").string()) ==
+        "drwxr-xr-x root/root         0 2023-11-14 22:13 lib/\n");
+}
+
+TEST_CASE(
+    "a commit and its work tree have the same submodules, before and after they are fetched") {
+  const std::string commit = "0123456789012345678901234567890123456789";
+  Sample sample;
+  for (const std::string path : {"lib", "web/a b/x"})
+    sample.git("update-index --add --cacheinfo '160000," + commit + "," + path + "'");
+  sample.git("-c commit.gpgsign=false commit -q -m sub");
+  const auto repository = sample.repository();
+  const GitTree git_tree = head_of(repository);
+  using Links = std::vector<Gitlink>;
+  const auto look = [&] {
+    const FolderTree folder(sample.work());
+    for (const SourceTree* tree :
+         {static_cast<const SourceTree*>(&git_tree), static_cast<const SourceTree*>(&folder)}) {
+      CHECK(tree->gitlinks("").value() == Links{{"lib", commit}, {"web/a b/x", commit}});
+      CHECK(tree->gitlinks("web").value() == Links{{"a b/x", commit}});
+      CHECK(Subtree(*tree, "web").gitlinks("a b").value() == Links{{"x", commit}});
+      CHECK(tree->gitlinks("bin").value().empty());
+      CHECK(tree->kind("lib") == EntryKind::submodule);
+      CHECK(tree->kind("lib/index.html") == EntryKind::none);
+      CHECK(tree->list("lib").empty());
+      CHECK_FALSE(tree->read("lib/index.html", 100));
+    }
+  };
+  std::filesystem::create_directories(sample.work() / "lib");
+  look();
+  write_file(sample.work() / "lib/index.html", "<p>");
+  look();
+}
+
+TEST_CASE("the submodules of a folder in a work tree are those below it") {
+  Sample sample;
+  const std::string commit = "0123456789012345678901234567890123456789";
+  sample.git("update-index --add --cacheinfo 160000," + commit + ",web/lib");
+  CHECK(FolderTree(sample.work() / "web").gitlinks("").value() ==
+        std::vector<Gitlink>{{"lib", commit}});
+  CHECK(FolderTree(sample.work() / "bin").gitlinks("").value().empty());
+}
+
+TEST_CASE("a folder has no submodules where git has no work tree, and says so where it is broken") {
+  const ScratchFolder scratch;
+  write_file(scratch / "app/index.html", "");
+  CHECK(FolderTree(scratch / "app").gitlinks("").value().empty());
+  write_file(scratch / "app/.git", "gitdir: nowhere");
+  const auto broken = FolderTree(scratch / "app").gitlinks("");
+  REQUIRE_FALSE(broken);
+  CHECK(broken.error().kind() == ErrorKind::unavailable);
+  CHECK(broken.error().message().starts_with("The submodules of " + (scratch / "app").string() +
+                                             " are not known, for git says: fatal: "));
+}
+
+TEST_CASE("a commit with more names than can be looked through is refused before it is planned") {
+  Sample sample;
+  const auto repository = sample.repository();
+  git_oid oid = *git_tree_id(repository.commit_at("HEAD").value().tree.get());
+  // A folder of a thousand in a folder of a thousand: the names of two trees.
+  for (int level = 0; level < 2; ++level) {
+    Handle<git_treebuilder, git_treebuilder_free> folder;
+    REQUIRE(git_treebuilder_new(Out(folder), repository.raw(), nullptr) == 0);
+    for (int i = 0; i < 1000; ++i)
+      REQUIRE(git_treebuilder_insert(nullptr, folder.get(), std::to_string(i).c_str(), &oid,
+                                     GIT_FILEMODE_TREE) == 0);
+    REQUIRE(git_treebuilder_write(&oid, folder.get()) == 0);
+  }
+  sample.git("update-ref HEAD $(echo x | git commit-tree " + git::to_text(oid) + ")");
+  const auto refused = head_of(repository).gitlinks("");
   REQUIRE_FALSE(refused);
-  CHECK(refused.error().kind() == ErrorKind::invalid);
-  CHECK(
-      refused.error().message() ==
-      "vendor/lib is a git submodule, and submodules are not fetched. Commit its files into this "
-      "repository (git subtree add --prefix=vendor/lib ...), or install it in CC_PRE_BUILD_HOOK.");
+  CHECK(refused.error().kind() == ErrorKind::too_large);
 }
 
 TEST_CASE("tree ids tell equal folders from changed ones") {
