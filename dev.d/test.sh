@@ -105,6 +105,9 @@ _prepare_e2e() {
   ensure_node 20.19
   # Limits that a test can reach in its time.
   export KARREG_SCHEDULER_START_TIMEOUT=60s KARREG_API_MAX_PUSH_BYTES=20971520
+  # A git server of tests/e2e/submodules_test.sh, by the name of this machine: build VMs reach hosts by name alone.
+  KARREG_TEST_GIT_HOST=$(hostname | tr '[:upper:]' '[:lower:]'):$("$PYTHON" dev.d/free_ports.py 1)
+  export KARREG_AGENT_EGRESS_HOSTS=$KARREG_TEST_GIT_HOST KARREG_AGENT_EGRESS_PRIVATE=true
   KARREG_TEST_BIN=$(bin_dir "$1")
   _start_platforms whole "$(_lane_count "$3" "$1" "$2")" --preset "$1" --throw-away
 }
@@ -130,6 +133,7 @@ _variables_services() {
 _variables_whole() {
   echo "KARREG_TEST_DATA=$1"
   echo "KARREG_TEST_BIN=$KARREG_TEST_BIN"
+  echo "KARREG_TEST_GIT_HOST=$KARREG_TEST_GIT_HOST"
   echo "KARREG_TEST_API=http://127.0.0.1:$(value_of "$1/ports.env" API_PORT)"
   echo "KARREG_TEST_PROXY_PORT=$(value_of "$1/ports.env" PROXY_PORT)"
   echo "KARREG_TEST_PROXY_ADMIN=http://127.0.0.1:$(value_of "$1/ports.env" PROXY_ADMIN_PORT)"

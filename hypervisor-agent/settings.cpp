@@ -72,8 +72,9 @@ std::vector<Setting> declared_settings() {
        "came from), public (whatever has a public address), open (what this machine reaches)",
        "hosts", false},
       {"agent.egress_hosts",
-       "names, and *.names, of the hosts that builds reach at ports 443 and 80", package_registries,
-       false},
+       "names, and *.names, of the hosts that builds reach at ports 443 and 80; one with another "
+       "port, git.example.org:8443, at that alone",
+       package_registries, false},
       {"agent.egress_private",
        "whether their names may lead to addresses that are not public, such as a mirror of your "
        "own",

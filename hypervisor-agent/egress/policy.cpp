@@ -58,25 +58,39 @@ Result<Policy> Policy::of_hosts(std::string_view hosts) {
     const std::string one = text::lower(hosts.substr(0, end));
     hosts.remove_prefix(end == std::string_view::npos ? hosts.size() : end + 1);
     if (one.empty()) continue;
-    const std::string_view name = one.starts_with("*.") ? std::string_view(one).substr(2) : one;
-    if (one != "*" && (!is_name(name) || is_address(std::string(name))))
-      return Error(ErrorKind::invalid,
-                   "\"" + one + "\" is no name of a host, nor *. with one after it");
-    policy.patterns_.push_back(one);
+    const auto colon = one.find(':');
+    Pattern pattern{one.substr(0, colon), std::nullopt};
+    std::string_view name = pattern.name;
+    if (name.starts_with("*.")) name.remove_prefix(2);
+    if (colon != std::string::npos) {
+      // Of any name: what is asked is whether this is a port.
+      const auto target = parse_authority("name" + one.substr(colon), std::nullopt);
+      if (target) pattern.port = target->port;
+    }
+    if ((pattern.name != "*" && (!is_name(name) || is_address(std::string(name)))) ||
+        (colon != std::string::npos && !pattern.port))
+      return Error(ErrorKind::invalid, "\"" + one +
+                                           "\" is no name of a host, nor *. with one after it, nor "
+                                           "either of them with a port");
+    policy.patterns_.push_back(std::move(pattern));
   }
   return policy;
 }
 
+bool Policy::Pattern::has(const Target& target) const {
+  if (port ? target.port != *port : target.port != 443 && target.port != 80) return false;
+  if (name == "*" || name == target.host) return true;
+  return name.starts_with("*.") && target.host.ends_with(name.substr(1));
+}
+
 Result<void> Policy::check(const Target& target) const {
   const std::string place = target.host + ":" + std::to_string(target.port);
-  if (target.port != 443 && target.port != 80)
-    return Error(ErrorKind::forbidden, "builds reach the ports 443 and 80 alone, not " + place);
   if (is_address(target.host))
     return Error(ErrorKind::forbidden, "builds reach hosts by their names alone, not " + place);
-  for (const std::string& pattern : patterns_) {
-    if (pattern == "*" || pattern == target.host) return ok();
-    if (pattern.starts_with("*.") && target.host.ends_with(pattern.substr(1))) return ok();
-  }
+  for (const Pattern& pattern : patterns_)
+    if (pattern.has(target)) return ok();
+  if (target.port != 443 && target.port != 80)
+    return Error(ErrorKind::forbidden, "builds reach the ports 443 and 80 alone, not " + place);
   return Error(ErrorKind::forbidden,
                target.host +
                    " is not among the hosts that builds may reach; the platform's operator lists "

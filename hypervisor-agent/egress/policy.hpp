@@ -25,16 +25,22 @@ std::optional<Target> parse_authority(std::string_view text, std::optional<std::
 class Policy {
  public:
   /// @p hosts: names and "*.example.org" (the name itself is not meant), separated by blanks or
-  /// commas; "*" is every name. Error `invalid` names what is no pattern.
+  /// commas; "*" is every name. Each may have a port, "git.example.org:8443", and then means that
+  /// one alone. Error `invalid` names what is no pattern.
   static Result<Policy> of_hosts(std::string_view hosts);
 
-  /// Whether the name and the port may be asked for: ports 80 and 443 alone, addresses never (a
-  /// registry has a name), names that the patterns have. Error `forbidden` is a sentence for the
-  /// build's log.
+  /// Whether the name and the port may be asked for: ports 80 and 443 alone, unless a pattern names
+  /// another, addresses never (a registry has a name), names that the patterns have. Error
+  /// `forbidden` is a sentence for the build's log.
   Result<void> check(const Target& target) const;
 
  private:
-  std::vector<std::string> patterns_;
+  struct Pattern {
+    std::string name;
+    std::optional<std::uint16_t> port;  ///< nothing: 80 and 443
+    bool has(const Target& target) const;
+  };
+  std::vector<Pattern> patterns_;
 };
 
 /// Whether @p address is of the public Internet: not of this machine, nor of private, link-local,

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Serves the bare repositories of a folder on a free port of 127.0.0.1, until its standard input ends.
+"""Serves the bare repositories of a folder on a port of this machine, until its standard input ends.
 
-git_server.py FOLDER: writes the port as its first line. Repositories are reached below
+git_server.py FOLDER [ADDRESS PORT]: a free port of 127.0.0.1, or that one; writes the port as its first line. Repositories are reached below
   /smart/  as most hosts serve them (git http-backend)
   /dumb/   as plain files, without shallow fetches
   /private/  as /smart/, for the user `me` with the password `hid:den` alone
@@ -16,6 +16,7 @@ import threading
 import urllib.parse
 
 FOLDER = pathlib.Path(sys.argv[1]).resolve()
+ADDRESS, PORT = (sys.argv[2], int(sys.argv[3])) if len(sys.argv) > 2 else ("127.0.0.1", 0)
 ALLOWED = "Basic " + base64.b64encode(b"me:hid:den").decode()
 
 
@@ -70,7 +71,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.answer(status, [each for each in headers if each[0] != "Status"], body)
 
 
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+server = http.server.ThreadingHTTPServer((ADDRESS, PORT), Handler)
 server.daemon_threads = True
 threading.Thread(target=server.serve_forever, daemon=True).start()
 print(server.server_address[1], flush=True)

@@ -48,6 +48,22 @@ TEST_CASE("egress: names of the list, at the ports of the web alone") {
   CHECK(may_reach("*", "anything.example"));
 }
 
+TEST_CASE("egress: a name of the list with a port is reached at that port alone") {
+  const std::string hosts = "git.example.org:8443, *.mirror.example:8080 registry.example.org";
+  CHECK(may_reach(hosts, "git.example.org", 8443));
+  CHECK_FALSE(may_reach(hosts, "git.example.org", 443));
+  CHECK_FALSE(may_reach(hosts, "git.example.org", 80));
+  CHECK(may_reach(hosts, "a.mirror.example", 8080));
+  CHECK_FALSE(may_reach(hosts, "a.mirror.example", 8443));
+  CHECK_FALSE(may_reach(hosts, "registry.example.org", 8443));
+  CHECK(may_reach(hosts + " git.example.org", "git.example.org", 443));
+  CHECK_FALSE(may_reach("*:8443", "127.0.0.1", 8443));
+  for (const char* wrong : {"a.org:", "a.org:0", "a.org:65536", "a.org:x", ":443", "a.org:1:2"}) {
+    INFO(wrong);
+    CHECK_FALSE(Policy::of_hosts(wrong));
+  }
+}
+
 TEST_CASE("egress: addresses are refused even where every name is allowed") {
   for (const char* address : {"127.0.0.1", "10.0.0.1", "203.0.113.1", "::1", "2001:db8::1"}) {
     INFO(address);
