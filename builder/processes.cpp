@@ -7,6 +7,7 @@
 
 #include "builder/shell_line.hpp"
 #include "common/cron.hpp"
+#include "common/text.hpp"
 
 namespace karreg::builder {
 namespace {
@@ -24,7 +25,7 @@ bool is_process_name(std::string_view name) {
 }
 
 Result<void> check_command(const std::string& what, const std::string& command) {
-  if (trimmed(command).empty()) return Error(ErrorKind::invalid, what + " has no command.");
+  if (command.empty()) return Error(ErrorKind::invalid, what + " has no command.");
   if (command.size() > max_process_command_bytes)
     return Error(
         ErrorKind::invalid,
@@ -32,6 +33,18 @@ Result<void> check_command(const std::string& what, const std::string& command) 
                     "of the repository.",
                     what, command.size(), max_process_command_bytes));
   return ok();
+}
+
+/// @p schedule with one blank between its fields, so that it is one line and spelled in one way.
+std::string with_single_blanks(std::string_view schedule) {
+  constexpr std::string_view blanks = " \t\r\n";
+  std::string line;
+  for (auto at = schedule.find_first_not_of(blanks); at != std::string_view::npos;) {
+    const auto end = std::min(schedule.find_first_of(blanks, at), schedule.size());
+    line += (line.empty() ? "" : " ") + std::string(schedule.substr(at, end - at));
+    at = schedule.find_first_not_of(blanks, end);
+  }
+  return line;
 }
 
 /// The number of "CC_WORKER_COMMAND_7": 7; nothing for what is not written so.
@@ -93,6 +106,7 @@ Result<void> add_worker(std::vector<SaidWorker>& all, SaidWorker worker) {
                  fmt::format("`{}` is no name of a worker: letters, digits, - and _ make one, at "
                              "most {}.",
                              worker.name, max_process_name_bytes));
+  worker.command.value = trimmed(worker.command.value);
   if (auto good = check_command("the worker " + worker.name, worker.command.value); !good)
     return good.error();
   if (all.size() == max_workers)
@@ -106,10 +120,13 @@ Result<void> add_cron(std::vector<SaidCron>& all, SaidCron cron) {
   if (auto read = CronSchedule::parse(cron.entry.schedule); !read)
     return Error(ErrorKind::invalid,
                  "the schedule cannot be read: " + read.error().message() + ".");
+  cron.entry.schedule = with_single_blanks(cron.entry.schedule);
+  cron.entry.command = trimmed(cron.entry.command);
   if (auto good = check_command("this entry of cron", cron.entry.command); !good)
     return good.error();
   const bool twice = std::ranges::any_of(all, [&](const SaidCron& other) {
-    return other.entry.schedule == cron.entry.schedule && other.entry.command == cron.entry.command;
+    return text::iequals(other.entry.schedule, cron.entry.schedule) &&
+           other.entry.command == cron.entry.command;
   });
   if (twice)
     return Error(ErrorKind::invalid, fmt::format("`{} {}` is there twice. Remove one of the two.",
@@ -125,11 +142,10 @@ Result<std::vector<SaidWorker>> numbered_workers(const std::map<std::string, Giv
   std::map<int, SaidWorker> in_order;  // 2 before 10
   for (const auto& [variable, said] : given) {
     if (!variable.starts_with(worker_variable) || trimmed(said.value).empty()) continue;
-    const Given command{trimmed(said.value), said.origin};
     if (variable == worker_variable) {
-      in_order[-1] = {"worker", command};
+      in_order[-1] = {"worker", said};
     } else if (const auto number = number_of(variable)) {
-      in_order[*number] = {fmt::format("worker-{}", *number), command};
+      in_order[*number] = {fmt::format("worker-{}", *number), said};
     } else {
       return Error(ErrorKind::invalid,
                    fmt::format("{} is no worker: they are {} and {}_0 to _{}.", said.origin,

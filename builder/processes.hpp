@@ -39,11 +39,12 @@ struct SaidBy {
   std::vector<T> all;
 };
 
-/// Adds @p worker to those of its source. Error `invalid`, a sentence without its place: a name
-/// that is none, a command that is blank or too long, too many.
+/// Adds @p worker to those of its source, without the blanks around its command. Error `invalid`, a
+/// sentence without its place: a name that is none, a command that is blank or too long, too many.
 Result<void> add_worker(std::vector<SaidWorker>& all, SaidWorker worker);
 
-/// The same of a time: a schedule that cannot be read, one that is there twice.
+/// The same of a time, with single blanks between the fields of its schedule: a schedule that
+/// cannot be read, one that is there twice (blanks and capitals make no other schedule).
 Result<void> add_cron(std::vector<SaidCron>& all, SaidCron cron);
 
 /// The workers `worker`, `worker-0` ... `worker-99` of CC_WORKER_COMMAND and CC_WORKER_COMMAND_0

@@ -97,6 +97,12 @@ TEST_CASE(
   CHECK(workers_of(plan_of(files, {{"CC_WORKER_COMMAND", " "}})) == "mail=t");
 }
 
+TEST_CASE("workers: blanks around a command are no part of it") {
+  const auto plan = plan_of(app_with({{"karreg.toml", "[workers]\nmail = \"  node m.js\\n\"\n"}}));
+  CHECK(workers_of(plan) == "mail=node m.js");
+  CHECK(gives_reason(plan, "Worker mail: node m.js (workers.mail of karreg.toml)."));
+}
+
 TEST_CASE("workers: an empty section of karreg.toml takes the place of the Procfile's") {
   CHECK(plan_of(app_with({{"Procfile", "worker: p\n"}, {"karreg.toml", "[workers]\n"}}))
             .workers.empty());
@@ -283,6 +289,25 @@ TEST_CASE("cron of karreg.toml: what is wrong is said with its place") {
         "karreg.toml, line 1, column 9: an entry of `cron` has keys: schedule and command.");
   CHECK(toml_refused(good + good) ==
         "karreg.toml, line 5, column 12: `@daily x` is there twice. Remove one of the two.");
+}
+
+TEST_CASE("cron: neither blanks nor capitals make another entry of the same times") {
+  const std::string first = "[[cron]]\nschedule = \"0 3 * * mon\"\ncommand = \"x\"\n";
+  const auto plan = plan_of(app_with({{"karreg.toml",
+                                       "[[cron]]\nschedule = \"\"\" 0  3\n* * MON \"\"\"\n"
+                                       "command = \"  x  y\\n\"\n"}}));
+  CHECK(cron_of(plan) == "0 3 * * MON=x  y");
+  CHECK(rendered(plan).find("Cron:  0 3 * * MON (UTC, ") != std::string::npos);
+  for (const char* again : {"0  3 * * mon", " 0 3 * * mon\\t", "0 3 * * Mon"}) {
+    INFO(again);
+    CHECK(toml_refused(first + "[[cron]]\nschedule = \"" + again + "\"\ncommand = \" x \"\n")
+              .starts_with("karreg.toml, line 5, column 12: `0 3 * * "));
+  }
+  CHECK(cron_json_refused(R"(["@daily x", "@DAILY x"])") ==
+        "clevercloud/cron.json, entry 2: `@DAILY x` is there twice. Remove one of the two.");
+  // The capitals of a command are part of it.
+  CHECK(plan_of(app_with({{"clevercloud/cron.json", R"(["@daily x", "@daily X"])"}})).cron.size() ==
+        2);
 }
 
 TEST_CASE("clevercloud/cron.json: what is wrong is said with the entry") {
