@@ -48,12 +48,13 @@ bool show(Session& session, const SseEvent& event) {
   const auto line = parse_log_line(event.data);
   if (!line) return false;
   if (session.json()) {
-    session.print_json({{"date", line->date},
-                        {"service", line->service},
-                        {"message", line->message},
-                        {"instance_id", line->instance_id},
-                        {"deployment_id", line->deployment_id},
-                        {"process", line->process}});
+    Json output{{"date", line->date},
+                {"service", line->service},
+                {"message", line->message},
+                {"instance_id", line->instance_id},
+                {"deployment_id", line->deployment_id}};
+    if (!line->process.empty()) output["process"] = line->process;
+    session.print_json(output);
   } else {
     session.terminal().print(rendered(*line, session.terminal()));
   }

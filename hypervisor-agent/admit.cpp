@@ -11,8 +11,6 @@ namespace {
 /// docs/contracts.md §3 and wire::guest::State.
 constexpr std::array<std::string_view, 8> phases = {
     "configuring", "pre_run", "building", "packing", "starting", "listening", "stopping", "exited"};
-/// Of the name of a worker.
-constexpr std::size_t max_process_bytes = 64;
 constexpr std::array<std::string_view, 4> streams = {"out", "err", "build", "karreg"};
 
 void clean(std::string& text, std::size_t max_bytes) {
@@ -47,6 +45,9 @@ bool admissible(msg::BuildResult& result) {
 
 bool admissible(msg::Exit& exit) {
   clean(exit.reason, max_sentence_bytes);
+  // What is made of them by sums (128 and the signal) stays a number.
+  exit.exit_code = std::clamp(exit.exit_code, 0, 255);
+  exit.signal = std::clamp(exit.signal, 0, 64);
   return true;
 }
 

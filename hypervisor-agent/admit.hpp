@@ -16,6 +16,8 @@ namespace karreg::agent {
 
 /// A sentence for a human: a reason, a detail.
 inline constexpr std::size_t max_sentence_bytes = 2000;
+/// The name of a worker, which comes with each of its lines.
+inline constexpr std::size_t max_process_bytes = 64;
 
 /// @p text (UTF-8) without NULs, at most @p max_bytes and not cut inside a letter.
 std::string cleaned(std::string_view text, std::size_t max_bytes);

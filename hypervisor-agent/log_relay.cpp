@@ -17,11 +17,13 @@ std::string service_of(const std::string& stream, const std::string& kind) {
 
 LogRelay::LogRelay(asio::any_io_executor executor, Uplink& uplink, const wire::VmSpec& spec,
                    std::function<void(std::uint64_t)> acknowledge)
-    : executor_(std::move(executor)), uplink_(uplink), acknowledge_(std::move(acknowledge)) {
+    : executor_(std::move(executor)),
+      uplink_(uplink),
+      kind_(spec.kind),
+      acknowledge_(std::move(acknowledge)) {
   head_.app_id = spec.app_id;
   head_.deployment_id = spec.deployment_id;
   head_.instance_id = spec.instance_id;
-  kind_ = spec.kind;
 }
 
 void LogRelay::take(const wire::guest::Log& log) {

@@ -15,8 +15,8 @@
 
 namespace karreg::agent {
 
-/// The service that a line of @p stream belongs to in a VM of @p kind: "app" (out, err of a run
-/// VM), "job" (those of a job), "build" or "karreg".
+/// The service that a line of @p stream of a VM of @p kind belongs to: "app" or, of a job VM, "job"
+/// (out, err), "build" or "karreg".
 std::string service_of(const std::string& stream, const std::string& kind);
 
 class LogRelay : public std::enable_shared_from_this<LogRelay> {
@@ -55,7 +55,7 @@ class LogRelay : public std::enable_shared_from_this<LogRelay> {
   asio::any_io_executor executor_;
   Uplink& uplink_;
   wire::LogBatch head_;  ///< what all batches of this VM have in common
-  std::string kind_;     ///< of the VM
+  std::string kind_;
   std::function<void(std::uint64_t)> acknowledge_;
   std::deque<std::string> last_lines_;
   std::uint64_t taken_ = 0;

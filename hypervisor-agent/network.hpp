@@ -16,7 +16,8 @@ namespace karreg::agent {
 /// What the guest configures. Who is @p confined has nobody to ask for names: the proxy does that.
 wire::guest::Network guest_network(bool confined = false);
 
-/// Whether a VM of this @p kind reaches the outside by the proxy alone.
+/// Whether a VM of this @p kind reaches the outside by the proxy alone: builds do. What runs an
+/// app's code, jobs too, needs databases and services wherever they are.
 bool is_confined(const Settings& settings, const std::string& kind);
 
 /// What programs in a confined build VM are told about the proxy, and of certificates that they are

@@ -26,15 +26,20 @@ constexpr auto stop_margin = 7s;
 constexpr auto eager_check = 100ms;
 /// Between two attempts to reach a guest whose VM runs.
 constexpr auto reconnect_pause = 20ms;
-/// For a VM that builds or does a job beyond the time that its steps or its command have, which the
-/// guest itself enforces: booting, unpacking, packing, telling.
-constexpr auto margin = 300s;
+/// Beyond the time that a build's steps or a job's command have, which the guest itself enforces:
+/// booting, unpacking, packing; ending.
+constexpr auto wall_margin = 300s;
 constexpr std::uintmax_t max_console_bytes = 1024UL * 1024;
 constexpr std::size_t console_tail = 600;
 /// Less is soon full again: a VM that is let go on writes at once.
 constexpr std::uintmax_t space_to_go_on = 256UL * 1024 * 1024;
 /// How often a guest is told the time.
 constexpr auto clock_interval = 60s;
+
+/// What the guest is called; its kind is known.
+std::string hostname_of(const wire::VmSpec& spec) {
+  return fmt::format("{}-{}", spec.kind == "run" ? "app" : spec.kind, spec.number);
+}
 
 }  // namespace
 
@@ -56,6 +61,7 @@ Vm::Vm(Host& host, wire::VmSpec spec, const Record& record) : Vm(host, std::move
   status_.instance_id = spec_.instance_id;
   over_ = record.over;
   guest_pongs_ = record.pongs;
+  have_exit_ = !status_.exit.reason.empty();
   if (record.accepted_ms > 0) {
     const std::int64_t now_ms = accepted_ms_;
     accepted_ms_ = std::min(now_ms, record.accepted_ms);
@@ -102,10 +108,15 @@ void Vm::set_healthy(bool healthy) {
   host_.changed();
 }
 
+void Vm::keep_last_lines() {
+  // An agent that took the VM over may have heard none of those that were kept.
+  if (auto lines = logs_->last_lines(); !lines.empty()) status_.last_lines = std::move(lines);
+}
+
 void Vm::fail(std::string detail) {
   if (decided()) return;
   status_.healthy = false;
-  status_.last_lines = logs_->last_lines();
+  keep_last_lines();
   set_phase("failed", std::move(detail));
 }
 
@@ -176,9 +187,11 @@ awaitable<void> Vm::run(Start start) {
 }
 
 void Vm::begin_tasks() {
-  tasks_.spawn("time limit", spec_.kind == "job" ? enforce_job_limits() : enforce_time_limit());
+  tasks_.spawn("time limit", enforce_time_limit());
   tasks_.spawn("clock", tell_time());
   if (spec_.kind == "run") tasks_.spawn("health", watch_health());
+  // Taken over between its last word and its end.
+  if (have_exit_) tasks_.spawn("farewell", destroy_after(farewell));
 }
 
 void Vm::end() {
@@ -187,9 +200,9 @@ void Vm::end() {
   if (have_build_result_) {
     set_phase("built");
   } else if (!decided()) {
-    status_.last_lines = logs_->last_lines();
+    keep_last_lines();
     if (have_exit_ || stopping_) {
-      set_phase("exited", exit_reason_);
+      set_phase("exited", status_.exit.reason);
     } else {
       std::string why = "the VM ended without a word";
       const std::string console = read_tail(files_.console(), console_tail);
@@ -206,7 +219,10 @@ void Vm::end() {
 }
 
 void Vm::mourn() {
-  fail("the VM ended while no agent watched it");
+  if (have_exit_ && !decided())
+    set_phase("exited", status_.exit.reason);
+  else
+    fail("the VM ended while no agent watched it");
   stop_passt(files_);
   remove_remains(files_);
   over_ = true;
@@ -268,7 +284,7 @@ awaitable<void> Vm::converse() {
 void Vm::configure_guest() {
   msg::Config config;
   config.instance_id = spec_.instance_id;
-  config.hostname = fmt::format("{}-{}", spec_.kind == "run" ? "app" : spec_.kind, spec_.number);
+  config.hostname = hostname_of(spec_);
   config.kind = spec_.kind;
   const bool confined = is_confined(host_.settings, spec_.kind);
   config.network = guest_network(confined);
@@ -306,9 +322,11 @@ void Vm::handle(const msg::FromGuest& said) {
     status_.build = *result;
     if (!std::exchange(have_build_result_, true)) tasks_.spawn("farewell", destroy_after(farewell));
   } else if (const auto* exit = std::get_if<msg::Exit>(&*message)) {
-    exit_reason_ = exit->reason;
     status_.exit = *exit;
+    keep_last_lines();
     set_healthy(false);
+    // How it ended is known from now on, also to an agent that finds the VM gone.
+    save();
     if (!std::exchange(have_exit_, true)) tasks_.spawn("farewell", destroy_after(farewell));
   }
 }
@@ -339,6 +357,7 @@ void Vm::handle_state(const msg::State& state) {
   }
   if (decided() || stopping_ || state.phase == "configuring") return;
   if (state.phase == "listening") {
+    if (spec_.kind != "run") return;
     if (status_.stages.listening_ms < 0) status_.stages.listening_ms = since_accepted();
     set_phase("running");
     health_due_.cancel();
@@ -398,52 +417,50 @@ awaitable<void> Vm::tell_time() {
   }
 }
 
-awaitable<void> Vm::enforce_job_limits() {
-  const auto at = [this](std::chrono::milliseconds limit) {
-    return std::max(0ms, limit - std::chrono::milliseconds(since_accepted()));
-  };
-  const std::chrono::milliseconds start(spec_.start_timeout_ms);
-  const bool waited = co_await sleep_for(at(start));
-  if (!waited || stopping_ || decided()) co_return;
-  if (status_.stages.exec_ms < 0) {
-    fail(fmt::format("its command could not be started within {} s{}", start.count() / 1000,
-                     status_.stages.pid1_ms < 0 ? ": the VM did not boot" : ""));
-  } else {
-    // The guest itself keeps the limit; one that does not is ended.
-    const std::chrono::milliseconds wall(spec_.job.wall_ms);
-    const bool over =
-        co_await sleep_for(at(std::chrono::milliseconds(status_.stages.exec_ms) + wall + margin));
-    if (!over || stopping_ || decided()) co_return;
-    fail(fmt::format("the VM did not end within {} s, the limit of its command",
-                     std::chrono::duration_cast<std::chrono::seconds>(wall).count()));
-  }
-  co_await destroy();
-  link_.close();
+awaitable<bool> Vm::outlives(std::chrono::milliseconds limit) {
+  const auto left = limit - std::chrono::milliseconds(since_accepted());
+  const bool slept = co_await sleep_for(std::max(0ms, left));
+  co_return slept && !stopping_ && !decided();
+}
+
+std::string Vm::why_not_ready() const {
+  const auto limit = spec_.start_timeout_ms / 1000;
+  std::string why = spec_.kind == "job"
+                        ? fmt::format("its command did not begin within {} s", limit)
+                        : fmt::format("it was not ready within {} s", limit);
+  if (!guest_hint_.empty()) return why + ": " + guest_hint_;
+  if (status_.stages.pid1_ms < 0) return why + ": the VM did not boot";
+  if (spec_.kind == "job") return why;
+  return why + fmt::format(
+                   ": nothing listens on 0.0.0.0:{}; the app must listen on the port in the "
+                   "environment variable PORT",
+                   spec_.run.port);
+}
+
+std::chrono::milliseconds Vm::last_limit() const {
+  if (spec_.kind == "build") return std::chrono::milliseconds(spec_.build.wall_ms) + wall_margin;
+  return std::chrono::milliseconds(status_.stages.exec_ms + spec_.job.wall_ms) + wall_margin;
 }
 
 awaitable<void> Vm::enforce_time_limit() {
-  const auto limit = spec_.kind == "run" ? std::chrono::milliseconds(spec_.start_timeout_ms)
-                                         : std::chrono::milliseconds(spec_.build.wall_ms) + margin;
-  const auto left = limit - std::chrono::milliseconds(since_accepted());
-  const bool slept = co_await sleep_for(std::max(0ms, left));
-  if (!slept || stopping_ || decided()) co_return;
-  if (spec_.kind == "run") {
-    if (status_.stages.healthy_ms >= 0) co_return;
-    std::string why = fmt::format("it was not ready within {} s", spec_.start_timeout_ms / 1000);
-    if (!guest_hint_.empty())
-      why += ": " + guest_hint_;
-    else if (status_.stages.pid1_ms < 0)
-      why += ": the VM did not boot";
-    else
-      why += fmt::format(
-          ": nothing listens on 0.0.0.0:{}; the app must listen on the port in the environment "
-          "variable PORT",
-          spec_.run.port);
-    fail(why);
-  } else {
-    fail(fmt::format("the build VM did not end within {} s",
-                     std::chrono::duration_cast<std::chrono::seconds>(limit).count()));
+  std::string why;
+  if (spec_.kind != "build") {
+    const bool late = co_await outlives(std::chrono::milliseconds(spec_.start_timeout_ms));
+    if (!late) co_return;
+    const auto& stages = status_.stages;
+    const bool ready = spec_.kind == "job" ? stages.exec_ms >= 0 : stages.healthy_ms >= 0;
+    if (!ready) why = why_not_ready();
+    // An app has no other limit.
+    if (ready && spec_.kind == "run") co_return;
   }
+  if (why.empty()) {
+    const auto limit = last_limit();
+    const bool late = co_await outlives(limit);
+    if (!late) co_return;
+    why = fmt::format("the {} VM did not end within {} s", spec_.kind,
+                      std::chrono::duration_cast<std::chrono::seconds>(limit).count());
+  }
+  fail(why);
   co_await destroy();
   link_.close();
 }

@@ -71,7 +71,12 @@ class Vm : public std::enable_shared_from_this<Vm> {
   awaitable<Result<void>> check();
   awaitable<void> let_go_on();
   awaitable<void> enforce_time_limit();
-  awaitable<void> enforce_job_limits();
+  /// Waits until @p limit after it was accepted; whether it then still has no end.
+  awaitable<bool> outlives(std::chrono::milliseconds limit);
+  /// What to say when its start took too long.
+  std::string why_not_ready() const;
+  /// When a build or a job that began must be over, after it was accepted.
+  std::chrono::milliseconds last_limit() const;
   awaitable<void> tell_time();
   void end();
   void handle(const wire::guest::FromGuest& said);
@@ -81,6 +86,7 @@ class Vm : public std::enable_shared_from_this<Vm> {
   void begin_tasks();
   void set_phase(std::string phase, std::string detail = {});
   void set_healthy(bool healthy);
+  void keep_last_lines();
   void fail(std::string detail);
   void save();
   std::int64_t since_accepted() const;
@@ -98,8 +104,7 @@ class Vm : public std::enable_shared_from_this<Vm> {
   TaskGroup tasks_;
   asio::steady_timer health_due_;
   std::string guest_hint_;  ///< why an app that does not get ready may not
-  std::string exit_reason_;
-  std::string halt_;  ///< why QEMU does not run its processors; empty: it does
+  std::string halt_;        ///< why QEMU does not run its processors; empty: it does
   bool guest_pongs_ = false;
   bool have_build_result_ = false;
   bool have_exit_ = false;

@@ -61,14 +61,15 @@ std::string answered_by(const FollowedLine& line) {
 }
 
 json printed(const FollowedLine& line) {
-  return {{"id", line.place.text()},
-          {"date", iso_time(line.time_ns / 1'000'000)},
-          {"message", line.message},
-          {"service", line.service},
-          {"stream", line.stream},
-          {"instanceId", line.instance_id},
-          {"deploymentId", line.deployment_id},
-          {"process", line.process.empty() ? json(nullptr) : json(line.process)}};
+  json data{{"id", line.place.text()},
+            {"date", iso_time(line.time_ns / 1'000'000)},
+            {"message", line.message},
+            {"service", line.service},
+            {"stream", line.stream},
+            {"instanceId", line.instance_id},
+            {"deploymentId", line.deployment_id}};
+  if (!line.process.empty()) data["process"] = line.process;
+  return data;
 }
 
 json asked(const FollowedLine& line) {

@@ -158,7 +158,8 @@ awaitable<Deployment> show(const Services& services, Pusher& pusher, Deployment 
     for (auto& line : lines) {
       if (line.deployment_id != deployment.uuid) continue;
       const std::string prefix = line.service == "karreg" ? step : "       ";
-      co_await pusher.line(prefix + line.message);
+      const std::string worker = line.process.empty() ? "" : "[" + line.process + "] ";
+      co_await pusher.line(prefix + worker + line.message);
     }
     if (follower.away() && !said_away) {
       said_away = true;

@@ -10,8 +10,8 @@
 
 namespace karreg::wire {
 
-/// Lines of one source, oldest first. @c service: "app" (what the app printed), "build" (build VM),
-/// "karreg" (what the platform does).
+/// Lines of one source, oldest first. @c service: "app" (what the app and its workers printed),
+/// "job" (job VM), "build" (build VM), "karreg" (what the platform does).
 /// @c dropped: lines lost before these because a bounded buffer was full; readers show it.
 struct LogBatch {
   std::string app_id;

@@ -1,38 +1,31 @@
 #include "images/guest/job.hpp"
 
-#include <unistd.h>
-
 #include "images/guest/run.hpp"
 
 namespace karreg::guest {
 
 namespace {
-
-const char* shell() {
-  return ::access("/bin/bash", X_OK) == 0 ? "/bin/bash" : "/bin/sh";
-}
-
-std::string limit_of(std::int64_t wall_ms) {
-  return wall_ms % 1000 == 0 ? std::to_string(wall_ms / 1000) + " s"
-                             : std::to_string(wall_ms) + " ms";
-}
-
+/// As timeout(1) has it.
+constexpr int time_over = 124;
 }  // namespace
 
 wire::guest::Exit run_job(Supervisor& supervisor, const wire::guest::Config& config) {
   const auto& job = config.job;
-  Child command;
-  command.argv = {shell(), "-c", job.command};
-  command.env = app_environment(config);
-  command.directory = job.workdir;
+  Child child;
+  child.argv = shell_command(job.command);
+  child.env = app_environment(config);
+  child.directory = job.workdir;
   supervisor.say("starting");
-  const Ended ended =
-      supervisor.run(command, Clock::now() + std::chrono::milliseconds(job.wall_ms));
-  std::string reason = "the command " + ended.sentence();
-  if (ended.stopped) reason = "the command was stopped";
-  if (ended.timed_out)
-    reason = "the command took longer than its limit of " + limit_of(job.wall_ms);
-  return {ended.exit_code, ended.signal, ended.oom, reason, ended.timed_out};
+  const Ended ended = supervisor.run(child, Clock::now() + std::chrono::milliseconds(job.wall_ms));
+  wire::guest::Exit exit{ended.exit_code, ended.signal, ended.oom,
+                         "the command " + ended.sentence(), ended.timed_out};
+  if (ended.stopped) exit.reason = "the command was stopped";
+  if (ended.timed_out) {
+    exit.reason =
+        "the command was ended: its time limit of " + duration(job.wall_ms) + " was reached";
+    if (exit.exit_code == 0 && exit.signal == 0) exit.exit_code = time_over;
+  }
+  return exit;
 }
 
 }  // namespace karreg::guest

@@ -58,7 +58,9 @@ class LogBuffer {
   /// A byte becomes at most six in JSON (a control character): the line stays below
   /// `wire::guest::max_line_bytes`.
   static constexpr std::size_t batch_bytes = std::size_t{40} * 1024;
-  static std::size_t cost(const wire::guest::LogLine& line) { return line.text.size() + 64; }
+  static std::size_t cost(const wire::guest::LogLine& line) {
+    return line.text.size() + line.process.size() + 64;
+  }
 
   std::size_t capacity_;
   std::deque<wire::guest::LogLine> pending_;

@@ -1,5 +1,7 @@
 #include "images/guest/run.hpp"
 
+#include <unistd.h>
+
 #include "images/guest/listening.hpp"
 #include "images/guest/system.hpp"
 
@@ -14,6 +16,17 @@ constexpr auto eagerly = 20ms;
 constexpr auto patiently = 200ms;
 constexpr auto eager_time = 30s;
 constexpr auto seldom = 3600s;
+
+std::vector<Beside> workers_of(const wire::guest::Config& config, const Child& app) {
+  std::vector<Beside> workers;
+  for (const auto& worker : config.run.workers) {
+    Child child = app;
+    child.argv = shell_command(worker.command);
+    workers.push_back(
+        {worker.name, std::move(child), Restarts(worker.restart, worker.restart_delay_ms)});
+  }
+  return workers;
+}
 }  // namespace
 
 std::map<std::string, std::string> app_environment(const wire::guest::Config& config) {
@@ -26,9 +39,14 @@ std::map<std::string, std::string> app_environment(const wire::guest::Config& co
       {"LANG", "C.UTF-8"},
       {"TMPDIR", "/tmp"},
   };
-  if (config.kind == "run") env.emplace("PORT", std::to_string(config.run.port));
+  if (config.kind != "build") env.emplace("PORT", std::to_string(config.run.port));
   for (const auto& [name, value] : config.env) env[name] = value;
   return env;
+}
+
+std::vector<std::string> shell_command(const std::string& command) {
+  const bool bash = ::access("/bin/bash", X_OK) == 0;
+  return {bash ? "/bin/bash" : "/bin/sh", "-c", command};
 }
 
 wire::guest::Exit run_app(Supervisor& supervisor, const wire::guest::Config& config) {
@@ -71,7 +89,7 @@ wire::guest::Exit run_app(Supervisor& supervisor, const wire::guest::Config& con
     if (listening) return seldom;
     return Clock::now() - begin < eager_time ? eagerly : patiently;
   };
-  const Ended ended = supervisor.run(app, std::nullopt, watch, config.run.workers);
+  const Ended ended = supervisor.run(app, std::nullopt, watch, workers_of(config, app));
   std::string reason = ended.stopped ? "the app was stopped" : "the app " + ended.sentence();
   if (!listening && !ended.stopped)
     reason += " before it listened on port " + std::to_string(config.run.port);

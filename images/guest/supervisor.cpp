@@ -1,10 +1,6 @@
 #include "images/guest/supervisor.hpp"
 
-#include <fcntl.h>
-#include <grp.h>
 #include <poll.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,11 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <filesystem>
-#include <stdexcept>
+#include <exception>
 
 #include "images/guest/system.hpp"
 
@@ -35,95 +27,9 @@ constexpr auto lonely_farewell_time = 60s;
 constexpr auto absence_tick = 50ms;
 /// Nothing else needs to be looked at without an event.
 constexpr auto idle = 60s;
-/// Files that a server may hold open: the kernel's own limit (1024, 4096) is for desktops of 1990.
-constexpr rlimit open_files{65'536, 524'288};
-/// Between SIGTERM and SIGKILL when a deadline has passed, or when the app has ended beside its
-/// workers.
+/// Between SIGTERM and SIGKILL when a deadline has passed, and for workers whose app is gone.
 constexpr auto overtime = 2s;
-
-/// The form that exec takes; valid as long as @p words.
-std::vector<char*> pointers(std::vector<std::string>& words) {
-  std::vector<char*> result;
-  result.reserve(words.size() + 1);
-  for (auto& word : words) result.push_back(word.data());
-  result.push_back(nullptr);
-  return result;
-}
-
-[[noreturn]] void become(const Child& child, int out, int err) {
-  ::setsid();
-  sigset_t none;
-  sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  // Ignored signals survive exec: an app would see EPIPE where it expects to be ended.
-  std::signal(SIGPIPE, SIG_DFL);
-  const int null = ::open("/dev/null", O_RDONLY);
-  if (null >= 0) ::dup2(null, STDIN_FILENO);
-  ::dup2(out, STDOUT_FILENO);
-  ::dup2(err, STDERR_FILENO);
-  ::setrlimit(RLIMIT_NOFILE, &open_files);
-  if (child.as_app) {
-    // So that the app can open /dev/stdout: the pipe belongs to who made it.
-    if (::fchown(out, app_uid, app_gid) != 0 || ::fchown(err, app_uid, app_gid) != 0) ::_exit(126);
-    if (child.max_processes > 0) {
-      const rlimit limit{static_cast<rlim_t>(child.max_processes),
-                         static_cast<rlim_t>(child.max_processes)};
-      ::setrlimit(RLIMIT_NPROC, &limit);
-    }
-    const gid_t group = app_gid;
-    if (::setgroups(1, &group) != 0 || ::setgid(app_gid) != 0 || ::setuid(app_uid) != 0)
-      ::_exit(126);
-    ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  }
-  if (::chdir(child.directory.c_str()) != 0) {
-    ::dprintf(STDERR_FILENO, "cannot enter %s: %s\n", child.directory.c_str(),
-              std::strerror(errno));
-    ::_exit(126);
-  }
-  std::vector<std::string> entries;
-  entries.reserve(child.env.size());
-  for (const auto& [name, value] : child.env) entries.emplace_back(name).append("=").append(value);
-  const auto env = pointers(entries);
-  auto words = child.argv;
-  const auto argv = pointers(words);
-  // execvpe looks for the program in the caller's PATH, which PID 1 has none of.
-  if (const auto path = child.env.find("PATH"); path != child.env.end())
-    ::setenv("PATH", path->second.c_str(), 1);
-  ::execvpe(argv[0], argv.data(), env.data());
-  ::dprintf(STDERR_FILENO, "cannot start %s: %s\n", argv[0], std::strerror(errno));
-  ::_exit(127);
-}
-
-/// Field 6 of /proc/PID/stat (proc(5)); the second is a name that may hold anything, in
-/// parentheses.
-pid_t session_of(const std::string& stat) {
-  const auto name_end = stat.rfind(')');
-  if (name_end == std::string::npos) return -1;
-  char state = 0;
-  int parent = 0;
-  int group = 0;
-  int session = 0;
-  return std::sscanf(stat.c_str() + name_end + 1, " %c %d %d %d", &state, &parent, &group,
-                     &session) == 4
-             ? session
-             : -1;
-}
-
-/// Kills every process of @p session.
-void kill_session(pid_t session) {
-  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
-    const pid_t pid = std::atoi(entry.path().filename().c_str());
-    if (pid > 1 && session_of(read_file(entry.path() / "stat")) == session) ::kill(pid, SIGKILL);
-  }
-}
 }  // namespace
-
-std::string Ended::sentence() const {
-  if (oom) return "was killed: the VM ran out of memory";
-  if (signal != 0)
-    return "was killed by signal " + std::to_string(signal) + " (" + ::strsignal(signal) + ")";
-  return "exited with " + std::to_string(exit_code);
-}
 
 Supervisor::Supervisor(Channel& channel) : channel_(channel) {
   sigset_t children;
@@ -199,34 +105,125 @@ void Supervisor::miss_message() {
     remember_and_send(msg::Exit{1, 0, false, what + "; is the environment of the app that large?"});
 }
 
-void Supervisor::add_line(const Source& source, std::string text) {
-  logs_.add({wall_time_ns(), source.stream, std::move(text), source.process}, Clock::now());
+void Supervisor::keep(const Source& source, std::string line) {
+  logs_.add({wall_time_ns(), source.stream, std::move(line), source.process}, Clock::now());
 }
 
-void Supervisor::drain(Source& source, bool& open) {
+bool Supervisor::drain(Source& source) {
   char buffer[16UL * 1024];
   for (int i = 0; i < 16; ++i) {
     const ssize_t n = ::read(source.fd, buffer, sizeof buffer);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (n <= 0) {
-      if (auto rest = source.splitter.rest()) add_line(source, std::move(*rest));
-      open = false;
-      return;
-    }
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return true;
+    if (n <= 0) return false;
     for (auto& line : source.splitter.take({buffer, static_cast<std::size_t>(n)}))
-      add_line(source, std::move(line));
+      keep(source, std::move(line));
   }
+  return true;
+}
+
+void Supervisor::close_source(Source& source) {
+  drain(source);
+  if (auto rest = source.splitter.rest()) keep(source, std::move(*rest));
+  ::close(source.fd);
+}
+
+void Supervisor::listen_to(const Started& started, const Child& child, const std::string& process) {
+  sources_.push_back({started.out, started.pid, child.out_stream, process, {}});
+  sources_.push_back({started.err, started.pid, child.err_stream, process, {}});
 }
 
 void Supervisor::reap() {
   signalfd_siginfo ignored;
   while (::read(child_events_, &ignored, sizeof ignored) > 0) continue;
-  int status = 0;
-  for (pid_t pid = 0; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
+  for (;;) {
+    siginfo_t info{};
+    if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return;
+    const pid_t pid = info.si_pid;
+    const auto worker = std::ranges::find_if(
+        workers_, [pid](const Worker& w) { return w.running && w.pid == pid; });
+    // At a stop its session has the grace, too.
+    if (worker != workers_.end() && !ending_) kill_session(pid);
+    int status = 0;
+    if (::waitpid(pid, &status, 0) != pid) return;
     if (pid == child_) child_status_ = status;
-    for (auto& worker : workers_)
-      if (pid == worker.pid) worker.status = status;
+    if (worker != workers_.end()) worker_ended(*worker, ended_with(status));
   }
+}
+
+void Supervisor::start_due_workers() {
+  for (auto& worker : workers_)
+    if (worker.due && Clock::now() >= *worker.due) start(worker);
+}
+
+void Supervisor::start(Worker& worker) {
+  worker.due.reset();
+  worker.began = Clock::now();
+  worker.ooms = oom_kills();
+  try {
+    const Started started = guest::start(worker.what.child);
+    worker.pid = started.pid;
+    worker.running = true;
+    listen_to(started, worker.what.child, worker.what.name);
+  } catch (const std::exception& e) {
+    // For want of processes, which may end: no reason to end the app.
+    schedule(worker, std::string("could not be started: ") + e.what(), false);
+  }
+}
+
+void Supervisor::worker_ended(Worker& worker, Ended ended) {
+  worker.running = false;
+  // Also a shell's way to say that its command was killed.
+  const bool killed = ended.signal == SIGKILL || ended.exit_code == 128 + SIGKILL;
+  if (const auto ooms = oom_kills(); killed && ooms > std::max(worker.ooms, ooms_)) {
+    ended.oom = true;
+    ooms_ = ooms;
+  }
+  if (!ending_) {
+    // Before it is told how it ended. Who has left its session, and still could write, is not
+    // heard.
+    std::erase_if(sources_, [&](Source& source) {
+      if (source.pid != worker.pid) return false;
+      close_source(source);
+      return true;
+    });
+    worker.pid = -1;
+  }
+  schedule(worker, ended.sentence(), ended.good());
+}
+
+void Supervisor::schedule(Worker& worker, const std::string& what, bool good) {
+  std::string line = "worker " + worker.what.name + " " + what;
+  if (!ending_ && !child_status_) {
+    const auto now = Clock::now();
+    const auto delay = worker.what.restarts.after(good, worker.began, now);
+    if (delay) worker.due = now + *delay;
+    line +=
+        delay ? ", starting again in " + duration(delay->count()) : ", and is not started again";
+  }
+  log(line);
+}
+
+void Supervisor::terminate(bool everybody) {
+  ending_ = true;
+  for (auto& worker : workers_) worker.due.reset();
+  if (everybody) {
+    ::kill(-1, SIGTERM);
+    return;
+  }
+  if (child_status_)
+    ::kill(-child_, SIGTERM);
+  else
+    signal_group(child_, SIGTERM);
+  for (const auto& worker : workers_)
+    if (worker.running) signal_group(worker.pid, SIGTERM);
+}
+
+bool Supervisor::all_gone() const {
+  // A group outlives its leader: of `sh -c "server | pretty"` the shell obeys SIGTERM at once, and
+  // the server has its grace all the same.
+  return group_is_gone(child_) && std::ranges::all_of(workers_, [](const Worker& worker) {
+           return !worker.running && (worker.pid < 0 || group_is_gone(worker.pid));
+         });
 }
 
 void Supervisor::pump(std::chrono::milliseconds timeout) {
@@ -244,10 +241,9 @@ void Supervisor::pump(std::chrono::milliseconds timeout) {
                    std::chrono::milliseconds(0), timeout);
   ::poll(fds.data(), fds.size(), static_cast<int>(wait.count()));
   std::erase_if(sources_, [&](Source& source) {
-    bool open = true;
-    drain(source, open);
-    if (!open) ::close(source.fd);
-    return !open;
+    if (drain(source)) return false;
+    close_source(source);
+    return true;
   });
   reap();
   channel_.pump();
@@ -261,159 +257,79 @@ void Supervisor::pump(std::chrono::milliseconds timeout) {
   }
 }
 
-pid_t Supervisor::start(const Child& child) {
-  if (child.argv.empty()) throw std::runtime_error("there is no command to run");
-  int out[2];
-  int err[2];
-  if (::pipe2(out, O_CLOEXEC) != 0 || ::pipe2(err, O_CLOEXEC) != 0) fail("pipe");
-  ::fcntl(out[0], F_SETFL, O_NONBLOCK);
-  ::fcntl(err[0], F_SETFL, O_NONBLOCK);
-  const pid_t pid = ::fork();
-  if (pid < 0) fail("fork");
-  if (pid == 0) become(child, out[1], err[1]);
-  ::close(out[1]);
-  ::close(err[1]);
-  sources_.push_back({out[0], child.out_stream, child.process, {}});
-  sources_.push_back({err[0], child.err_stream, child.process, {}});
-  return pid;
-}
-
-Ended Supervisor::ended_by(int status) {
-  Ended ended;
-  ended.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
-  ended.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-  const std::uint64_t ooms = oom_kills();
-  ended.oom = !ended.good() && ooms > ooms_;
-  ooms_ = ooms;
-  return ended;
-}
-
-void Supervisor::begin_workers(const Child& beside, std::span<const msg::Worker> workers) {
-  for (const auto& worker : workers) {
-    Child child = beside;
-    child.argv = {"/bin/sh", "-c", worker.command};
-    child.process = worker.name;
-    workers_.push_back(
-        {worker.name, std::move(child), Restart(worker), -1, std::nullopt, Clock::now()});
-  }
-}
-
-void Supervisor::say_end(RunningWorker& worker) {
-  const auto now = Clock::now();
-  const Ended ended = ended_by(*worker.status);
-  // What it left behind would run beside its successor.
-  kill_session(worker.pid);
-  worker.pid = -1;
-  worker.status.reset();
-  const auto wait = worker.restart.ended(ended.good(), now);
-  std::string text = "worker " + worker.name + " " + ended.sentence();
-  if (wait) {
-    worker.start_at = now + *wait;
-    const auto ms = wait->count();
-    text += ms == 0 ? ", starting again"
-                    : ", starting again in " + (ms % 1000 == 0 ? std::to_string(ms / 1000) + " s"
-                                                               : std::to_string(ms) + " ms");
-  } else {
-    text += ", and is not started again";
-  }
-  log(text);
-}
-
-void Supervisor::tend_workers() {
-  for (auto& worker : workers_) {
-    if (worker.status) say_end(worker);
-    const auto now = Clock::now();
-    if (!worker.start_at || now < *worker.start_at) continue;
-    worker.start_at.reset();
-    worker.restart.started(now);
-    worker.pid = start(worker.child);
-  }
-}
-
-std::optional<Clock::time_point> Supervisor::next_worker() const {
-  std::optional<Clock::time_point> next;
-  for (const auto& worker : workers_)
-    if (worker.start_at) next = std::min(next.value_or(*worker.start_at), *worker.start_at);
-  return next;
-}
-
 Ended Supervisor::run(const Child& child, std::optional<Clock::time_point> deadline,
                       const std::function<std::chrono::milliseconds()>& on_tick,
-                      std::span<const msg::Worker> workers) {
+                      std::vector<Beside> workers) {
   ooms_ = oom_kills();
   child_status_.reset();
-  child_ = start(child);
-  begin_workers(child, workers);
+  ending_ = false;
+  const Started started = guest::start(child);
+  child_ = started.pid;
+  listen_to(started, child, {});
+  for (auto& worker : workers) {
+    workers_.push_back({std::move(worker)});
+    start(workers_.back());
+  }
 
-  Ended ended;
+  bool timed_out = false;
+  bool stopped = false;
+  bool killed = false;
   std::optional<Clock::time_point> kill_at;
-  const auto terminate = [&](std::chrono::milliseconds grace) {
-    // A child that has not reached its own session yet is met alone.
-    if (::kill(ended.timed_out ? -1 : -child_, SIGTERM) != 0) ::kill(child_, SIGTERM);
-    for (const auto& worker : workers_)
-      if (worker.pid > 0 && ::kill(-worker.pid, SIGTERM) != 0) ::kill(worker.pid, SIGTERM);
+  const auto end_within = [&](std::chrono::milliseconds grace) {
+    terminate(timed_out);
     kill_at = Clock::now() + grace;
   };
-  // A group outlives its leader: of `sh -c "server | pretty"` the shell obeys SIGTERM at once, and
-  // the server has its grace all the same.
-  bool killed = false;
-  const auto is_gone = [](pid_t group) { return ::kill(-group, 0) != 0 && errno == ESRCH; };
-  const auto groups_are_gone = [&, group = child_] {
-    return is_gone(group) && std::ranges::all_of(workers_, [&](const RunningWorker& worker) {
-             return worker.pid < 0 || is_gone(worker.pid);
-           });
-  };
-  const auto worker_runs = [&] {
-    return std::ranges::any_of(workers_, [](const auto& worker) { return worker.pid > 0; });
-  };
   const auto over = [&] {
-    return child_status_ && (kill_at ? killed || groups_are_gone() : !worker_runs());
+    if (!child_status_) return false;
+    if (kill_at) return killed || all_gone();
+    return std::ranges::none_of(workers_, &Worker::running);
   };
   std::chrono::milliseconds wait{0};
   while (!over()) {
     pump(wait);
-    if (!kill_at && !child_status_) tend_workers();
     wait = on_tick ? on_tick() : idle;
     const auto now = Clock::now();
     if (kill_at && now >= *kill_at) {
       ::kill(-1, SIGKILL);
       killed = true;
       kill_at = now + 1s;
-    } else if (!kill_at && child_status_ && worker_runs()) {
-      // They may finish what they have in hand, while nobody waits for the app any more.
-      say("stopping");
-      terminate(overtime);
     } else if (!kill_at && stop_) {
-      ended.stopped = true;
+      stopped = true;
       say("stopping");
-      terminate(std::chrono::milliseconds(stop_->grace_ms));
+      end_within(std::chrono::milliseconds(stop_->grace_ms));
     } else if (!kill_at && deadline && now >= *deadline) {
-      ended.timed_out = true;
-      terminate(overtime);
+      timed_out = true;
+      end_within(overtime);
+    } else if (!kill_at && child_status_) {
+      end_within(overtime);
     }
-    for (const auto next : {kill_at ? kill_at : deadline, next_worker()})
-      if (next)
-        wait = std::clamp(std::chrono::ceil<std::chrono::milliseconds>(*next - now), 0ms, wait);
+    const auto until = [&](Clock::time_point next) {
+      wait = std::clamp(std::chrono::ceil<std::chrono::milliseconds>(next - now), 0ms, wait);
+    };
+    if (kill_at) {
+      until(*kill_at);
+    } else {
+      start_due_workers();
+      if (deadline) until(*deadline);
+      for (const auto& worker : workers_)
+        if (worker.due) until(*worker.due);
+    }
   }
-  // What the child left behind, in whatever session, and its workers: everything here but PID 1
-  // descends from it.
+  // What the child left behind, in whatever session: everything here but PID 1 descends from it.
+  ending_ = true;
   ::kill(-1, SIGKILL);
-  const Ended how = ended_by(*child_status_);
+  Ended ended = ended_with(*child_status_);
+  ended.timed_out = timed_out;
+  ended.stopped = stopped;
+  ended.oom = !ended.good() && oom_kills() > ooms_;
   child_ = -1;
-  workers_.clear();
-  ended.exit_code = how.exit_code;
-  ended.signal = how.signal;
-  ended.oom = how.oom;
   // Its last output is still in the pipes. They close as the killed processes end: soon, unless one
   // hangs in the kernel.
   const auto until = Clock::now() + 500ms;
   while (!sources_.empty() && Clock::now() < until) pump(10ms);
-  for (auto& source : sources_) {
-    bool open = true;
-    drain(source, open);
-    ::close(source.fd);
-  }
+  for (auto& source : sources_) close_source(source);
   sources_.clear();
+  workers_.clear();
   return ended;
 }
 

@@ -3,40 +3,22 @@
 #include <sys/types.h>
 
 #include <functional>
-#include <map>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "images/guest/channel.hpp"
 #include "images/guest/log_buffer.hpp"
-#include "images/guest/restart.hpp"
+#include "images/guest/process.hpp"
+#include "images/guest/restarts.hpp"
 
 namespace karreg::guest {
 
-/// How a child ended.
-struct Ended {
-  int exit_code = 0;
-  int signal = 0;
-  bool oom = false;
-  bool timed_out = false;  ///< killed by us at its deadline
-  bool stopped = false;    ///< killed because the agent said stop
-  /// "exited with 1", "was killed by signal 9 (Killed)", "was killed: the VM ran out of memory".
-  std::string sentence() const;
-  bool good() const { return exit_code == 0 && signal == 0 && !timed_out && !stopped; }
-};
-
-/// What to start.
-struct Child {
-  std::vector<std::string> argv;
-  std::map<std::string, std::string> env;
-  std::string directory = "/";
-  bool as_app = true;  ///< the unprivileged user; false: root, for the platform's own tools
-  std::string out_stream = "out";  ///< names of the log streams of stdout and stderr
-  std::string err_stream = "err";
-  std::string process;             ///< name in the log; empty: the app itself
-  std::int64_t max_processes = 0;  ///< RLIMIT_NPROC; 0: no limit
+/// A worker beside a child (wire::guest::Worker).
+struct Beside {
+  std::string name;
+  Child child;
+  Restarts restarts;
 };
 
 /// The event loop of PID 1: one child at a time and the workers beside it, the channel, the logs,
@@ -52,11 +34,11 @@ class Supervisor {
   /// A line of the init itself.
   void log(const std::string& text);
   /// Runs @p child to its end or to @p deadline; whatever it leaves behind is killed. @p on_tick is
-  /// called between events while it runs and says how long to wait at most until the next call. @p
-  /// workers run beside it, in its folder and with its environment, and end with it.
+  /// called between events while it runs and says how long to wait at most until the next call.
+  /// Meanwhile @p workers run beside it and are started again as they wish; they end with it.
   Ended run(const Child& child, std::optional<Clock::time_point> deadline,
             const std::function<std::chrono::milliseconds()>& on_tick = {},
-            std::span<const wire::guest::Worker> workers = {});
+            std::vector<Beside> workers = {});
   /// Sends the last messages and waits (bounded) until the agent has all logs; longer when the
   /// agent is away, so that one that starts again learns how it ended.
   void finish();
@@ -68,17 +50,18 @@ class Supervisor {
  private:
   struct Source {
     int fd;
+    pid_t pid;  ///< of the child or the worker that was started with it
     std::string stream;
-    std::string process;
+    std::string process;  ///< name of the worker; empty: the child
     LineSplitter splitter;
   };
-  struct RunningWorker {
-    std::string name;
-    Child child;
-    Restart restart;
-    pid_t pid = -1;                             ///< -1: it does not run
-    std::optional<int> status;                  ///< it ended so
-    std::optional<Clock::time_point> start_at;  ///< it is started (again) then
+  struct Worker {
+    Beside what;
+    pid_t pid = -1;  ///< while it runs; and when all end, also after that
+    bool running = false;
+    Clock::time_point began{};
+    std::uint64_t ooms = 0;                  ///< killed before it began
+    std::optional<Clock::time_point> due{};  ///< when it is started (again)
   };
   /// One round: poll at most @p timeout, move bytes, handle the agent's messages.
   void pump(std::chrono::milliseconds timeout);
@@ -86,19 +69,22 @@ class Supervisor {
   /// Says that a message of the agent was too long.
   void miss_message();
   void hello();
-  void drain(Source& source, bool& open);
+  /// Reads what is there (of a flood, a part); false when its other end is closed.
+  bool drain(Source& source);
+  /// The last of a source: what is there, and a line without an end.
+  void close_source(Source& source);
+  void listen_to(const Started& started, const Child& child, const std::string& process);
+  void keep(const Source& source, std::string line);
   void reap();
-  /// Starts @p child in a session of its own; its output becomes a source.
-  pid_t start(const Child& child);
-  /// How a child ended; what the kernel killed for want of memory since the last one counts as it.
-  Ended ended_by(int status);
-  void begin_workers(const Child& beside, std::span<const wire::guest::Worker> workers);
-  /// Starts those whose time has come, and sees to those that ended.
-  void tend_workers();
-  void say_end(RunningWorker& worker);
-  /// When tend_workers() has something to do next without an event.
-  std::optional<Clock::time_point> next_worker() const;
-  void add_line(const Source& source, std::string text);
+  void start_due_workers();
+  void start(Worker& worker);
+  /// It ended with @p status, or could not be started.
+  void worker_ended(Worker& worker, Ended ended);
+  void schedule(Worker& worker, const std::string& what, bool good);
+  /// SIGTERM to the child and the workers, together; none is started any more.
+  void terminate(bool everybody);
+  /// Nobody of those who were sent SIGTERM is left.
+  bool all_gone() const;
 
   Channel& channel_;
   int child_events_;  ///< signalfd of SIGCHLD: an idle VM sleeps
@@ -112,8 +98,9 @@ class Supervisor {
   std::int64_t started_ms_ = 0;
   pid_t child_ = -1;
   std::optional<int> child_status_;
-  std::vector<RunningWorker> workers_;
-  std::uint64_t ooms_ = 0;  ///< of the kernel, as far as they are somebody's end
+  std::vector<Worker> workers_;
+  bool ending_ = false;     ///< the child and its workers have been sent SIGTERM
+  std::uint64_t ooms_ = 0;  ///< killed before the child began, or told as the end of a worker
 };
 
 }  // namespace karreg::guest

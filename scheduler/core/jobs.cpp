@@ -80,8 +80,8 @@ void watch(Round& round, Job& job, Instance& vm, int tries) {
   }
   if (vm.phase == "exited" && vm.exit) {
     job.exit_code = vm.exit->signal != 0 ? 128 + vm.exit->signal : vm.exit->exit_code;
-    end_job(round, job, *job.exit_code == 0 ? JobState::succeeded : JobState::failed,
-            vm.exit->reason);
+    const bool good = *job.exit_code == 0 && !vm.exit->timed_out;
+    end_job(round, job, good ? JobState::succeeded : JobState::failed, vm.exit->reason);
   } else if (vm.phase == "failed" && !vm.reached_guest && tries < 2) {
     tell(round, job, name_of(job) + ": its VM did not start (" + vm.detail + "), trying another");
     give_up(round, vm);

@@ -145,6 +145,32 @@ TEST_CASE("a finite log is whole, can be limited, and is resumed after the last 
   CHECK(message_of(bad) == "the parameter limit must be a number, not \"many\"");
 }
 
+TEST_CASE("a line says which worker printed it, if one did") {
+  AnApi api("logs");
+  const User ann = api.make_user("ann@example.org");
+  const std::string app = api.make_app(ann, "shop");
+  broker::Publisher publisher(test_broker());
+  wire::LogBatch batch;
+  batch.app_id = app;
+  batch.service = "app";
+  const auto now = std::chrono::system_clock::now().time_since_epoch().count();
+  batch.lines = {{now, "out", "of the app"}, {now, "err", "of a worker", "mail"}};
+  std::atomic<bool> confirmed{false};
+  REQUIRE(
+      publisher.publish_to_stream(broker::log_stream(app), wire::to_text(batch),
+                                  [&](const Result<void>& done) { confirmed = done.has_value(); }));
+  eventually("the broker has the lines", [&] { return confirmed.load(); });
+  publisher.stop(1s);
+  const auto seen = read_stream(api, ann.bearer(), path_of(app, since_long + until_now()));
+  std::vector<Json> data;
+  for (const auto& event : seen.events)
+    if (event.name == "APPLICATION_LOG") data.push_back(Json::parse(event.data));
+  REQUIRE(data.size() == 2);
+  CHECK_FALSE(data[0].contains("process"));
+  CHECK(data[1].at("process") == "mail");
+  CHECK(data[1].at("service") == "app");
+}
+
 TEST_CASE("an app's requests are a log of their own, in the form that clever-tools reads") {
   AnApi api("accesslogs");
   const User ann = api.make_user("ann@example.org");

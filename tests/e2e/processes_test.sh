@@ -52,7 +52,7 @@ karreg run --app "$APP" 'test "$INSTANCE_TYPE" = task && node -e "console.log(1 
 check "a task has the runtime of its app" test "$CODE $(cat "$OUT")" = "0 2"
 karreg run --app "$APP" --time-limit 2s -- tail -f server.js
 check "a task that takes too long is ended" exits_with 143
-check "and says so" grep -q "took longer than its limit of 2 s" "$ERR"
+check "and says so" grep -q "its time limit of 2 s was reached" "$ERR"
 
 TASK=$(KARREG_API_HOST=$KARREG_TEST_API KARREG_TOKEN=$(user api_token) "$KARREG_TEST_BIN/karreg" run --app "$APP" --detach -- tail -f server.js)
 check "a task goes on by itself" wait_until 60 database_says starting "SELECT phase FROM instances WHERE job_id = '$TASK'"

@@ -1,6 +1,7 @@
 #include "hypervisor-agent/admit.hpp"
 
 #include <catch2/catch.hpp>
+#include <limits>
 
 using namespace karreg::agent;
 using namespace std::string_literals;
@@ -50,10 +51,26 @@ TEST_CASE("what a guest says is bounded", "[agent]") {
   const std::string endless(100'000, 'x');
   CHECK(heard<msg::Exit>(msg::encode(msg::Exit{1, 0, false, endless}))->reason.size() ==
         max_sentence_bytes);
-  const auto log = heard<msg::Log>(msg::encode(msg::Log{1, 0, {{1, "shout", endless}}}));
+  const auto log =
+      heard<msg::Log>(msg::encode(msg::Log{1, 0, {{1, "shout", endless, "\0"s + endless}}}));
   REQUIRE(log);
   CHECK(log->lines.at(0).text.size() == msg::max_log_line_bytes);
   CHECK(log->lines.at(0).stream == "out");
+  CHECK(log->lines.at(0).process == std::string(max_process_bytes, 'x'));
+}
+
+TEST_CASE("how a guest says that it ended is a number that a process may end with", "[agent]") {
+  const auto exit = [](int code, int signal) {
+    return heard<msg::Exit>(msg::encode(msg::Exit{code, signal, false, "", true})).value();
+  };
+  CHECK(exit(3, 0).exit_code == 3);
+  CHECK(exit(0, 9).signal == 9);
+  CHECK(exit(3, 0).timed_out);
+  const int most = std::numeric_limits<int>::max();
+  CHECK(exit(most, most).exit_code == 255);
+  CHECK(exit(most, most).signal == 64);
+  CHECK(exit(-1, -most).exit_code == 0);
+  CHECK(exit(-1, -most).signal == 0);
 }
 
 TEST_CASE("a guest names its own phases and no verdict", "[agent]") {

@@ -7,6 +7,7 @@
 
 #include <thread>
 
+#include "common/wire/json.hpp"
 #include "real_agent.hpp"
 
 using namespace karreg;
@@ -243,6 +244,147 @@ TEST_CASE("an app that ends by itself is reported with its last lines, once", "[
   CHECK(agent.processes("qemu-system").empty());
   agent.desire({});
   agent.wait_until_gone("instance_quits");
+  check_nothing_is_left(agent);
+}
+
+TEST_CASE("workers run beside the app and do it no harm when they fail", "[agent]") {
+  RealAgent agent;
+  auto spec = agent.static_site("instance_works");
+  spec.health.path = "/";
+  spec.health.interval_ms = 500;
+  spec.run.workers = {
+      {"mail", "echo trying; exit 1"},
+      {"queue", "trap 'echo finished; exit 0' TERM; echo waiting; while :; do sleep 0.1; done"}};
+  agent.desire({spec});
+  agent.start();
+  agent.wait_for("instance_works", "healthy", healthy);
+  const auto seen = [&](const std::string& service, const std::string& line) {
+    return std::ranges::count(agent.lines("instance_works", service), line);
+  };
+  eventually("a worker is started again, twice", [&] { return seen("app", "[mail] trying") >= 3; });
+  CHECK(seen("karreg", "worker mail exited with 1, starting again in 1 s") == 1);
+  CHECK(seen("karreg", "worker mail exited with 1, starting again in 2 s") == 1);
+  CHECK(seen("app", "[queue] waiting") == 1);
+  const auto now = agent.status("instance_works");
+  REQUIRE(now);
+  CHECK(now->healthy);
+  CHECK(now->phase == "running");
+  const auto page = test::get(now->address, "/");
+  REQUIRE(page);
+  CHECK(page->second == "hello from instance_works");
+  agent.desire({});
+  agent.wait_until_gone("instance_works");
+  CHECK(seen("app", "[queue] finished") == 1);
+  CHECK(seen("karreg", "worker queue exited with 0") == 1);
+  check_nothing_is_left(agent);
+}
+
+TEST_CASE("a job runs its command, and how that ended outlives the agent", "[agent]") {
+  RealAgent agent;
+  auto spec =
+      agent.job("instance_job",
+                "echo $(hostname) as $(id -un); cat index.html; echo; echo oh no >&2; exit 3");
+  spec.number = 7;
+  agent.desire({spec});
+  agent.start();
+  const auto end = agent.wait_for("instance_job", "exited", exited);
+  CHECK(end.exit.exit_code == 3);
+  CHECK(end.exit.signal == 0);
+  CHECK_FALSE(end.exit.timed_out);
+  CHECK(end.exit.reason == "the command exited with 3");
+  CHECK(end.detail == end.exit.reason);
+  CHECK(end.address.empty());
+  CHECK(end.stages.exec_ms >= 0);
+  CHECK(end.stages.healthy_ms == -1);
+  CHECK(end.last_lines.size() == 3);
+  const auto lines = agent.lines("instance_job", "job");
+  for (const char* line : {"job-7 as app", "hello from instance_job", "oh no"})
+    CHECK(std::ranges::count(lines, line) == 1);
+  CHECK(agent.lines("instance_job", "app").empty());
+  agent.kill();
+  agent.start();
+  const auto again = agent.wait_for("instance_job", "exited still", exited);
+  CHECK(again.exit.exit_code == 3);
+  CHECK(again.exit.reason == end.exit.reason);
+  CHECK(again.last_lines == end.last_lines);
+  CHECK(agent.processes("qemu-system").empty());
+  agent.desire({});
+  agent.wait_until_gone("instance_job");
+  check_nothing_is_left(agent);
+}
+
+TEST_CASE("a job that ends while no agent is there is told to the next one", "[agent]") {
+  RealAgent agent;
+  agent.desire({agent.job("instance_alone", "echo begun; sleep 2; echo done; exit 4")});
+  agent.start();
+  eventually("it has begun", [&] { return !agent.lines("instance_alone", "job").empty(); }, 90s);
+  agent.kill();
+  // Longer than it has to do: its VM waits with the news.
+  std::this_thread::sleep_for(4s);
+  agent.start();
+  const auto end = agent.wait_for("instance_alone", "exited", exited);
+  CHECK(end.exit.exit_code == 4);
+  const auto lines = agent.lines("instance_alone", "job");
+  CHECK(std::ranges::count(lines, "done") == 1);
+  agent.desire({});
+  agent.wait_until_gone("instance_alone");
+  check_nothing_is_left(agent);
+}
+
+TEST_CASE("a job that said how it ended has ended so, also when its VM is gone by then",
+          "[agent]") {
+  RealAgent agent;
+  const auto spec = agent.job("instance_said", "exit 5");
+  const std::string folder = agent.state_dir() + "/vms/instance_said";
+  test::write(folder + "/spec.json", wire::to_text(spec));
+  test::write(folder + "/record.json",
+              R"({"accepted_ms":1,"over":false,"status":{"phase":"starting","exit":)"
+              R"({"exit_code":5,"reason":"the command exited with 5"}}})");
+  agent.desire({spec});
+  agent.start();
+  const auto end = agent.wait_for("instance_said", "exited", exited);
+  CHECK(end.exit.exit_code == 5);
+  CHECK(end.detail == "the command exited with 5");
+  agent.desire({});
+  agent.wait_until_gone("instance_said");
+  check_nothing_is_left(agent);
+}
+
+TEST_CASE("a job is ended when its time is over, and one that is no longer wanted is stopped",
+          "[agent]") {
+  RealAgent agent;
+  auto slow = agent.job("instance_slow", "echo begun; exec sleep 1000");
+  slow.job.wall_ms = 3'000;
+  auto unwanted = agent.job("instance_unwanted",
+                            "trap 'echo clean; exit 0' TERM; echo begun; "
+                            "while :; do sleep 0.1; done");
+  agent.desire({slow, unwanted});
+  agent.start();
+  const auto end = agent.wait_for("instance_slow", "exited", exited);
+  CHECK(end.exit.timed_out);
+  CHECK(end.exit.signal == SIGTERM);
+  CHECK(end.detail == "the command was ended: its time limit of 3 s was reached");
+  CHECK(end.last_lines == std::vector<std::string>{"begun"});
+  const auto begun = [&] { return agent.lines("instance_unwanted", "job").size() == 1; };
+  eventually("the other one has begun", begun, 90s);
+  agent.desire({});
+  agent.wait_until_gone("instance_slow");
+  agent.wait_until_gone("instance_unwanted");
+  const auto lines = agent.lines("instance_unwanted", "job");
+  CHECK(std::ranges::count(lines, "clean") == 1);
+  check_nothing_is_left(agent);
+}
+
+TEST_CASE("a job whose command does not begin in time has failed", "[agent]") {
+  RealAgent agent;
+  auto spec = agent.job("instance_late", "echo too late");
+  spec.start_timeout_ms = 1;
+  agent.desire({spec});
+  agent.start();
+  const auto end = agent.wait_for("instance_late", "failed", failed);
+  CHECK(end.detail == "its command did not begin within 0 s: the VM did not boot");
+  agent.desire({});
+  agent.wait_until_gone("instance_late");
   check_nothing_is_left(agent);
 }
 

@@ -45,10 +45,13 @@ TEST_CASE("a record comes back as it was written", "[agent]") {
   record.status.phase = "failed";
   record.status.last_lines = {"a", "b"};
   record.status.stages.healthy_ms = 99;
+  record.status.exit = {3, 0, false, "the command exited with 3", true};
   REQUIRE(write_atomically(files.record(), wire::to_text(record)));
   const auto back = read_record(files);
   REQUIRE(back);
   CHECK(wire::to_text(*back) == wire::to_text(record));
+  CHECK(back->status.exit.exit_code == 3);
+  CHECK(back->status.exit.timed_out);
 }
 
 TEST_CASE("sockets have short names, one set per instance", "[agent]") {

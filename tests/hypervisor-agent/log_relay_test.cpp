@@ -47,9 +47,27 @@ TEST_CASE("lines are sorted by service and stay in order", "[agent]") {
     CHECK(b.instance_id == "instance_1");
   }
   CHECK(service_of("build", "build") == "build");
-  CHECK(service_of("out", "run") == "app");
+}
+
+TEST_CASE("what a job prints is its service's, and what the init says of it the platform's",
+          "[agent]") {
+  CHECK(service_of("out", "job") == "job");
   CHECK(service_of("err", "job") == "job");
   CHECK(service_of("karreg", "job") == "karreg");
+  CHECK(service_of("err", "run") == "app");
+}
+
+TEST_CASE("lines of workers travel with the app's and keep their names", "[agent]") {
+  Scene scene;
+  scene.relay->take({1, 0, {{1, "out", "a"}, {2, "err", "b", "mail"}, {3, "out", "c", "queue"}}});
+  REQUIRE(scene.uplink.batches.size() == 1);
+  const auto& lines = scene.uplink.batches[0].lines;
+  CHECK(scene.uplink.batches[0].service == "app");
+  REQUIRE(lines.size() == 3);
+  CHECK(lines[0].process.empty());
+  CHECK(lines[1].process == "mail");
+  CHECK(lines[2].process == "queue");
+  CHECK(scene.relay->last_lines() == std::vector<std::string>{"a", "b", "c"});
 }
 
 TEST_CASE("a batch is acknowledged when all of it is safe and not before", "[agent]") {

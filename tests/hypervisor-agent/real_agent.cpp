@@ -217,7 +217,8 @@ std::vector<std::string> RealAgent::lines(const std::string& instance_id,
     if (!json.is_object() || !json.contains("log")) continue;
     const auto batch = json["log"].get<wire::LogBatch>();
     if (batch.instance_id != instance_id || batch.service != service) continue;
-    for (const auto& l : batch.lines) result.push_back(l.text);
+    for (const auto& l : batch.lines)
+      result.push_back((l.process.empty() ? "" : "[" + l.process + "] ") + l.text);
   }
   return result;
 }
@@ -251,6 +252,14 @@ wire::VmSpec RealAgent::shell_app(const std::string& instance_id, const std::str
 wire::VmSpec RealAgent::static_site(const std::string& instance_id) {
   auto spec = shell_app(instance_id, "");
   spec.run.command = {"/usr/lib/karreg/serve-static", "/app"};
+  return spec;
+}
+
+wire::VmSpec RealAgent::job(const std::string& instance_id, const std::string& command) {
+  auto spec = shell_app(instance_id, "");
+  spec.kind = "job";
+  spec.run = {};
+  spec.job.command = command;
   return spec;
 }
 

@@ -44,13 +44,15 @@ class RealAgent {
                           const std::function<bool(const wire::VmStatus&)>& holds) const;
   /// Waits until the newest report of the present process has no such instance.
   void wait_until_gone(const std::string& instance_id) const;
-  /// Lines of a service of an instance.
+  /// Lines of a service of an instance, those of workers after their name in brackets.
   std::vector<std::string> lines(const std::string& instance_id, const std::string& service) const;
 
   /// A run VM of the static image with an artifact of @p files (name, content) under /app.
   wire::VmSpec static_site(const std::string& instance_id);
   /// A run VM of the static image whose app is a shell command.
   wire::VmSpec shell_app(const std::string& instance_id, const std::string& command);
+  /// A job VM of the static image.
+  wire::VmSpec job(const std::string& instance_id, const std::string& command);
   /// A build VM of the static image, its disks made.
   wire::VmSpec build(const std::string& instance_id, std::vector<wire::guest::BuildStep> steps);
   std::string build_folder(const std::string& build_id) const;

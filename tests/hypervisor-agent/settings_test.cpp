@@ -63,7 +63,8 @@ TEST_CASE("a bad setting is named with what it should be", "[agent]") {
       Case{"KARREG_AGENT_EGRESS", "some",
            "setting agent.egress = \"some\" must be hosts, public or open"},
       Case{"KARREG_AGENT_EGRESS_HOSTS", "a.example *b",
-           "setting agent.egress_hosts: \"*b\" is no name of a host, nor *. with one after it"},
+           "setting agent.egress_hosts: \"*b\" is no name of a host, nor *. with one after it, "
+           "nor either of them with a port"},
       Case{"KARREG_AGENT_CA_FILE", "/nowhere/ca.pem",
            "setting agent.ca_file = \"/nowhere/ca.pem\" cannot be read"},
       Case{"KARREG_DATA_DIR", "data", "setting data.dir = \"data\" must be an absolute path"},

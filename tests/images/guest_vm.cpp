@@ -337,7 +337,7 @@ std::vector<std::string> GuestVm::logs() const {
   std::vector<std::string> lines;
   for (const auto& batch : batches_)
     for (const auto& line : batch.lines)
-      lines.push_back((line.process.empty() ? "" : line.process + "/") + line.stream + ": " +
+      lines.push_back(line.stream + (line.process.empty() ? "" : " (" + line.process + ")") + ": " +
                       line.text);
   return lines;
 }
@@ -360,15 +360,15 @@ msg::Config a_config(const std::string& kind) {
 }
 }  // namespace
 
-msg::Config a_job(const std::string& command, std::int64_t wall_ms) {
-  auto config = a_config("job");
-  config.job.command = command;
-  config.job.wall_ms = wall_ms;
-  return config;
-}
 msg::Config a_run(std::vector<std::string> command) {
   auto config = a_config("run");
   config.run.command = std::move(command);
+  return config;
+}
+
+msg::Config a_job(const std::string& command) {
+  auto config = a_config("job");
+  config.job.command = command;
   return config;
 }
 
@@ -377,6 +377,14 @@ msg::Config a_build(std::vector<msg::BuildStep> steps) {
   config.build.steps = std::move(steps);
   config.build.wall_ms = 120'000;
   return config;
+}
+
+GuestVm::Options run_vm(const Images& images, const std::string& runtime,
+                        const std::string& artifact) {
+  using Mode = Disk::Mode;
+  return {{{"image", images.blob(images.runtime(runtime).run), Mode::read_only},
+           {"scratch", images.blob(images.catalogue.scratch_run), Mode::snapshot},
+           {"artifact", artifact, Mode::read_only}}};
 }
 
 std::string packed(const Folder& to, const fs::path& folder) {

@@ -100,7 +100,7 @@ class GuestVm {
   /// Body of the answer to GET @p target on the app's port, with its status line and headers.
   std::string get(const std::string& target, Seconds limit) const;
 
-  /// "stream: text" of each line; "worker/stream: text" of those of a worker.
+  /// "stream: text", and "stream (worker): text" of what a worker printed.
   std::vector<std::string> logs() const;
   const std::vector<msg::Log>& batches() const { return batches_; }
   bool acknowledges = true;
@@ -121,9 +121,12 @@ class GuestVm {
   std::vector<msg::Log> batches_;
 };
 
+/// The disks of a run or a job VM.
+GuestVm::Options run_vm(const Images& images, const std::string& runtime,
+                        const std::string& artifact);
 /// A configuration of kind "run" as the agent sends it, for QEMU's user network.
 msg::Config a_run(std::vector<std::string> command);
-msg::Config a_job(const std::string& command, std::int64_t wall_ms);
+msg::Config a_job(const std::string& command);
 msg::Config a_build(std::vector<msg::BuildStep> steps);
 /// An erofs of @p folder, as a build would have made it.
 std::string packed(const Folder& to, const std::filesystem::path& folder);

@@ -7,16 +7,8 @@
 
 using namespace karreg::test;
 using namespace std::chrono_literals;
-using Mode = Disk::Mode;
 
 namespace {
-
-GuestVm::Options run_vm(const Images& images, const std::string& runtime,
-                        const std::string& artifact) {
-  return {{{"image", images.blob(images.runtime(runtime).run), Mode::read_only},
-           {"scratch", images.blob(images.catalogue.scratch_run), Mode::snapshot},
-           {"artifact", artifact, Mode::read_only}}};
-}
 
 bool has(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;

@@ -69,6 +69,18 @@ TEST_CASE("a release command that a signal ends has the status that a shell give
   CHECK(p.state(d) == DeploymentState::fail);
 }
 
+TEST_CASE("a command that was ended for its time has failed, whatever it ended with") {
+  APlatform p;
+  const std::string d = a_push_with_release(p);
+  auto& vm = p.vm_of_job(release_of(p, d).id);
+  vm.phase = "exited";
+  vm.reached_guest = true;
+  vm.exit = karreg::wire::guest::Exit{0, 0, false, "its time limit was reached", true};
+  p.settle();
+  CHECK(release_of(p, d).state == JobState::failed);
+  CHECK(p.state(d) == DeploymentState::fail);
+}
+
 TEST_CASE("a deployment that is cancelled or superseded ends its release command") {
   APlatform p;
   const std::string d = a_push_with_release(p);
