@@ -7,8 +7,9 @@ namespace karreg::scheduler {
 Advanced advance(World world, Time now, IdSource& ids) {
   Advanced result{std::move(world), {}};
   Round round{result.world, now, ids, result.notes};
+  round.build_queue = waiting_builds(round);
+  for (App* app : in_turn(round)) step_deployments(round, *app);
   for (auto& [id, app] : result.world.apps) {
-    step_deployments(round, app);
     step_sleep(round, app);
     heal(round, app);
     step_cron(round, app);

@@ -2,6 +2,8 @@
 // spreads the load and keeps room for large ones).
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "common/flavors.hpp"
 #include "scheduler/core/steps.hpp"
 
@@ -14,21 +16,32 @@ std::int64_t memory_of(const std::string& flavor) {
   return found ? found->memory_mb : 0;
 }
 
-/// Whether VMs that are being stopped still count.
-enum class Stopping { hold_memory, hold_none };
+/// Which VMs count.
+enum class Holding {
+  all,
+  wanted,           ///< without those that are being stopped
+  wanted_instances  ///< nor those that build or do a job, which end by themselves
+};
 
 /// Memory not given to any VM yet, MiB, of hosts that may get one now.
 std::map<std::string, std::int64_t> free_memory(const World& world, Time now,
-                                                Stopping stopping = Stopping::hold_memory) {
+                                                Holding holding = Holding::all) {
   std::map<std::string, std::int64_t> free;
   for (const auto& [id, host] : world.hosts)
     if (now - host.last_seen <= world.policy.host_fresh) free[id] = host.memory_mb;
   for (const auto& [id, instance] : world.instances) {
     const auto host = free.find(instance.host_id);
-    const bool holds = stopping == Stopping::hold_memory ? !instance.ended_at : instance.alive();
+    const bool holds = holding == Holding::all      ? !instance.ended_at
+                       : holding == Holding::wanted ? instance.alive()
+                                                    : instance.alive() && instance.runs();
     if (host != free.end() && holds) host->second -= memory_of(instance.flavor);
   }
   return free;
+}
+
+bool fits(const std::map<std::string, std::int64_t>& free, const std::string& flavor) {
+  return std::ranges::any_of(free,
+                             [&](const auto& host) { return host.second >= memory_of(flavor); });
 }
 
 }  // namespace
@@ -48,9 +61,11 @@ std::string no_room(const World& world, const std::string& flavor, Time now) {
 }
 
 bool room_comes(const World& world, const std::string& flavor, Time now) {
-  for (const auto& [id, memory] : free_memory(world, now, Stopping::hold_none))
-    if (memory >= memory_of(flavor)) return true;
-  return false;
+  return fits(free_memory(world, now, Holding::wanted), flavor);
+}
+
+bool room_after_builds(const World& world, const std::string& flavor, Time now) {
+  return fits(free_memory(world, now, Holding::wanted_instances), flavor);
 }
 
 bool host_is_up(const World& world, Time now) {

@@ -11,6 +11,7 @@ struct Round {
   Time now;
   IdSource& ids;
   std::vector<Note>& notes;
+  std::vector<std::string> build_queue = {};  ///< that wait for room, the longest first
 
   const Policy& policy() const { return world.policy; }
   void note(const Deployment& deployment, std::string text) {
@@ -20,6 +21,10 @@ struct Round {
 
 /// deployments.cpp: queue, supersede, cancel, and the phases of the active deployment of one app.
 void step_deployments(Round& round, App& app);
+/// builds.cpp: the builds that wait for room alone, the longest first.
+std::vector<std::string> waiting_builds(const Round& round);
+/// builds.cpp: all apps, in the order of the queue of builds, so that the room that came is theirs.
+std::vector<App*> in_turn(Round& round);
 /// starting.cpp: a deployment in phase `starting`; switches over when all is healthy.
 void step_starting(Round& round, App& app, Deployment& deployment);
 /// builds.cpp: the build of a deployment in phase `building`.
@@ -60,6 +65,8 @@ void place(Round& round);
 std::string no_room(const World& world, const std::string& flavor, Time now);
 /// placement.cpp: whether there will be room once the VMs that are being stopped are gone.
 bool room_comes(const World& world, const std::string& flavor, Time now);
+/// placement.cpp: whether there will be room once all builds have ended, too.
+bool room_after_builds(const World& world, const std::string& flavor, Time now);
 /// placement.cpp: whether any host could get an instance, if it had the memory.
 bool host_is_up(const World& world, Time now);
 /// routing.cpp: the route table that follows from instances; a change gets the next version.

@@ -168,6 +168,84 @@ TEST_CASE("a build waits for room, says what it needs, and gives up in the end")
         "MiB");
 }
 
+TEST_CASE("builds get room in the order in which they became ready, whatever their app") {
+  APlatform p;
+  p.host("host-1", 2048);
+  std::map<std::string, std::string> of;
+  const auto comes = [&](const std::string& app) {
+    of[app] = p.push(app).uuid;
+    p.settle();
+    p.build_of(of[app]).state_since = p.now;
+    p.prepared(of[app]);
+    p.pass(1s);
+  };
+  for (const char* app : {"m", "z", "a", "k"}) comes(app);
+  CHECK(p.vms(of["m"], true).size() == 1);
+  CHECK(p.message(of["z"]).starts_with("waiting for room to build: an instance of size S needs"));
+  CHECK(p.message(of["a"]).starts_with("waiting for room to build, 2nd in the queue: "));
+  CHECK(p.message(of["k"]).starts_with("waiting for room to build, 3rd in the queue: "));
+  CHECK(p.told("Waiting for room to build, 2nd in the queue: "));
+  // Others build: nobody gives up.
+  p.pass(p.world.policy.capacity_timeout + 5min);
+  for (const char* app : {"z", "a", "k"}) CHECK(p.state(of[app]) == DeploymentState::wip);
+  std::vector<std::string> order;
+  for (const char* next : {"m", "z", "a", "k"}) {
+    REQUIRE(p.vms(of[next], true).size() == 1);
+    order.emplace_back(next);
+    p.world.deployments.at(of[next]).cancel_requested = true;
+    p.settle();
+    p.agents_clean_up();
+  }
+  CHECK(p.told("Waiting for room to build: an instance of size S"));
+}
+
+TEST_CASE("a small build does not overtake a large one for ever") {
+  APlatform p;
+  p.host("host-1", 3072);
+  p.app("big").build_flavor = "S";
+  p.app("small-1").build_flavor = "XS";
+  p.app("small-2").build_flavor = "XS";
+  p.app("small-3").build_flavor = "XS";
+  const auto comes = [&](const std::string& app) {
+    const std::string d = p.push(app).uuid;
+    p.settle();
+    p.build_of(d).state_since = p.now;
+    p.prepared(d);
+    p.pass(1s);
+    return d;
+  };
+  const auto first = comes("small-1");
+  const auto second = comes("small-2");
+  const auto big = comes("big");
+  const auto third = comes("small-3");
+  CHECK(p.vms(big, true).empty());
+  // There is 1 GiB left, but the large one was here before.
+  CHECK(p.vms(third, true).empty());
+  CHECK(p.message(third) ==
+        "waiting for room to build, 2nd in the queue: builds that came before it wait, too");
+  p.world.deployments.at(first).cancel_requested = true;
+  p.settle();
+  p.agents_clean_up();
+  CHECK(p.vms(big, true).size() == 1);
+  CHECK(p.vms(third, true).empty());
+  p.world.deployments.at(second).cancel_requested = true;
+  p.settle();
+  p.agents_clean_up();
+  CHECK(p.vms(third, true).size() == 1);
+}
+
+TEST_CASE("a build that no host could ever have keeps nobody waiting") {
+  APlatform p;
+  p.host("host-1", 2048);
+  p.app("huge").build_flavor = "M";
+  const std::string huge = p.push("huge").uuid;
+  p.settle();
+  p.prepared(huge);
+  p.pass(1s);
+  const std::string d = a_prepared_push(p);
+  CHECK(p.vms(d, true).size() == 1);
+}
+
 TEST_CASE("a build that found room after waiting no longer says that it waits") {
   APlatform p;
   p.host("host-1", 512);
