@@ -5,9 +5,6 @@
 namespace karreg::builder {
 namespace {
 
-constexpr std::string_view plain_characters =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+=:,./@%";
-
 /// Words that the shell itself knows: they cannot follow `exec`.
 constexpr std::array<std::string_view, 16> shell_words = {
     "exec", "cd",   "if",     "while", "for",    "case", "until", "export",
@@ -30,20 +27,6 @@ std::string trimmed(std::string_view text) {
   const auto first = text.find_first_not_of(blanks);
   if (first == std::string_view::npos) return "";
   return std::string(text.substr(first, text.find_last_not_of(blanks) - first + 1));
-}
-
-std::string shell_quote(std::string_view word) {
-  if (!word.empty() && word.find_first_not_of(plain_characters) == std::string_view::npos)
-    return std::string(word);
-  std::string quoted = "'";
-  for (const char c : word) {
-    if (c == '\'') {
-      quoted += "'\\''";
-    } else {
-      quoted += c;
-    }
-  }
-  return quoted + "'";
 }
 
 std::vector<std::string> shell_argv(std::string_view line) {

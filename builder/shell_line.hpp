@@ -5,10 +5,11 @@
 #include <string_view>
 #include <vector>
 
+#include "common/text.hpp"
+
 namespace karreg::builder {
 
-/// @p word as one word of a shell, quoted where needed.
-std::string shell_quote(std::string_view word);
+using text::shell_quote;
 
 /// argv that runs @p line under /bin/sh. A single simple command replaces the shell, so that it
 /// gets the signals itself.

@@ -1,6 +1,5 @@
 #include "cli/job.hpp"
 
-#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -8,6 +7,7 @@
 #include "cli/log_stream.hpp"
 #include "cli/retry.hpp"
 #include "cli/times.hpp"
+#include "common/text.hpp"
 
 namespace karreg::cli {
 
@@ -74,20 +74,7 @@ Result<Job> parse_job(const Json& answer) {
 std::string shell_line(std::span<const std::string> words) {
   if (words.size() == 1) return words.front();
   std::string line;
-  for (const std::string& word : words) {
-    if (!line.empty()) line += ' ';
-    const bool plain = !word.empty() && std::ranges::all_of(word, [](char c) {
-      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-             std::string_view("_-./:=,@%+").find(c) != std::string_view::npos;
-    });
-    if (plain) {
-      line += word;
-      continue;
-    }
-    line += '\'';
-    for (const char c : word) line += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    line += '\'';
-  }
+  for (const std::string& word : words) line += (line.empty() ? "" : " ") + text::shell_quote(word);
   return line;
 }
 

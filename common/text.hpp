@@ -58,5 +58,7 @@ bool is_utf8(std::string_view text);
 /// @p text as one line that any terminal and database takes: white space is a blank, and control
 /// characters and malformed UTF-8 are U+FFFD each.
 std::string printable(std::string_view text);
+/// @p word as one word of a POSIX shell, quoted where needed.
+std::string shell_quote(std::string_view word);
 
 }  // namespace karreg::text

@@ -48,11 +48,3 @@ TEST_CASE("a single command replaces the shell, a list does not") {
   }));
   CHECK(shell_argv(c.line) == std::vector<std::string>{"/bin/sh", "-c", c.given});
 }
-
-TEST_CASE("words are quoted for a shell only where needed") {
-  CHECK(shell_quote("flask==2.0") == "flask==2.0");
-  CHECK(shell_quote("a b") == "'a b'");
-  CHECK(shell_quote("it's") == "'it'\\''s'");
-  CHECK(shell_quote("") == "''");
-  CHECK(shell_quote("$(x)") == "'$(x)'");
-}

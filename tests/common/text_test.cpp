@@ -66,4 +66,12 @@ TEST_CASE("text of strangers becomes one line that terminals and databases take"
         "31m");
 }
 
+TEST_CASE("words are quoted for a shell only where needed") {
+  CHECK(shell_quote("flask==2.0") == "flask==2.0");
+  CHECK(shell_quote("a b") == "'a b'");
+  CHECK(shell_quote("it's") == "'it'\\''s'");
+  CHECK(shell_quote("") == "''");
+  CHECK(shell_quote("$(x)") == "'$(x)'");
+}
+
 }  // namespace karreg::text
