@@ -43,6 +43,29 @@ http::Response refusal(int status, const std::string& text) {
   return response;
 }
 
+/// What a push may cost, as of today, whatever it was when the repository was made. A few bytes of
+/// a pack may stand for gigabytes of an object.
+void set_limits(std::map<std::string, std::string>& env, std::int64_t max_push_bytes) {
+  const std::pair<const char*, std::string> limits[] = {
+      {"receive.maxInputSize", std::to_string(max_push_bytes)},
+      // Always index-pack: unpack-objects holds all objects of a chain of deltas in memory.
+      {"receive.unpackLimit", "1"},
+      // Each thread may hold a delta's base and its result.
+      {"pack.threads", "1"},
+      // What is larger, and no delta, is read as a stream.
+      {"core.bigFileThreshold", "16m"},
+  };
+  int count = 0;
+  for (const auto& [key, value] : limits) {
+    env["GIT_CONFIG_KEY_" + std::to_string(count)] = key;
+    env["GIT_CONFIG_VALUE_" + std::to_string(count)] = value;
+    ++count;
+  }
+  env["GIT_CONFIG_COUNT"] = std::to_string(count);
+  // One byte more than the object: git ends its buffers with a NUL.
+  env["GIT_ALLOC_LIMIT"] = std::to_string(max_object_bytes + 1);
+}
+
 Process::Options backend_options(const Services& services, const http::Request& request,
                                  const std::string& app_id, const std::string& rest,
                                  const Identity& identity) {
@@ -54,13 +77,10 @@ Process::Options backend_options(const Services& services, const http::Request& 
   options.argv = {"git", "http-backend"};
   // No CONTENT_LENGTH: http-backend waits for ever for the rest of a body that was cut.
   options.env = git_environment();
+  set_limits(options.env, services.settings.max_push_bytes);
   options.env.insert({
       {"GIT_PROJECT_ROOT", services.settings.repositories},
       {"GIT_HTTP_EXPORT_ALL", "1"},
-      // Today's limit, whatever it was when the repository was made.
-      {"GIT_CONFIG_COUNT", "1"},
-      {"GIT_CONFIG_KEY_0", "receive.maxInputSize"},
-      {"GIT_CONFIG_VALUE_0", std::to_string(services.settings.max_push_bytes)},
       {"PATH_INFO", "/" + app_id + ".git/" + rest},
       {"REQUEST_METHOD", request.method},
       {"QUERY_STRING", question == std::string::npos ? "" : request.target.substr(question + 1)},

@@ -23,6 +23,12 @@ std::string on_data_band(const std::string& bytes) {
   return packets;
 }
 
+/// Whether git says that it ended over GIT_ALLOC_LIMIT.
+bool tells_of_limit(std::string_view text) {
+  return text.find("attempting to allocate ") != std::string_view::npos &&
+         text.find(" over limit ") != std::string_view::npos;
+}
+
 std::string refusal(const PushHead& head, const std::string& unpack, const std::string& reason) {
   std::string report;
   if (head.offers("report-status") || head.offers("report-status-v2")) {
@@ -50,6 +56,12 @@ std::string Report::pass(std::string_view bytes) {
       out += rewritten(*packet);
     } else if (!packet->payload.starts_with(data_band)) {
       out += pkt_line(packet->payload);
+      if (tells_of_limit(packet->payload))
+        out += pkt_line(text_band +
+                        ("an object of this push is larger than " + in_words(max_object_bytes) +
+                         " when its delta is resolved, and this platform takes none "
+                         "that large: remove large files from the history (git rm "
+                         "--cached FILE; git commit --amend)\n"));
     } else {
       inner_.feed(std::string_view(packet->payload).substr(1));
       std::string report;

@@ -11,13 +11,18 @@
 
 namespace karreg::api::git {
 
+/// The largest object that git may hold in memory while it takes a push, bytes: clients send no
+/// larger one as a delta (core.bigFileThreshold as it comes), and what is none is not held.
+inline constexpr std::int64_t max_object_bytes = 512L * 1024 * 1024;
+
 /// git's answer to a push, in whole packets.
 class Report {
  public:
   /// @p secret: the reason of refs that were not refused (env_shallow); empty: there is none.
   Report(const PushHead& head, std::string secret);
-  /// Takes what git says next. Returns what the client is to get. Throws std::runtime_error on what
-  /// are no packets.
+  /// Takes what git says next. Returns what the client is to get, with a sentence of ours where git
+  /// says that an object was larger than max_object_bytes. Throws std::runtime_error on what are no
+  /// packets.
   std::string pass(std::string_view bytes);
   /// Whether git has said everything.
   bool complete() const { return complete_; }

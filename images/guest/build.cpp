@@ -67,6 +67,11 @@ class DiskWatch {
     for (const auto& place : places_)
       if (is_full(place)) full_before_.insert(place.serial);
   }
+  /// Packing needs room for the whole app: a build disk that is full by now does stop it.
+  void begin_packing() {
+    begin_step();
+    full_before_.erase(wire::guest::disk::scratch);
+  }
 
  private:
   struct Place {
@@ -240,9 +245,12 @@ BuildResult run_build(Supervisor& supervisor, const wire::guest::Config& config)
   child.env = build_environment(config);
   child.out_stream = child.err_stream = "build";
   child.max_processes = build.max_processes;
+  const auto watched = [&] {
+    return supervisor.run(child, deadline, [&] { return disks.look(); });
+  };
   const auto run = [&] {
     disks.begin_step();
-    return supervisor.run(child, deadline, [&] { return disks.look(); });
+    return watched();
   };
   // Unpacked by the app's user, who therefore owns everything and can do no harm.
   const std::string source = disk(wire::guest::disk::source);
@@ -272,7 +280,8 @@ BuildResult run_build(Supervisor& supervisor, const wire::guest::Config& config)
       "mkfs.erofs",       "-T" + time,        "-U",      "6b617272-6567-4000-8000-000000000000",
       "--force-uid=1000", "--force-gid=1000", "--quiet", packed,
       build.output_root};
-  ended = run();
+  disks.begin_packing();
+  ended = watched();
   if (!ended.good()) return step_failed("packing the app", ended);
   return copy_out(disk(wire::guest::disk::output));
 }

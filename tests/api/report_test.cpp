@@ -68,6 +68,21 @@ TEST_CASE("git's words pass while it goes on, and what is no packet is an error"
   CHECK_THROWS(report.pass("fatal: no packets"));
 }
 
+TEST_CASE("an object that is too large for git's memory is told in words of ours", "[api]") {
+  Report report(head_with("report-status side-band-64k"), "");
+  const std::string said = pkt_line(
+      "\x02"
+      "fatal: attempting to allocate 2147483649 over limit 536870913\n");
+  const std::string passed = report.pass(said);
+  CHECK(passed.starts_with(said));
+  CHECK(passed.find("an object of this push is larger than 512 MiB when its delta is resolved") !=
+        std::string::npos);
+  const std::string other = pkt_line(
+      "\x02"
+      "fatal: over limit is another word\n");
+  CHECK(report.pass(other) == other);
+}
+
 TEST_CASE("a push over which git died is told so", "[api]") {
   const std::string answer = broken_answer(head_with("report-status"));
   CHECK(answer.starts_with(pkt_line("unpack git ended early\n")));

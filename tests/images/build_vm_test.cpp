@@ -187,6 +187,8 @@ TEST_CASE("how a build fails is told") {
        "the time limit of 5 s for a build was reached"},
       {"head -c 1100M /dev/zero > big; rm big; false", "the step",
        "no space left on the build disk (1 GiB)"},
+      {"head -c 1100M /dev/zero > big || true", "packing the app",
+       "no space left on the build disk (1 GiB)"},
       {"mkdir x; head -c 70M /dev/urandom > x/y", "packing the app",
        "the built app needs 70 MiB, artifacts may have 64 MiB"},
       {"tail /dev/zero", "the step", "the command was killed: the VM ran out of memory"},
