@@ -46,21 +46,19 @@ http::Response refusal(int status, const std::string& text) {
 /// What a push may cost, as of today, whatever it was when the repository was made. A few bytes of
 /// a pack may stand for gigabytes of an object.
 void set_limits(std::map<std::string, std::string>& env, std::int64_t max_push_bytes) {
-  const std::pair<const char*, std::string> limits[] = {
-      {"receive.maxInputSize", std::to_string(max_push_bytes)},
-      // Always index-pack: unpack-objects holds all objects of a chain of deltas in memory.
-      {"receive.unpackLimit", "1"},
-      // Each thread may hold a delta's base and its result.
-      {"pack.threads", "1"},
-      // What is larger, and no delta, is read as a stream.
-      {"core.bigFileThreshold", "16m"},
-  };
   int count = 0;
-  for (const auto& [key, value] : limits) {
+  const auto limit = [&](const char* key, const std::string& value) {
     env["GIT_CONFIG_KEY_" + std::to_string(count)] = key;
     env["GIT_CONFIG_VALUE_" + std::to_string(count)] = value;
     ++count;
-  }
+  };
+  limit("receive.maxInputSize", std::to_string(max_push_bytes));
+  // Always index-pack: unpack-objects holds all objects of a chain of deltas in memory.
+  limit("receive.unpackLimit", "1");
+  // Each thread may hold a delta's base and its result.
+  limit("pack.threads", "1");
+  // What is larger, and no delta, is read as a stream.
+  limit("core.bigFileThreshold", "16m");
   env["GIT_CONFIG_COUNT"] = std::to_string(count);
   // One byte more than the object: git ends its buffers with a NUL.
   env["GIT_ALLOC_LIMIT"] = std::to_string(max_object_bytes + 1);

@@ -88,6 +88,7 @@ class Supervisor {
 
   Channel& channel_;
   int child_events_;  ///< signalfd of SIGCHLD: an idle VM sleeps
+  bool more_to_reap_ = false;
   LogBuffer logs_;
   std::vector<Source> sources_;
   std::optional<wire::guest::Config> config_;

@@ -83,7 +83,7 @@ def main() -> None:
         if time.monotonic() >= next_disk:
             most = max(most, taken(data))
             next_disk = time.monotonic() + DISK_PAUSE_S
-        time.sleep(PAUSE_S)
+        time.sleep(PAUSE_S)  # not a wait: between two looks
     last = taken(data)
     result.write_text(
         json.dumps(
