@@ -185,6 +185,8 @@ TEST_CASE("how a build fails is told") {
       {"false | true", "the step", "the command exited with 1"},
       {"setsid sleep 1000 & sleep 1000", "the step",
        "the time limit of 5 s for a build was reached"},
+      {"bomb() { bomb | bomb & }; bomb 2>/dev/null; sleep 1000", "the step",
+       "the time limit of 5 s for a build was reached"},
       {"head -c 1100M /dev/zero > big; rm big; false", "the step",
        "no space left on the build disk (1 GiB)"},
       {"head -c 1100M /dev/zero > big || true", "packing the app",
