@@ -233,7 +233,7 @@ Result<std::vector<Gitlink>> GitTree::gitlinks(std::string_view path) const {
       found.push_back({name, git::to_text(*git_tree_entry_id(entry))});
     return ok();
   };
-  auto walked = Walker(repository_, ArchiveLimits().entries, keep).folder(tree->get(), "");
+  auto walked = Walker(repository_, most_entries_, keep).folder(tree->get(), "");
   if (!walked) return walked.error();
   return found;
 }

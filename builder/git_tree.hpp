@@ -20,9 +20,11 @@ struct ArchiveLimits {
 
 class GitTree : public SourceTree {
  public:
-  /// @p repository must outlive it.
-  GitTree(const git::Repository& repository, git::Commit commit)
-      : repository_(repository), commit_(std::move(commit)) {}
+  /// @p repository must outlive it. @p most_entries: what has more files, folders and links is not
+  /// walked through for submodules, but refused.
+  GitTree(const git::Repository& repository, git::Commit commit,
+          std::int64_t most_entries = ArchiveLimits().entries)
+      : repository_(repository), commit_(std::move(commit)), most_entries_(most_entries) {}
 
   EntryKind kind(std::string_view path) const override;
   Result<std::string> read(std::string_view path, std::size_t max_bytes) const override;
@@ -46,6 +48,7 @@ class GitTree : public SourceTree {
 
   const git::Repository& repository_;
   git::Commit commit_;
+  std::int64_t most_entries_;
 };
 
 }  // namespace karreg::builder

@@ -193,7 +193,7 @@ Result<void> Worker::plan_and_prepare(ClaimedBuild& build) {
   if (!repository) return repository.error();
   auto commit = repository->commit(build.commit_id);
   if (!commit) return commit.error();
-  const GitTree tree(*repository, std::move(*commit));
+  const GitTree tree(*repository, std::move(*commit), options_.source_max_files);
   auto plan = inspect(tree, settings);
   if (!plan) return plan.error();
   plan->wall_ms = plan->wall_ms > 0 ? std::min(plan->wall_ms, options_.wall_ms) : options_.wall_ms;

@@ -327,6 +327,10 @@ TEST_CASE("a commit with more names than can be looked through is refused before
   const auto refused = head_of(repository).gitlinks("");
   REQUIRE_FALSE(refused);
   CHECK(refused.error().kind() == ErrorKind::too_large);
+  // The bound is the one that the archive has.
+  const GitTree bounded(repository, repository.commit_at("HEAD").value(), 250'000);
+  CHECK(bounded.gitlinks("").error().message().starts_with(
+      "This commit has more than 250000 files, folders and links."));
 }
 
 TEST_CASE("tree ids tell equal folders from changed ones") {
