@@ -248,5 +248,7 @@ echo built >>index.html"
   check "reaches none of them" said "reached:\."
   check "nor this machine by the proxy" said "the proxy said: HTTP/1.1 403 Forbidden"
   check "and what it deployed answers, after all of the above" wait_until 30 answers "harmless"
+  # The memory that they have is that of the next round.
+  delete_apps
 done
 finish

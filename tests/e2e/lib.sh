@@ -12,12 +12,16 @@ NUMBER=0
 APPS=()
 OUT=$WORK/out
 
-# Applications of a test do not outlive it.
-clean_up() {
+delete_apps() {
   local app
   for app in "${APPS[@]:-}"; do
     [ -z "$app" ] || api DELETE "/v2/self/applications/$app" >/dev/null
   done
+  APPS=()
+}
+# Applications of a test do not outlive it.
+clean_up() {
+  delete_apps
   rm -rf "$WORK"
 }
 
