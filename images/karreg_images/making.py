@@ -28,8 +28,6 @@ def add_runtimes(store, catalogue, wanted, recipes):
 def add_some(arguments):
     need_root()
     recipes = all_recipes()
-    if not arguments.names:
-        die("add: name the runtimes", WRONG_USE)
     check_names(arguments.names, recipes)
     load_catalogue(arguments.out)
     with alone(arguments.out):
