@@ -100,15 +100,8 @@ void run_build_vm(Round& round, const App& app, Deployment& deployment, Build& b
       }
       return;
     }
-    Instance instance;
-    instance.id = round.ids.instance();
-    instance.app_id = app.id;
-    instance.deployment = deployment.uuid;
-    instance.build_id = build.id;
-    instance.kind = InstanceKind::build;
-    instance.flavor = flavor;
-    instance.created_at = round.now;
-    round.world.instances[instance.id] = instance;
+    create_instance(round, InstanceKind::build, app.id, deployment.uuid, flavor).build_id =
+        build.id;
     if (build.state == BuildState::prepared) set_state(round, build, BuildState::running);
     deployment.message.clear();
     return;

@@ -59,7 +59,7 @@ void heal_slot(Round& round, const Deployment& deployment, int number) {
     if (Instance* well = recovered(round, deployment, number))
       well->unwanted_at.reset();
     else if (may_create(round, deployment, number))
-      create_instance(round, deployment, number);
+      fill_slot(round, deployment, number);
     return;
   }
   if (!sick(*instance) && !lost(round, *instance)) return;
@@ -73,7 +73,7 @@ void heal_slot(Round& round, const Deployment& deployment, int number) {
     instance->unwanted_at = round.now;
   else
     give_up(round, *instance);
-  create_instance(round, deployment, number);
+  fill_slot(round, deployment, number);
 }
 
 /// What ended by itself is out of service at once, and its slot is free.

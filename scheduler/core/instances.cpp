@@ -5,15 +5,21 @@
 
 namespace karreg::scheduler {
 
-Instance& create_instance(Round& round, const Deployment& deployment, int number) {
+Instance& create_instance(Round& round, InstanceKind kind, const std::string& app_id,
+                          const std::string& deployment, const std::string& flavor) {
   Instance instance;
   instance.id = round.ids.instance();
-  instance.app_id = deployment.app_id;
-  instance.deployment = deployment.uuid;
-  instance.number = number;
-  instance.flavor = deployment.flavor;
+  instance.kind = kind;
+  instance.app_id = app_id;
+  instance.deployment = deployment;
+  instance.flavor = flavor;
   instance.created_at = round.now;
   return round.world.instances[instance.id] = instance;
+}
+
+void fill_slot(Round& round, const Deployment& deployment, int number) {
+  create_instance(round, InstanceKind::run, deployment.app_id, deployment.uuid, deployment.flavor)
+      .number = number;
 }
 
 void begin_drain(Round& round, Instance& instance) {

@@ -58,15 +58,7 @@ void find_place(Round& round, Job& job) {
       end_job(round, job, JobState::failed, "no room for it: " + why);
     return;
   }
-  Instance instance;
-  instance.id = round.ids.instance();
-  instance.app_id = job.app_id;
-  instance.deployment = job.deployment;
-  instance.job_id = job.id;
-  instance.kind = InstanceKind::job;
-  instance.flavor = job.flavor;
-  instance.created_at = round.now;
-  round.world.instances[instance.id] = instance;
+  create_instance(round, InstanceKind::job, job.app_id, job.deployment, job.flavor).job_id = job.id;
   job.message.clear();
 }
 

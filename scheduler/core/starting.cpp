@@ -102,7 +102,7 @@ Slot step_slot(Round& round, const App& app, Deployment& deployment, int number)
   if (present != nullptr) return present->healthy && !lost ? Slot::healthy : Slot::waiting;
   const std::string why = no_room(round.world, deployment.flavor, round.now);
   if (why.empty()) {
-    create_instance(round, deployment, number);
+    fill_slot(round, deployment, number);
     deployment.message.clear();
     return Slot::waiting;
   }

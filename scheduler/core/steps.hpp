@@ -50,7 +50,10 @@ bool has_in_flight(const Round& round, const Instance& instance);
 /// instances.cpp: the newest instance of a slot that is not given up, if any.
 Instance* in_slot(Round& round, const Deployment& deployment, int number);
 /// instances.cpp: makes an instance; placement gives it a host.
-Instance& create_instance(Round& round, const Deployment& deployment, int number);
+Instance& create_instance(Round& round, InstanceKind kind, const std::string& app_id,
+                          const std::string& deployment, const std::string& flavor);
+/// instances.cpp: makes an instance of kind run for a slot.
+void fill_slot(Round& round, const Deployment& deployment, int number);
 /// instances.cpp: takes an instance out of service and lets it finish what it has.
 void begin_drain(Round& round, Instance& instance);
 /// instances.cpp: stops an instance at once.
