@@ -97,8 +97,7 @@ Result<AccessLine> parse_access_line(const std::string& data) {
 }
 
 std::string rendered(const AccessLine& line, const Terminal& terminal) {
-  const std::string time =
-      line.date.size() >= 19 ? line.date.substr(0, 10) + " " + line.date.substr(11, 8) : line.date;
+  const std::string time = readable_time(line.date);
   // A connection of a TCP service has no status, only an error or none.
   const bool tcp = line.status == 0 && line.method == "TCP";
   const bool bad = tcp ? !line.error.empty() : line.status >= 500 || line.status == 0;
@@ -128,8 +127,7 @@ Result<LogLine> parse_log_line(const std::string& data) {
 }
 
 std::string rendered(const LogLine& line, const Terminal& terminal) {
-  const std::string time =
-      line.date.size() >= 19 ? line.date.substr(0, 10) + " " + line.date.substr(11, 8) : line.date;
+  const std::string time = readable_time(line.date);
   std::string text = terminal.styled(time, Style::dim) + " ";
   const std::string& source =
       line.process.empty() && line.service != "app" ? line.service : line.process;

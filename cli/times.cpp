@@ -151,4 +151,8 @@ std::string age(std::int64_t ms, std::int64_t now_ms) {
   return fmt::format("{} d ago", seconds / 86'400);
 }
 
+std::string readable_time(const std::string& iso) {
+  return iso.size() >= 19 ? iso.substr(0, 10) + " " + iso.substr(11, 8) : iso;
+}
+
 }  // namespace karreg::cli

@@ -22,6 +22,8 @@ std::string span_text(std::int64_t seconds);
 std::string iso_time(std::int64_t ms);
 /// "2026-01-31 12:00:00", UTC.
 std::string readable_time(std::int64_t ms);
+/// The same of what the API says, "2026-01-31T12:00:00.000Z"; what is shorter stays as it is.
+std::string readable_time(const std::string& iso);
 /// "just now", "5 min ago", "3 h ago", "2 d ago".
 std::string age(std::int64_t ms, std::int64_t now_ms);
 

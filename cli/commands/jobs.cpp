@@ -22,11 +22,6 @@ std::string short_command(const std::string& command) {
   return harmless(line);
 }
 
-/// "2026-01-31 12:00:00" of an ISO time; "" of none.
-std::string readable(const std::string& iso) {
-  return iso.size() >= 19 ? iso.substr(0, 10) + " " + iso.substr(11, 8) : iso;
-}
-
 std::string outcome(const Job& job) {
   if (!job.exit_code || job.state == "succeeded") return job.state;
   return job.state + " (" + std::to_string(*job.exit_code) + ")";
@@ -45,8 +40,8 @@ Result<int> list(Session& session, const Options& options) {
   for (const Json& each : *all) {
     auto job = parse_job(each);
     if (!job) return job.error();
-    table.row({readable(job->due.empty() ? job->requested_at : job->due), job->kind, outcome(*job),
-               job->id, short_command(job->command)});
+    table.row({readable_time(job->due.empty() ? job->requested_at : job->due), job->kind,
+               outcome(*job), job->id, short_command(job->command)});
   }
   if (table.empty())
     session.terminal().note(target->name +
@@ -73,7 +68,7 @@ Result<int> show(Session& session, const Options& options) {
   for (const auto& [name, time] :
        {std::pair{"due", job->due}, std::pair{"asked", job->requested_at},
         std::pair{"began", job->started_at}, std::pair{"ended", job->ended_at}})
-    if (!time.empty()) terminal.print(std::string(name) + ": " + readable(time));
+    if (!time.empty()) terminal.print(std::string(name) + ": " + readable_time(time));
   return 0;
 }
 
@@ -104,14 +99,15 @@ Result<int> crons(Session& session, const Options& options) {
     if (const auto found = each.find("last"); found != each.end() && found->is_object()) {
       auto job = parse_job(*found);
       if (!job) return job.error();
-      last = readable(job->due);
+      last = readable_time(job->due);
       state = outcome(*job);
     }
     const auto next = each.find("next");
-    table.row({each.value("schedule", ""),
-               next != each.end() && next->is_string() ? readable(next->get<std::string>()) : "",
-               last.empty() ? "-" : last, state.empty() ? "-" : state,
-               short_command(each.value("command", ""))});
+    table.row(
+        {each.value("schedule", ""),
+         next != each.end() && next->is_string() ? readable_time(next->get<std::string>()) : "",
+         last.empty() ? "-" : last, state.empty() ? "-" : state,
+         short_command(each.value("command", ""))});
   }
   if (table.empty())
     session.terminal().note("The version of " + target->name +
