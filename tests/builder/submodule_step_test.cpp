@@ -25,7 +25,7 @@ class Server {
     std::array<int, 2> output{};
     REQUIRE(pipe2(input.data(), O_CLOEXEC) == 0);
     REQUIRE(pipe2(output.data(), O_CLOEXEC) == 0);
-    const std::string script = source_file("tests/builder/git_server.py");
+    const std::string script = source_file("tests/support/git_server.py");
     pid_ = fork();
     REQUIRE(pid_ >= 0);
     if (pid_ == 0) {

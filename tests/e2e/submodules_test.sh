@@ -20,7 +20,7 @@ SECRET=$(repository secret secret.js "module.exports = 'and so does the private 
 git -C "$WORK/tree-lib" commit -q --allow-empty -m later && git -C "$WORK/tree-lib" push -q "$REPOS/lib.git" main
 
 # It ends with its standard input, which closes with this test.
-exec {KEEP}> >(exec /usr/bin/python3 "$ROOT/tests/builder/git_server.py" "$REPOS" "$(getent ahostsv4 "$NAME" | awk 'NR == 1 {print $1}')" "$PORT" >"$WORK/git-server" 2>&1)
+exec {KEEP}> >(exec /usr/bin/python3 "$ROOT/tests/support/git_server.py" "$REPOS" "$(getent ahostsv4 "$NAME" | awk 'NR == 1 {print $1}')" "$PORT" >"$WORK/git-server" 2>&1)
 check "a git server answers by the name of this machine" wait_until 20 git ls-remote "http://$NAME:$PORT/smart/lib.git" main
 
 new_app submodules
