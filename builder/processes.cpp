@@ -37,13 +37,9 @@ Result<void> check_command(const std::string& what, const std::string& command) 
 
 /// @p schedule with one blank between its fields, so that it is one line and spelled in one way.
 std::string with_single_blanks(std::string_view schedule) {
-  constexpr std::string_view blanks = " \t\r\n";
   std::string line;
-  for (auto at = schedule.find_first_not_of(blanks); at != std::string_view::npos;) {
-    const auto end = std::min(schedule.find_first_of(blanks, at), schedule.size());
-    line += (line.empty() ? "" : " ") + std::string(schedule.substr(at, end - at));
-    at = schedule.find_first_not_of(blanks, end);
-  }
+  for (const std::string_view word : text::words(schedule))
+    line += (line.empty() ? "" : " ") + std::string(word);
   return line;
 }
 

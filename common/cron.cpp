@@ -118,21 +118,10 @@ Result<std::bitset<Size>> read_field(const Field& field, std::string_view said) 
   return result;
 }
 
-std::vector<std::string_view> words_of(std::string_view text) {
-  constexpr std::string_view blanks = " \t\r\n";
-  std::vector<std::string_view> words;
-  for (auto at = text.find_first_not_of(blanks); at != std::string_view::npos;) {
-    const auto end = std::min(text.find_first_of(blanks, at), text.size());
-    words.push_back(text.substr(at, end - at));
-    at = text.find_first_not_of(blanks, end);
-  }
-  return words;
-}
-
 }  // namespace
 
 Result<CronSchedule> CronSchedule::parse(std::string_view text) {
-  auto words = words_of(text);
+  const auto words = text::words(text);
   if (words.size() == 1 && words[0].starts_with('@')) {
     const std::string word = text::lower(words[0]);
     for (const Short& each : shorts)

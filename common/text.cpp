@@ -66,4 +66,15 @@ std::string shell_quote(std::string_view word) {
   return quoted + "'";
 }
 
+std::vector<std::string_view> words(std::string_view text) {
+  constexpr std::string_view blanks = " \t\r\n";
+  std::vector<std::string_view> found;
+  for (auto at = text.find_first_not_of(blanks); at != std::string_view::npos;) {
+    const auto end = std::min(text.find_first_of(blanks, at), text.size());
+    found.push_back(text.substr(at, end - at));
+    at = text.find_first_not_of(blanks, end);
+  }
+  return found;
+}
+
 }  // namespace karreg::text

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace karreg::text {
 
@@ -58,6 +59,8 @@ bool is_utf8(std::string_view text);
 /// @p text as one line that any terminal and database takes: white space is a blank, and control
 /// characters and malformed UTF-8 are U+FFFD each.
 std::string printable(std::string_view text);
+/// The words of @p text: what stands between white space.
+std::vector<std::string_view> words(std::string_view text);
 /// @p word as one word of a POSIX shell, quoted where needed.
 std::string shell_quote(std::string_view word);
 

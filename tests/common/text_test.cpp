@@ -66,6 +66,11 @@ TEST_CASE("text of strangers becomes one line that terminals and databases take"
         "31m");
 }
 
+TEST_CASE("the words of a text are what stands between white space") {
+  CHECK(words(" a\tbc \r\n d") == std::vector<std::string_view>{"a", "bc", "d"});
+  CHECK(words(" \t").empty());
+}
+
 TEST_CASE("words are quoted for a shell only where needed") {
   CHECK(shell_quote("flask==2.0") == "flask==2.0");
   CHECK(shell_quote("a b") == "'a b'");
