@@ -5,12 +5,20 @@
 #include <functional>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "builder/files.hpp"
 #include "common/async/child.hpp"
 #include "common/error.hpp"
 
 namespace karreg::builder {
+
+/// A runtime, perhaps with packages of Debian beside its own.
+struct WantedImage {
+  std::string runtime;  ///< of the recipes: "python"
+  std::vector<std::string> packages = {};
+  std::vector<std::string> build_packages = {};  ///< in its build image alone
+};
 
 class ImageMaker {
  public:
@@ -19,10 +27,10 @@ class ImageMaker {
   ImageMaker(std::filesystem::path command, std::filesystem::path images)
       : command_(std::move(command)), images_(std::move(images)) {}
 
-  /// Makes the images of @p runtime, and gives each line about it to @p say. Any thread; one
-  /// is at it at a time. Error `internal`: it cannot be made, with what its program
-  /// said last; @p alive's errors.
-  Result<void> make(const std::string& runtime, const std::function<void(const std::string&)>& say,
+  /// Makes the images of @p wanted, and gives each line about it to @p say. Any thread; one
+  /// is at it at a time. Error `invalid`: Debian has none of the packages' names; `internal`: it
+  /// cannot be made, with what its program said last; @p alive's errors.
+  Result<void> make(const WantedImage& wanted, const std::function<void(const std::string&)>& say,
                     const KeepAlive& alive);
   /// Any thread: ends what is being made. What is done so far is kept.
   void stop() { child_.stop(); }

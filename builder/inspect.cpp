@@ -8,6 +8,7 @@
 #include "builder/said.hpp"
 #include "builder/shell_line.hpp"
 #include "builder/submodules.hpp"
+#include "builder/system_packages.hpp"
 #include "common/config.hpp"
 #include "common/text.hpp"
 #include "common/wire/app_types.hpp"
@@ -140,7 +141,10 @@ Result<wire::BuildPlan> decide(const SourceTree& whole, const AppSettings& setti
   auto said = what_is_said(whole, settings);
   if (!said) return said.error();
   const Subtree tree(whole, said->folder);
-  const Inspection about{tree, said->settings, said->settings.find("CC_RUN_COMMAND")};
+  auto packages = system_packages(tree, said->settings);
+  if (!packages) return packages.error();
+  const Inspection about{tree, said->settings, said->settings.find("CC_RUN_COMMAND"),
+                         std::move(*packages)};
 
   const std::vector<Found> found = matches(about);
   const std::string type =
@@ -159,8 +163,11 @@ Result<wire::BuildPlan> decide(const SourceTree& whole, const AppSettings& setti
 
   wire::BuildPlan plan;
   plan.folder = said->folder;
-  plan.runtime = decided->runtime;
-  plan.build_runtime = decided->build_runtime;
+  plan.runtime = runtime_with(decided->runtime, about.packages);
+  if (!decided->build_runtime.empty())
+    plan.build_runtime = runtime_with(decided->build_runtime, about.packages);
+  plan.packages = about.packages.run;
+  plan.build_packages = about.packages.build;
   plan.tool = decided->tool;
   plan.output_root = decided->output_root;
   plan.problem = decided->problem;
@@ -182,6 +189,7 @@ Result<wire::BuildPlan> decide(const SourceTree& whole, const AppSettings& setti
     plan.reasons.push_back("Time limit of the build: " + limit->value + " (" + limit->origin +
                            ").");
   }
+  std::ranges::copy(about.packages.reasons, std::back_inserter(plan.reasons));
   auto submodules = submodules_of(whole, said->folder, about.settings);
   if (!submodules) return submodules.error();
   if (submodules->step) plan.steps.push_back(std::move(*submodules->step));

@@ -4,6 +4,7 @@
 ///     [build]     type, folder, command, before, after
 ///     [run]       command, before, webroot
 ///     [versions]  node, python, ...
+///     [system]    packages, build-packages
 ///     [env]       NAME = "value", for the build and for the running app
 ///     [workers]   name = "command", beside the app on every instance
 ///     [worker]    restart, restart-delay

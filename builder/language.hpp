@@ -12,6 +12,7 @@
 #include "builder/overrides.hpp"
 #include "builder/runtimes.hpp"
 #include "builder/source_tree.hpp"
+#include "builder/system_packages.hpp"
 #include "common/error.hpp"
 #include "common/wire/plan.hpp"
 
@@ -27,7 +28,8 @@ struct AppSettings {
 struct Inspection {
   const SourceTree& tree;
   const Overrides& settings;
-  std::optional<Given> start;  ///< CC_RUN_COMMAND or the Procfile's `web:`
+  std::optional<Given> start;    ///< CC_RUN_COMMAND or the Procfile's `web:`
+  SystemPackages packages = {};  ///< of Debian, that its images have beside the language's
 
   std::optional<Given> build_command() const { return settings.find("CC_BUILD_COMMAND"); }
 };

@@ -14,6 +14,11 @@ std::vector<Setting> settings() {
        "the program images/build, which makes the image of a runtime when the first app needs it; "
        "empty: the operator makes them",
        "", false},
+      {"images.packages",
+       "whether apps may ask for packages of Debian: every set of them is an image of its own, "
+       "until "
+       "`images/build prune` finds that no app runs on it",
+       "true", false},
       {"secrets.key_file", "file with the key that seals secrets", "", true},
       {"log.level", "debug, info, warn or error", "info", false},
       {"builder.parallel", "builds that are planned or kept at the same time, 1 to 64", "2", false},
@@ -54,6 +59,9 @@ Result<Options> options(const Config& config) {
   if (!read.image_command.empty() && !read.image_command.is_absolute())
     return Error(ErrorKind::invalid, "setting images.command: `" + read.image_command.string() +
                                          "` is not an absolute path");
+  auto packages = config.flag("images.packages");
+  if (!packages) return packages.error();
+  read.image_packages = *packages;
   read.key_file = config.text("secrets.key_file");
   read.database_url = config.text("database.url");
 

@@ -17,6 +17,7 @@ struct Options {
   std::filesystem::path data;
   std::filesystem::path images;
   std::filesystem::path image_command;  ///< empty: the operator makes images
+  bool image_packages = true;           ///< may apps ask for packages of Debian?
   std::string database_url;
   broker::Address broker;
   std::string key_file;

@@ -19,6 +19,12 @@ std::span<const Variable> common_variables() {
                "for private submodules: `https://USER:TOKEN@HOST`, several with blanks between "
                "them; no place for it but the environment"},
       Variable{"CC_DISABLE_GIT_SUBMODULES", "", "`true` leaves git submodules empty"},
+      Variable{"CC_SYSTEM_PACKAGES", "system.packages",
+               "packages of Debian for the app and its build, with blanks between them, in the "
+               "place of an "
+               "Aptfile"},
+      Variable{"CC_BUILD_PACKAGES", "system.build-packages",
+               "packages of Debian for the build alone"},
       Variable{"CC_RUN_COMMAND", "run.command", "starts the app"},
       Variable{"CC_PRE_RUN_HOOK", "run.before", "runs on every instance before the app starts"},
       Variable{"CC_WORKER_COMMAND", "",

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "builder/shell_line.hpp"
+#include "builder/system_packages.hpp"
 
 namespace karreg::builder {
 
@@ -32,8 +33,9 @@ std::string told(const wire::guest::Worker& worker) {
 }  // namespace
 
 std::string rendered(const wire::BuildPlan& plan) {
-  std::string text = "Type:  " + plan.runtime + " (" + plan.tool + ")" +
-                     (plan.build_runtime.empty() ? "" : ", built on " + plan.build_runtime) + "\n";
+  std::string text = fmt::format("Type:  {} ({}){}{}\n", plain_runtime(plan.runtime), plan.tool,
+                                 plan.build_runtime.empty() ? "" : ", built on ",
+                                 plain_runtime(plan.build_runtime));
   for (const auto& step : plan.steps) text += "Step:  " + step.name + "\n" + indented(step.command);
   if (!plan.release.empty()) text += "Release, once a deployment:\n" + indented(plan.release);
   for (const std::string& hook : {plan.pre_run, plan.before_start})

@@ -13,6 +13,7 @@
 #include "builder/build_key.hpp"
 #include "builder/git_tree.hpp"
 #include "builder/inspect.hpp"
+#include "builder/system_packages.hpp"
 #include "common/git/repository.hpp"
 #include "common/log.hpp"
 #include "common/text.hpp"
@@ -171,11 +172,17 @@ Result<std::optional<Artifact>> Worker::reusable(const ClaimedBuild& build,
 }
 
 Result<wire::Catalogue> Worker::catalogue_for(ClaimedBuild& build, const wire::BuildPlan& plan) {
+  if (!options_.image_packages && !(plan.packages.empty() && plan.build_packages.empty()))
+    return Error(ErrorKind::invalid,
+                 "This app asks for packages of Debian, and the operator of this platform makes no "
+                 "images for that (images.packages): leave them out, or ask the operator.");
   auto catalogue = read_catalogue(options_.images);
   for (const std::string& runtime : {plan.runtime, plan.built_on()}) {
     if (!catalogue || catalogue->runtimes.contains(runtime)) continue;
     const auto told = [&](const std::string& line) { say(build, {line}); };
-    if (auto made = images_.make(runtime, told, keeping(build)); !made) return made.error();
+    const WantedImage wanted{std::string(plain_runtime(runtime)), plan.packages,
+                             plan.build_packages};
+    if (auto made = images_.make(wanted, told, keeping(build)); !made) return made.error();
     catalogue = read_catalogue(options_.images);
     if (catalogue && !catalogue->runtimes.contains(runtime))
       return Error(ErrorKind::internal,

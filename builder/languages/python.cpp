@@ -255,6 +255,19 @@ std::optional<VersionWish> wish_of(const SourceTree& tree, const Dependencies& n
   return needed.wish;
 }
 
+/// @p install, so that the app and what is installed find the Python modules among the packages of
+/// Debian.
+std::string with_modules_of_debian(std::string install) {
+  constexpr std::string_view makes = "python3 -m venv --without-pip /app/.venv";
+  if (const auto at = install.find(makes); at != std::string::npos)
+    install.replace(at, makes.size(),
+                    "python3 -m venv --system-site-packages --without-pip /app/.venv");
+  // The other tools make theirs themselves.
+  return install +
+         "\nsed -i 's/^include-system-site-packages = .*/include-system-site-packages = true/' "
+         "/app/.venv/pyvenv.cfg";
+}
+
 Result<LanguagePlan> plan(const Inspection& about) {
   auto needed = python::dependencies_of(about);
   if (!needed) return needed.error();
@@ -265,7 +278,9 @@ Result<LanguagePlan> plan(const Inspection& about) {
   choose_version(result, about, "python", "Python", "CC_PYTHON_VERSION",
                  wish_of(about.tree, *needed));
   if (needed->installs()) {
-    result.step("install", needed->command);
+    result.step("install", about.packages.has_beginning("python3-")
+                               ? with_modules_of_debian(needed->command)
+                               : needed->command);
     result.env["VIRTUAL_ENV"] = "/app/.venv";
     result.env["PATH"] = "/app/.venv/bin:/usr/local/bin:/usr/bin:/bin";
     result.reason("Install: " + needed->tool + " into /app/.venv (" + needed->reason + ").");

@@ -28,9 +28,13 @@ struct BuildPlan {
   std::string folder;         ///< of the repository, that is the app; empty: its root
   std::string runtime;        ///< key of the image catalogue: what the app runs on
   std::string build_runtime;  ///< whose build image runs the steps; empty: that of @c runtime
-  std::string tool;           ///< npm, pip, cmake, none, ...
-  std::vector<guest::BuildStep> steps;  ///< may be empty: the tree is the app
-  std::string output_root = "/app";     ///< absolute path in the build VM of what becomes /app
+  /// Packages of Debian that both images have beside those of the runtime, which the key of the
+  /// catalogue tells apart ("python+3f2a9c1d0e5b"); sorted.
+  std::vector<std::string> packages;
+  std::vector<std::string> build_packages;  ///< the same, of the build image alone
+  std::string tool;                         ///< npm, pip, cmake, none, ...
+  std::vector<guest::BuildStep> steps;      ///< may be empty: the tree is the app
+  std::string output_root = "/app";         ///< absolute path in the build VM of what becomes /app
   std::string pre_run;       ///< shell, before the app starts, on every instance; may be empty
   std::string before_start;  ///< the same, after it, and not the owner's but the language's
   std::vector<std::string> run_command;  ///< argv
@@ -47,10 +51,10 @@ struct BuildPlan {
   /// What all steps may take together; 0: as long as the platform lets them. Goes into
   /// guest::BuildConfig.
   std::int64_t wall_ms = 0;
-  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(BuildPlan, folder, runtime, build_runtime, tool,
-                                              steps, output_root, pre_run, before_start,
-                                              run_command, workers, release, cron, port, env,
-                                              reasons, problem, wall_ms)
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(BuildPlan, folder, runtime, build_runtime, packages,
+                                              build_packages, tool, steps, output_root, pre_run,
+                                              before_start, run_command, workers, release, cron,
+                                              port, env, reasons, problem, wall_ms)
 
   /// Key of the image catalogue whose build image runs the steps.
   const std::string& built_on() const { return build_runtime.empty() ? runtime : build_runtime; }

@@ -11,7 +11,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent.parent  # images/
 EPOCH = "1700000000"  # all files of an image carry this time: the same packages give the same bytes
 FS_UUID = "6b617272-6567-4000-8000-000000000001"
-FAILED, WRONG_USE, NO_OWN_KERNEL, DIFFERENT = 1, 2, 3, 4
+FAILED, WRONG_USE, NO_OWN_KERNEL, DIFFERENT, NO_SUCH_PACKAGES = 1, 2, 3, 4, 5
 STARTED = time.monotonic()
 
 

@@ -16,7 +16,7 @@ from .verify import verify_all
 MAKING = ("only", "fresh", "share", "kernel")
 COMMANDS = {
     "make": (make_all, (0, 0), MAKING),
-    "add": (add_some, (1, 1000), ("fresh", "share")),
+    "add": (add_some, (1, 1000), ("fresh", "share", "packages", "build_packages")),
     "list": (list_all, (0, 0), ("json",)),
     "sbom": (print_sbom, (1, 1), ("build",)),
     "diff": (print_difference, (2, 2), ("build", "json")),
@@ -39,6 +39,9 @@ def parser(text):
     made.add_argument("--init", type=pathlib.Path, default=HERE.parent / "build/debug/bin/karreg-init")
     made.add_argument("--only", default="")
     made.add_argument("--fresh", action="store_true", help="make the runtimes again, from today's packages")
+    made.add_argument("--packages", default="", metavar="NAME,...",
+                      help="of `add`: packages of Debian beside those of the runtime, as a runtime of its own")
+    made.add_argument("--build-packages", default="", metavar="NAME,...", help="of `add`: the same, in the build image alone")
     made.add_argument("--share", type=pathlib.Path, help="another store on the same disk: what it has is linked, not made")
     kinds = made.add_mutually_exclusive_group()
     kinds.add_argument("--stock-kernel", action="store_const", const="stock", dest="kernel",

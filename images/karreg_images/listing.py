@@ -5,7 +5,8 @@ import json
 from .base import key_of
 from .catalogue import PARTS, load_catalogue
 from .manifest import manifest_file, read_manifest
-from .runtimes import all_recipes, steps_of
+from .packages import recipes_of
+from .runtimes import steps_of
 from .store import Store
 
 
@@ -31,7 +32,8 @@ def described(out, row, **more):
 
 
 def listing(out):
-    catalogue, recipes = load_catalogue(out), all_recipes()
+    catalogue = load_catalogue(out)
+    recipes = recipes_of(catalogue)
 
     def image(name, variant, row):
         has_manifest = manifest_file(out, row["digest"]).exists()
@@ -39,7 +41,7 @@ def listing(out):
                          current=is_current(out, name, variant, row["digest"], recipes))
 
     return {"parts": {part: described(out, catalogue[part]) for part in PARTS if part in catalogue},
-            "runtimes": {name: {"versions": row.get("versions", {}), "run": image(name, "run", row["run"]),
+            "runtimes": {name: {"versions": row.get("versions", {}), "packages": row.get("packages"), "run": image(name, "run", row["run"]),
                                 "build": image(name, "build", row["build"])}
                          for name, row in sorted(catalogue["runtimes"].items())}}
 
@@ -55,6 +57,10 @@ def size(count):
     return f"{count / (1 << 20):.0f} MiB"
 
 
+def with_packages(packages, variant):
+    return packages["run"] + (packages["build"] if variant == "build" else [])
+
+
 def list_all(arguments):
     found = listing(arguments.out)
     if arguments.json:
@@ -66,13 +72,14 @@ def list_all(arguments):
     if not found["runtimes"]:
         return
     print()
-    lines = [("image", "digest", "size", "packages", "made", "recipe", "versions")]
+    lines = [("image", "digest", "size", "packages", "made", "recipe", "versions", "")]
     for name, runtime in found["runtimes"].items():
         for variant in ("run", "build"):
             row = runtime[variant]
             lines.append((f"{name} {variant}", row["digest"][:12], size(row["bytes"]),
                           "?" if row["packages"] is None else str(row["packages"]), row["made"] or "MISSING",
                           "current" if row["current"] else "older",
-                          ", ".join(f"{tool} {version}" for tool, version in runtime["versions"].items())
-                          if variant == "run" else ""))
+                          ", ".join([f"{tool} {version}" for tool, version in runtime["versions"].items()]
+                                    if variant == "run" else []),
+                          "with " + ", ".join(with_packages(runtime["packages"], variant)) if runtime["packages"] else ""))
     table(lines)

@@ -2,10 +2,11 @@
 import json
 import os
 
-from .base import WRONG_USE, die, say
+from .base import NO_SUCH_PACKAGES, WRONG_USE, die, say
 from .catalogue import blob, load_catalogue, publish
 from .disks import initrd, template
 from .kernel import kernel, stock_kernel
+from .packages import asked_for, name_of, need_room, recipe_with, recipes_of, refused
 from .runtimes import all_recipes, check_names, registries, runtime
 from .store import Store, alone
 
@@ -19,19 +20,46 @@ def add_runtimes(store, catalogue, wanted, recipes):
     """Each is in the catalogue as soon as it is made: whoever waits for one does not wait for the next."""
     catalogue.setdefault("registries", registries())
     for name in wanted:
-        made = {variant: runtime(store, name, recipes[name], variant) for variant in ("run", "build")}
-        catalogue["runtimes"][name] = {"run": blob(made["run"]), "build": blob(made["build"]),
-                                       "versions": made["run"]["versions"]}
-        publish(store.out, catalogue)
+        add_runtime(store, catalogue, name, recipes[name])
+
+
+def add_runtime(store, catalogue, name, recipe, packages=None):
+    """@packages: of Debian, that @recipe has beside those of its runtime."""
+    def explain(log):
+        if packages and (trouble := refused(log)):
+            die(trouble, NO_SUCH_PACKAGES)
+
+    made = {variant: runtime(store, name, recipe, variant, explain) for variant in ("run", "build")}
+    row = {"run": blob(made["run"]), "build": blob(made["build"]), "versions": made["run"]["versions"]}
+    catalogue["runtimes"][name] = row | ({"packages": packages} if packages else {})
+    publish(store.out, catalogue)
 
 
 def add_some(arguments):
     need_root()
     recipes = all_recipes()
     check_names(arguments.names, recipes)
+    packages = asked_for(arguments.packages, arguments.build_packages)
     load_catalogue(arguments.out)
     with alone(arguments.out):
-        add_runtimes(Store(arguments.out, arguments.fresh, arguments.share), load_catalogue(arguments.out), arguments.names, recipes)
+        store, catalogue = Store(arguments.out, arguments.fresh, arguments.share), load_catalogue(arguments.out)
+        if packages is None:
+            add_runtimes(store, catalogue, arguments.names, recipes)
+            return
+        need_room(arguments.out)
+        for name in arguments.names:
+            add_runtime(store, catalogue, name_of(name, packages), recipe_with(recipes[name], packages), packages)
+
+
+def renew_with_packages(store, catalogue):
+    """The runtimes that apps' packages were added to. One that Debian no longer has the packages for stays as it is."""
+    for name, row in list(catalogue["runtimes"].items()):
+        if "packages" not in row:
+            continue
+        try:
+            add_runtime(store, catalogue, name, recipes_of(catalogue)[name], row["packages"])
+        except (SystemExit, KeyError):
+            say(f"{name} stays as it was made before, with {', '.join(row['packages']['run'] + row['packages']['build'])}")
 
 
 def make_all(arguments):
@@ -70,4 +98,6 @@ def make_alone(arguments):
         # No VM is told of it, the initrd has it: it is named so that prune keeps it.
         catalogue["modules"] = blob(modules)
     add_runtimes(store, catalogue, wanted, recipes)
+    if not arguments.only:
+        renew_with_packages(store, catalogue)
     say(f"catalogue: {old}")

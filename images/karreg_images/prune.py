@@ -12,9 +12,10 @@ import sys
 import time
 
 from .base import FAILED, WRONG_USE, die, key_of, replace_text
-from .catalogue import digests, left, load_catalogue
+from .catalogue import digests, left, load_catalogue, publish
 from .listing import size
-from .runtimes import all_recipes, steps_of
+from .packages import recipes_of
+from .runtimes import steps_of
 from .store import Store, alone
 
 DAY = 24 * 3600
@@ -34,9 +35,9 @@ def read_in_use(source):
     return set(found)
 
 
-def made_by_todays_recipes(out):
+def made_by_todays_recipes(out, catalogue):
     found = set()
-    for name, recipe in all_recipes().items():
+    for name, recipe in recipes_of(catalogue).items():
         for variant in ("run", "build"):
             maker, parts = steps_of(name, recipe, variant)
             made = Store.recorded(out, key_of(maker, *parts))
@@ -54,15 +55,25 @@ def unfinished(out):
     return [file for name in ("recipes", "manifests") for file in sorted((out / name).glob(".*"))]
 
 
+def without_unused_sets(out, catalogue, keep_days, in_use):
+    """@catalogue without the runtimes with packages of apps (packages.py) that no app runs on, made more than @keep_days ago.
+    Plain runtimes stay: whoever pushes next may need them."""
+    def is_unused(row):
+        file = out / "blobs" / row["run"]["digest"]
+        old = not file.exists() or time.time() - file.stat().st_mtime >= keep_days * DAY
+        return "packages" in row and row["run"]["digest"] not in in_use and old
+
+    return catalogue | {"runtimes": {name: row for name, row in catalogue["runtimes"].items() if not is_unused(row)}}
+
+
 class Pruning:
     """One look at a store, and what of it may go."""
 
-    def __init__(self, out, keep_days, in_use):
+    def __init__(self, out, catalogue, keep_days, in_use):
         self.out, self.now, self.keep = out, time.time(), keep_days * DAY
-        catalogue = load_catalogue(out)
         self.left = left(out)
         self.in_use = in_use
-        self.needed = digests(catalogue) | made_by_todays_recipes(out) | in_use
+        self.needed = digests(catalogue) | made_by_todays_recipes(out, catalogue) | in_use
         self.records = {file: json.loads(file.read_text()) for file in files_in(out / "recipes")}
         self.labels = {row["digest"]: row["version"] for row in self.records.values()}
         self.labels |= {digest: note["version"] for digest, note in self.left.items()}
@@ -109,7 +120,16 @@ def prune(arguments):
     if not os.access(out, os.W_OK):
         die(f"{out} belongs to somebody else: prune as root", WRONG_USE)
     with alone(out):
-        found = Pruning(out, arguments.keep_days, in_use)
+        before = load_catalogue(out)
+        catalogue = without_unused_sets(out, before, arguments.keep_days, in_use)
+        for name in sorted(before["runtimes"].keys() - catalogue["runtimes"].keys()):
+            print(f"{'would leave' if arguments.dry_run else 'left'} the catalogue: {name}, with packages that no app runs with")
+        if not arguments.dry_run and catalogue != before:
+            publish(out, catalogue)
+        found = Pruning(out, catalogue, arguments.keep_days, in_use)
+        # As publish notes it: what leaves now goes later.
+        for digest in digests(before) - digests(catalogue):
+            found.left.setdefault(digest, {"at": int(found.now), "version": ""})
         for digest in sorted(in_use):
             if not (out / "blobs" / digest).exists():
                 print(f"images/build: an app needs the image {digest[:16]}, which is not in {out}", file=sys.stderr)

@@ -73,9 +73,10 @@ class Store:
         replace_text(self.out / "recipes" / key, json.dumps(record))
         return record
 
-    def make(self, label, maker, *recipe, from_mirror=False, code=FAILED):
+    def make(self, label, maker, *recipe, from_mirror=False, code=FAILED, explain=None):
         """What @maker makes, unless the same was made before: the same steps from the same @recipe. maker(work, log)
-        gives the arguments of keep() after the key. @code: our exit code when it cannot."""
+        gives the arguments of keep() after the key. @code: our exit code when it cannot. @explain(text of the log) ends
+        us with a better message when a program failed, if it has one."""
         key = key_of(maker, *recipe)
         made = None if self.fresh and from_mirror else self.known(key)
         if made is not None:
@@ -88,6 +89,8 @@ class Store:
                 try:
                     made = self.keep(key, *maker(pathlib.Path(work), output))
                 except subprocess.CalledProcessError as error:
+                    if explain:
+                        explain(log.read_text(errors="replace"))
                     die(f"{label} failed: {error.cmd[0]} exited with {error.returncode}; see {log}", code)
                 except FileNotFoundError as error:
                     die(f"{label} failed: {error.filename} is missing; the packages of dev.d/packages/images.txt bring all "

@@ -27,13 +27,20 @@ void image_command(Platform& platform, const std::string& then) {
   platform.settings()["KARREG_IMAGES_COMMAND"] = program.string();
 }
 
-/// Shell: the catalogue gets the runtime php.
-std::string adds_php(const Platform& platform) {
+/// Shell: the catalogue gets the runtime @p name.
+std::string adds_runtime(const Platform& platform, const std::string& name) {
   const std::string file = (platform.data() / "images/catalogue.json").string();
-  return "sed 's/\"runtimes\":{/\"runtimes\":{\"php\":{\"run\":{\"digest\":\"php-run\"},\"build\":"
-         "{\"digest\":\"php-build\"}},/' " +
-         file + " >" + file + ".new && mv " + file + ".new " + file + "\n";
+  return "sed 's/\"runtimes\":{/\"runtimes\":{\"" + name + "\":{\"run\":{\"digest\":\"" + name +
+         "-run\"},\"build\":{\"digest\":\"" + name + "-build\"}},/' " + file + " >" + file +
+         ".new && mv " + file + ".new " + file + "\n";
 }
+
+std::string adds_php(const Platform& platform) {
+  return adds_runtime(platform, "php");
+}
+
+/// What follows the runtime and its `+`: printf 'jq\n\n' | sha256sum
+const std::string name_of_jq = "90a7f60dde95";
 
 }  // namespace
 
@@ -75,6 +82,44 @@ TEST_CASE("an image that cannot be made fails the build with what its program sa
   platform.await_state(build, "failed");
   CHECK(platform.message(build) ==
         "The image for php could not be made: no space left. Tell the platform's operator.");
+}
+
+TEST_CASE(
+    "packages of Debian that an app asks for are said to the program, and theirs is the image") {
+  Platform platform;
+  const std::string with_jq = "static+" + name_of_jq;
+  image_command(platform, adds_runtime(platform, with_jq));
+  const auto files = std::map<std::string, std::string>{{"index.html", ""}, {"Aptfile", "jq\n"}};
+  const std::string build = platform.ask_for_build(platform.app(files));
+  platform.start_builder();
+  platform.await_state(build, "prepared");
+  CHECK(read_file(platform.data() / "calls") ==
+        "add static --packages=jq --out " + (platform.data() / "images").string() + "\n");
+  CHECK(platform.value("SELECT runtime FROM builds") == with_jq);
+  CHECK(platform.value("SELECT run_image FROM builds") == with_jq + "-run");
+}
+
+TEST_CASE("packages that Debian does not have are the pusher's to mend") {
+  Platform platform;
+  image_command(platform, "echo 'Debian has no package jqq' >&2\nexit 5\n");
+  const std::string build =
+      platform.ask_for_build(platform.app({{"index.html", ""}, {"Aptfile", "jqq\n"}}));
+  platform.start_builder();
+  platform.await_state(build, "failed");
+  CHECK(platform.message(build) == "Debian has no package jqq");
+}
+
+TEST_CASE("an operator who makes no images for packages of apps has them refused") {
+  Platform platform;
+  image_command(platform, "exit 1\n");
+  platform.settings()["KARREG_IMAGES_PACKAGES"] = "false";
+  const std::string build =
+      platform.ask_for_build(platform.app({{"index.html", ""}, {"Aptfile", "jq\n"}}));
+  platform.start_builder();
+  platform.await_state(build, "failed");
+  CHECK(platform.message(build).starts_with(
+      "This app asks for packages of Debian, and the operator"));
+  CHECK_FALSE(std::filesystem::exists(platform.data() / "calls"));
 }
 
 TEST_CASE("without the program the operator is named, and what to do") {

@@ -1,0 +1,76 @@
+"""Runtimes with more packages of Debian in their images, which apps ask for.
+
+Each set of packages is a runtime of its own in the catalogue, "python+3f2a9c1d0e5b", named by the digest of its packages
+(builder/system_packages.cpp has the same rule), whose row says what it is made of:
+
+    "packages": {"run": ["ffmpeg"], "build": ["libavcodec-dev"]}
+
+Both are in the build image, the first in the run image, too.
+"""
+import hashlib
+import re
+import shutil
+
+from .base import WRONG_USE, die
+from .runtimes import all_recipes
+
+MOST = 64
+# An app asks for them, not the operator: its image must leave room for the images of the others.
+FREE_BYTES_NEEDED = 6 << 30
+NAME = re.compile(r"[a-z0-9][a-z0-9+.-]{1,99}")  # Debian Policy 5.6.1
+
+
+def name_of(runtime, packages):
+    """The runtime @runtime with @packages, {"run": [...], "build": [...]}, both sorted."""
+    both = f"{' '.join(packages['run'])}\n{' '.join(packages['build'])}\n"
+    return f"{runtime}+{hashlib.sha256(both.encode()).hexdigest()[:12]}"
+
+
+def asked_for(run, build):
+    """@run and @build as they are given, with commas between the names; nothing when there are none."""
+    run, build = ({name for name in text.split(",") if name} for text in (run, build))
+    for name in sorted(run | build):
+        if not NAME.fullmatch(name):
+            die(f"{name!r} is no name of a Debian package: lower-case letters, digits, +, - and . make one", WRONG_USE)
+    if len(run | build) > 2 * MOST:
+        die(f"{len(run | build)} packages are too many: {MOST} for the app and {MOST} for its build", WRONG_USE)
+    return {"run": sorted(run), "build": sorted(build - run)} if run or build else None
+
+
+def recipe_with(recipe, packages):
+    """@recipe with @packages beside its own."""
+    def more(own, names):
+        return own + [name for name in names if name not in own]
+
+    run = more(recipe["run"], packages["run"])
+    return recipe | {"run": run, "build": more(recipe["build"], [name for name in packages["build"] if name not in run])}
+
+
+def recipes_of(catalogue):
+    """All recipes of this tree, and those of the runtimes with packages that @catalogue has."""
+    recipes = all_recipes()
+    found = dict(recipes)
+    for name, row in catalogue["runtimes"].items():
+        plain = name.partition("+")[0]
+        if "packages" in row and plain in recipes:
+            found[name] = recipe_with(recipes[plain], row["packages"])
+    return found
+
+
+def need_room(out):
+    free = shutil.disk_usage(out).free
+    if free < FREE_BYTES_NEEDED:
+        die(f"{out} has {free >> 30} GiB free; an image with more packages is made with {FREE_BYTES_NEEDED >> 30} GiB at least")
+
+
+def refused(log):
+    """What apt says in @log of packages that it cannot install; nothing when that was not the trouble."""
+    for pattern, text in (
+            (r"^E: Unable to locate package (\S+)", "Debian has no package {}"),
+            (r"^E: Package '(\S+)' has no installation candidate", "Debian has the package {} by name only: others take its place"),
+            (r"^E: Couldn't find any package by (?:glob|regex) '(\S+)'", "Debian has no package {}")):
+        if names := sorted(set(re.findall(pattern, log, re.MULTILINE))):
+            return text.format(", ".join(names))
+    if found := re.search(r"^The following packages have unmet dependencies:\n((?: .*\n)+)", log, re.MULTILINE):
+        return "the packages do not go together: " + " ".join(found[1].split())
+    return None
