@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <array>
 
+#include "builder/languages/node/kept_modules.hpp"
 #include "builder/languages/node/package.hpp"
 #include "builder/languages/node/site.hpp"
 #include "builder/languages/table.hpp"
@@ -199,7 +200,9 @@ class Planner {
                   shell_quote(manager_.package) + "\n";
         plan_.reason("Package manager: " + manager_.package + " (" + manager_.reason + ").");
       }
-      const std::string install = manager_.install(builds() || keep_development);
+      std::string install = manager_.install(builds() || keep_development);
+      if (manager_.name == "npm" && !manager_.lock_file.empty())
+        install = node::keeping_modules(package_, manager_.lock_file, install);
       plan_.step("install", command + install);
       plan_.reason("Install: " + install_words() + ".");
       for (const std::string& other : manager_.unused)

@@ -51,6 +51,17 @@ inline std::string command_of(const wire::BuildPlan& plan, const std::string& st
   return "(no step " + step + ")";
 }
 
+/// The command of the step `install`, out of the script that keeps what it installs for the next
+/// build.
+inline std::string install_of(const wire::BuildPlan& plan) {
+  const std::string script = command_of(plan, "install");
+  const std::string before = " $kept.tar\n  ";
+  const auto at = script.find(before);
+  if (at == std::string::npos) return script;
+  const auto begin = at + before.size();
+  return script.substr(begin, script.find('\n', begin) - begin);
+}
+
 /// The run command with blanks between its words.
 inline std::string run_of(const wire::BuildPlan& plan) {
   std::string line;

@@ -9,19 +9,18 @@ using namespace karreg::builder;
 using namespace karreg::test;
 
 TEST_CASE("a plan is told to people with steps, start and reasons") {
-  const auto plan = plan_of({{"package.json", R"({"dependencies":{"a":"1"},"main":"i.js"})"},
-                             {"package-lock.json", ""},
-                             {"i.js", ""}});
+  const auto plan =
+      plan_of({{"package.json", R"({"dependencies":{"a":"1"},"main":"i.js"})"}, {"i.js", ""}});
   CHECK(
       rendered(plan) ==
       "Type:  node (npm)\n"
       "Step:  install\n"
-      "         npm ci --omit=dev --no-audit --no-fund\n"
+      "         npm install --omit=dev --no-audit --no-fund\n"
       "Start: /usr/bin/node i.js   (port 8080)\n"
       "Why:\n"
       "  - Detected Node.js (package.json).\n"
       "  - Version: Node.js 20.\n"
-      "  - Install: npm ci (package-lock.json).\n"
+      "  - Install: npm install (no package-lock.json; commit one to pin the versions).\n"
       "  - Start: node i.js (main of package.json).\n"
       "  - To override: CC_RUN_COMMAND or a Procfile with a `web:` line (start), CC_BUILD_COMMAND "
       "(build), CC_PRE_BUILD_HOOK and CC_POST_BUILD_HOOK (around it), APP_FOLDER (a subfolder); or "

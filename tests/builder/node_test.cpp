@@ -22,6 +22,24 @@ TEST_CASE("an app without dependencies is not built, and its start script runs w
   CHECK(gives_reason(plan, "Start: node server.js (scripts.start of package.json)."));
 }
 
+TEST_CASE("node: what npm installs from a lock file is kept for the next build") {
+  const Files files = {{"package.json", R"({"dependencies":{"a":"1"},"main":"i.js"})"},
+                       {"package-lock.json", "{}"},
+                       {"i.js", ""}};
+  const auto script_of = [&](const std::string& manifest) {
+    Files changed = files;
+    changed["package.json"] = manifest;
+    return command_of(plan_of(changed), "install");
+  };
+  CHECK(command_of(plan_of(files), "install").starts_with("kept=/cache/node_modules\n"));
+  // What the app itself does at an install may read any file of it, and write any.
+  for (const char* script : {"postinstall", "prepare", "preinstall", "install"})
+    CHECK(script_of(R"({"dependencies":{"a":"1"},"main":"i.js","scripts":{")" +
+                    std::string(script) + R"(":"patch-package"}})") == "npm ci --omit=dev" + npm);
+  CHECK(script_of(R"({"dependencies":{"a":"1"},"main":"i.js","workspaces":["a"]})") ==
+        "npm ci --omit=dev" + npm);
+}
+
 TEST_CASE("node: what is installed and built") {
   struct Case {
     std::string name, manifest;
@@ -75,7 +93,7 @@ TEST_CASE("node: what is installed and built") {
   files["package.json"] = c.manifest;
   const auto plan = plan_of(files);
   CHECK(step_names(plan) == c.steps);
-  CHECK(command_of(plan, "install") == c.install);
+  CHECK(install_of(plan) == c.install);
 }
 
 TEST_CASE("node: how it starts") {

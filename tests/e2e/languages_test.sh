@@ -18,6 +18,10 @@ deploys() {
 
 deploys hello-npm "added 1 package" "a Node.js app gets its dependencies by npm ci, from a registry"
 check "exactly those of its lock file" said "Install: npm ci \(package-lock.json\)"
+sed -i "s/Hello from/Hello again from/" "$TREE/server.js"
+LIMIT=900 push
+check "another version with the same lock file gets them from the cache" succeeds "node_modules is that of the last build"
+check "and answers with its change" answers "Hello again from Karreg, version 1"
 deploys hello-php "nginx and PHP-FPM on /app" "a PHP app is served by nginx and PHP-FPM"
 deploys hello-ruby "Start: ruby app.rb" "a Ruby app without gems needs no build"
 deploys hello-make "The app is the program hello" "a C app is built by make, which says what it built"
