@@ -160,8 +160,43 @@ Result<void> copy_template(const fs::path& from, const fs::path& to, Existing ex
 }
 
 Result<void> link_file(const fs::path& from, const fs::path& to) {
-  if (::link(from.c_str(), to.c_str()) != 0 && errno != EEXIST) return system_error("creating", to);
+  // What stands there may be damaged: the new one is not.
+  const fs::path fresh = to.string() + ".new";
+  if (::unlink(fresh.c_str()) != 0 && errno != ENOENT) return system_error("removing", fresh);
+  if (::link(from.c_str(), fresh.c_str()) != 0) return system_error("creating", fresh);
+  if (::rename(fresh.c_str(), to.c_str()) != 0) return system_error("creating", to);
+  // Where both are one file already, rename does nothing.
+  if (::unlink(fresh.c_str()) != 0 && errno != ENOENT) return system_error("removing", fresh);
   return sync_folder(to.parent_path());
+}
+
+namespace {
+
+Result<std::string> digest_of(int file, const fs::path& path, std::int64_t bytes,
+                              const KeepAlive& alive) {
+  crypto::Sha256 digest;
+  std::string piece(piece_bytes, '\0');
+  for (off_t at = 0; at < bytes;) {
+    const auto wanted = std::min<std::int64_t>(bytes - at, std::ssize(piece));
+    const ssize_t n = ::pread(file, piece.data(), static_cast<std::size_t>(wanted), at);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return system_error("reading", path);
+    if (n == 0)
+      return Error(ErrorKind::internal, path.string() + " has " + std::to_string(at) +
+                                            " bytes, and should have " + std::to_string(bytes));
+    digest.add({piece.data(), static_cast<std::size_t>(n)});
+    at += n;
+    if (auto still = alive(); !still) return still.error();
+  }
+  return digest.hex();
+}
+
+}  // namespace
+
+Result<std::string> digest_of(const fs::path& path, std::int64_t bytes, const KeepAlive& alive) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return system_error("opening", path);
+  return digest_of(file.get(), path, bytes, alive);
 }
 
 Result<std::string> seal(const fs::path& path, std::int64_t bytes, const KeepAlive& alive) {
@@ -176,18 +211,10 @@ Result<std::string> seal(const fs::path& path, std::int64_t bytes, const KeepAli
     return system_error("cutting", path);
   if (::fchmod(file.get(), 0644) != 0) return system_error("changing the mode of", path);
 
-  crypto::Sha256 digest;
-  std::string piece(piece_bytes, '\0');
-  for (off_t at = 0; at < bytes;) {
-    const ssize_t n = ::pread(file.get(), piece.data(), piece.size(), at);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return system_error("reading", path);
-    digest.add({piece.data(), static_cast<std::size_t>(n)});
-    at += n;
-    if (auto still = alive(); !still) return still.error();
-  }
+  auto digest = digest_of(file.get(), path, bytes, alive);
+  if (!digest) return digest.error();
   if (::fsync(file.get()) != 0) return system_error("writing", path);
-  return digest.hex();
+  return digest;
 }
 
 std::int64_t taken_bytes(const fs::path& path) {

@@ -73,13 +73,17 @@ enum class Existing { keep, replace };
 Result<void> copy_template(const std::filesystem::path& from, const std::filesystem::path& to,
                            Existing existing);
 
-/// Gives the file @p from the second name @p to, safe on disk; one that is there stays.
+/// Gives the file @p from the second name @p to, safe on disk; one that is there is replaced.
 Result<void> link_file(const std::filesystem::path& from, const std::filesystem::path& to);
 
 /// Cuts @p path to @p bytes, makes it readable for all, waits for the disk; gives its SHA-256.
 /// Error `internal` when it is shorter.
 Result<std::string> seal(const std::filesystem::path& path, std::int64_t bytes,
                          const KeepAlive& alive);
+
+/// SHA-256 of the file @p path, of @p bytes. Error `internal` when it has not so many; @p alive's.
+Result<std::string> digest_of(const std::filesystem::path& path, std::int64_t bytes,
+                              const KeepAlive& alive);
 
 /// Bytes that @p path takes on disk, its holes not counted; 0 when it is not there.
 std::int64_t taken_bytes(const std::filesystem::path& path);

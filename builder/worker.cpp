@@ -159,8 +159,7 @@ Result<bool> Worker::set_space_aside(ClaimedBuild& build, const wire::Catalogue&
   return false;
 }
 
-Result<std::optional<Artifact>> Worker::reusable(const ClaimedBuild& build,
-                                                 const std::string& key) {
+Result<std::optional<Artifact>> Worker::reusable(ClaimedBuild& build, const std::string& key) {
   if (!build.use_cache) return std::optional<Artifact>();
   auto found = store_.artifact_of(key);
   if (!found || !*found) return found;
@@ -168,6 +167,13 @@ Result<std::optional<Artifact>> Worker::reusable(const ClaimedBuild& build,
   const auto bytes = fs::file_size(data_.artifact((*found)->digest), absent);
   if (absent || static_cast<std::int64_t>(bytes) != (*found)->bytes)
     return std::optional<Artifact>();
+  auto digest = digest_of(data_.artifact((*found)->digest), (*found)->bytes, keeping(build));
+  if (!digest) return digest.error();
+  if (*digest != (*found)->digest) {
+    log::error("an artifact has other bytes than its name says: it is built anew",
+               {log::field("artifact", (*found)->digest), log::field("app", build.app_id)});
+    return std::optional<Artifact>();
+  }
   return found;
 }
 

@@ -52,7 +52,7 @@ class Worker {
   Result<bool> set_space_aside(ClaimedBuild& build, const wire::Catalogue& catalogue);
   Result<std::map<std::string, std::string>> environment(const ClaimedBuild& build) const;
   /// The artifact of an equal build, when its file is here.
-  Result<std::optional<Artifact>> reusable(const ClaimedBuild& build, const std::string& key);
+  Result<std::optional<Artifact>> reusable(ClaimedBuild& build, const std::string& key);
   /// Renews the lease when a third of it is gone.
   KeepAlive keeping(ClaimedBuild& build) const;
   void say(const ClaimedBuild& build, const std::vector<std::string>& lines) {

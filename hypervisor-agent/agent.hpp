@@ -43,6 +43,7 @@ class Agent {
   asio::io_context& io_;
   asio::thread_pool pool_;
   Uplink& uplink_;
+  SealedFiles artifacts_;
   Host host_;
   Verdict verdict_;
   std::string boot_id_;

@@ -56,8 +56,9 @@ Result<void> copy_overlay(const Settings& settings, const std::string& from,
 }
 
 /// Kernel, initrd and disks of @p spec, every one there and readable by QEMU.
-Result<void> find_files(const Settings& settings, const wire::VmSpec& spec, const VmFiles& files,
+Result<void> find_files(const Host& host, const wire::VmSpec& spec, const VmFiles& files,
                         DomainSpec& domain) {
+  const Settings& settings = host.settings;
   auto kernel = blob_path(settings, spec.kernel_digest, "kernel");
   if (!kernel) return kernel.error();
   auto initrd = blob_path(settings, spec.initrd_digest, "initrd");
@@ -69,8 +70,15 @@ Result<void> find_files(const Settings& settings, const wire::VmSpec& spec, cons
   domain.disks = {{msg::disk::image, *image, "raw", true},
                   {msg::disk::scratch, files.overlay(), "qcow2", false}};
   if (spec.kind != "build") {
-    domain.disks.push_back(
-        {msg::disk::artifact, artifact_path(settings, spec.artifact_digest), "raw", true});
+    const std::string artifact = artifact_path(settings, spec.artifact_digest);
+    const auto whole = host.artifacts.check(artifact, spec.artifact_digest);
+    if (!whole && whole.error().kind() != ErrorKind::not_found)  // told with the other disks, below
+      return Error(
+          whole.error().kind(),
+          fmt::format("the artifact of this app cannot be booted: {}. A restart without the cache "
+                      "(karreg restart --without-cache) builds it anew",
+                      whole.error().message()));
+    domain.disks.push_back({msg::disk::artifact, artifact, "raw", true});
   } else {
     const std::string folder = build_folder(settings, spec.build_id);
     domain.disks.push_back({msg::disk::source, folder + "/source.tar", "raw", true});
@@ -125,7 +133,7 @@ awaitable<Result<std::string>> prepare_domain(Host& host, const wire::VmSpec& sp
   DomainSpec domain;
   auto find = [&]() -> Result<void> {
     auto copied = copy_overlay(settings, *overlay, files.overlay());
-    return copied ? find_files(settings, spec, files, domain) : copied;
+    return copied ? find_files(host, spec, files, domain) : copied;
   };
   auto found = co_await offload(host.pool, find);
   if (!found) co_return found.error();

@@ -13,6 +13,7 @@
 #include "hypervisor-agent/guest_link.hpp"
 #include "hypervisor-agent/libvirt.hpp"
 #include "hypervisor-agent/log_relay.hpp"
+#include "hypervisor-agent/sealed_files.hpp"
 
 namespace karreg::agent {
 
@@ -24,6 +25,7 @@ struct Host {
   Uplink& uplink;
   asio::thread_pool& pool;  ///< for libvirt
   bool kvm = false;
+  SealedFiles& artifacts;
   std::function<void()> changed;  ///< a status changed: report soon
 };
 

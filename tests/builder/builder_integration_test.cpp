@@ -109,6 +109,25 @@ TEST_CASE("an equal build is not done again, unless it is asked for") {
   platform.await_state(lost, "prepared");
 }
 
+TEST_CASE("an artifact whose bytes have changed is built anew, and takes its place") {
+  Platform platform;
+  const std::string app = platform.app(node_app);
+  const std::string first = platform.ask_for_build(app);
+  platform.start_builder();
+  platform.await_state(first, "prepared");
+  platform.play_vm(first, artifact_bytes('a'));
+  platform.await_state(first, "succeeded");
+  const fs::path artifact = platform.data() / "artifacts" / crypto::sha256_hex(artifact_bytes('a'));
+  write_file(artifact, std::string(artifact_bytes('a').size(), '!'));
+
+  const std::string second = platform.ask_for_build(app);
+  platform.await_state(second, "prepared");
+  platform.play_vm(second, artifact_bytes('a'));
+  platform.await_state(second, "succeeded");
+  CHECK(read_file(artifact) == artifact_bytes('a'));
+  CHECK(must_run("ls " + artifact.parent_path().string()) == artifact.filename().string() + "\n");
+}
+
 TEST_CASE("a build without the cache begins the dependency cache anew") {
   Platform platform;
   const std::string app = platform.app(node_app);

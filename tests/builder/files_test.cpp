@@ -74,6 +74,17 @@ TEST_CASE("sealing cuts to the reported size and makes the file readable") {
         (scratch / "f").string() + " has 4096 bytes, fewer than the 5000 that the build reported");
 }
 
+TEST_CASE("a second name takes the place of what is there, also of the same file") {
+  const ScratchFolder scratch;
+  write_file(scratch / "whole", "whole");
+  write_file(scratch / "artifact", "damaged");
+  for (int round = 0; round < 2; ++round) {
+    REQUIRE(link_file(scratch / "whole", scratch / "artifact"));
+    CHECK(read_file(scratch / "artifact") == "whole");
+    CHECK_FALSE(std::filesystem::exists(scratch / "artifact.new"));
+  }
+}
+
 TEST_CASE("long work ends when its lease is lost") {
   const ScratchFolder scratch;
   write_file(scratch / "f", std::string(4 << 20, 'x'));

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <thread>
 
 #include "common/wire/json.hpp"
@@ -426,6 +427,26 @@ TEST_CASE("a missing part is a failure that names it", "[agent]") {
   CHECK(agent.processes("passt").empty());
   agent.desire({});
   agent.wait_until_gone("instance_incomplete");
+  check_nothing_is_left(agent);
+}
+
+TEST_CASE("an artifact whose bytes have changed is not booted", "[agent]") {
+  RealAgent agent;
+  const auto spec = agent.static_site("instance_damaged");
+  {
+    std::fstream file(agent.data() + "/artifacts/" + spec.artifact_digest,
+                      std::ios::in | std::ios::out);
+    file.seekp(5000);
+    file.put('!');
+  }
+  agent.desire({spec});
+  agent.start();
+  const auto end = agent.wait_for("instance_damaged", "failed", failed);
+  CHECK_THAT(end.detail, Contains("the artifact of this app cannot be booted: "));
+  CHECK_THAT(end.detail, Contains(" has other bytes than its name says"));
+  CHECK_THAT(end.detail, Contains("karreg restart --without-cache"));
+  agent.desire({});
+  agent.wait_until_gone("instance_damaged");
   check_nothing_is_left(agent);
 }
 

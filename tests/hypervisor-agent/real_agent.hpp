@@ -47,6 +47,8 @@ class RealAgent {
   /// Lines of a service of an instance, those of workers after their name in brackets.
   std::vector<std::string> lines(const std::string& instance_id, const std::string& service) const;
 
+  /// The platform's data folder.
+  const std::string& data() const { return data_; }
   /// A run VM of the static image with an artifact of @p files (name, content) under /app.
   wire::VmSpec static_site(const std::string& instance_id);
   /// A run VM of the static image whose app is a shell command.
