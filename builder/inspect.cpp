@@ -141,8 +141,10 @@ Result<wire::BuildPlan> decide(const SourceTree& whole, const AppSettings& setti
   auto said = what_is_said(whole, settings);
   if (!said) return said.error();
   const Subtree tree(whole, said->folder);
+  auto submodules = submodules_of(whole, said->folder, said->settings);
   auto packages = system_packages(tree, said->settings);
   if (!packages) return packages.error();
+  if (submodules) add_for_build(*packages, submodules->packages, "the submodules");
   const Inspection about{tree, said->settings, said->settings.find("CC_RUN_COMMAND"),
                          std::move(*packages)};
 
@@ -190,7 +192,6 @@ Result<wire::BuildPlan> decide(const SourceTree& whole, const AppSettings& setti
                            ").");
   }
   std::ranges::copy(about.packages.reasons, std::back_inserter(plan.reasons));
-  auto submodules = submodules_of(whole, said->folder, about.settings);
   if (!submodules) return submodules.error();
   if (submodules->step) plan.steps.push_back(std::move(*submodules->step));
   std::ranges::move(submodules->reasons, std::back_inserter(plan.reasons));

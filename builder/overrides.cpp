@@ -18,6 +18,12 @@ std::span<const Variable> common_variables() {
       Variable{"CC_GIT_CREDENTIALS", "",
                "for private submodules: `https://USER:TOKEN@HOST`, several with blanks between "
                "them; no place for it but the environment"},
+      Variable{"CC_SSH_PRIVATE_KEY", "",
+               "for private submodules by SSH: a key without a passphrase; no place for it but the "
+               "environment"},
+      Variable{"CC_SSH_KNOWN_HOSTS", "",
+               "lines of known_hosts for its hosts, besides those of GitHub, GitLab, Bitbucket and "
+               "Codeberg"},
       Variable{"CC_DISABLE_GIT_SUBMODULES", "", "`true` leaves git submodules empty"},
       Variable{"CC_SYSTEM_PACKAGES", "system.packages",
                "packages of Debian for the app and its build, with blanks between them, in the "

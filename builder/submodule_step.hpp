@@ -2,6 +2,7 @@
 /// The step of a build VM that fetches submodules.
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "builder/submodule_url.hpp"
@@ -14,11 +15,15 @@ struct Submodule {
   std::string path;    ///< in the app's folder, in which the step runs
   std::string commit;  ///< full id
   SubmoduleUrl url;
+  bool by_ssh = false;  ///< else by HTTP
 };
 
 /// The step `submodules` for @p all: each at exactly its commit, with those of its own, without
 /// history and without a .git. For bash with -e and -o pipefail; access to what is private comes
-/// from the variable CC_GIT_CREDENTIALS when it runs.
+/// from the variables CC_GIT_CREDENTIALS, CC_SSH_PRIVATE_KEY and CC_SSH_KNOWN_HOSTS when it runs.
+/// Public keys of well-known hosts, lines of known_hosts.
+extern const std::string_view known_ssh_hosts;
+
 wire::guest::BuildStep submodule_step(const std::vector<Submodule>& all);
 
 }  // namespace karreg::builder

@@ -61,9 +61,29 @@ std::optional<std::string> https_path(std::string_view path) {
   return std::string(path);
 }
 
-SubmoduleUrl by_https(const std::string& host, const std::string& path) {
+/// Whether ssh takes @p user as that, and nothing else.
+bool is_user(std::string_view user) {
+  return !user.empty() && user.front() != '-' && std::ranges::all_of(user, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
+  });
+}
+
+/// @p port: ":2222", or empty.
+std::optional<SubmoduleUrl> by_https(std::string_view user, const std::string& host,
+                                     std::string_view port, const std::string& path) {
+  user = user.substr(0, user.find(':'));  // a password is nothing that ssh takes
+  if (!user.empty() && !is_user(user)) return std::nullopt;
   const std::string site = "https://" + host + "/";
-  return {site + path, site + path, site, host, true};
+  const std::string number(port.empty() ? "22" : port.substr(1));
+  return SubmoduleUrl{
+      site + path,
+      site + path,
+      site,
+      host,
+      true,
+      "ssh://" + std::string(user.empty() ? "git" : user) + "@" + host + ":" + number + "/" + path,
+      number == "22" ? host : "[" + host + "]:" + number};
 }
 
 std::optional<SubmoduleUrl> of_ssh(std::string_view rest) {
@@ -71,7 +91,7 @@ std::optional<SubmoduleUrl> of_ssh(std::string_view rest) {
   if (!place) return std::nullopt;
   const auto path = https_path(place->path);
   if (!path) return std::nullopt;
-  return by_https(place->host, *path);
+  return by_https(place->user, place->host, place->port, *path);
 }
 
 /// "git@example.org:a/b.git". Nothing for what has another form, such as a path.
@@ -86,7 +106,7 @@ std::optional<SubmoduleUrl> of_scp_form(std::string_view url) {
     return std::nullopt;
   const auto path = https_path(url.substr(colon + 1));
   if (!path) return std::nullopt;
-  return by_https(host, *path);
+  return by_https(at == std::string_view::npos ? "" : before.substr(0, at), host, "", *path);
 }
 
 std::optional<SubmoduleUrl> of_web(std::string_view scheme, std::string_view rest) {

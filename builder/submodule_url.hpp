@@ -1,6 +1,6 @@
 #pragma once
-/// Which URL of a submodule a build fetches from: pure. A build VM reaches hosts by HTTP alone
-/// (docs/operating.md, "Network of builds"), so that what asks for SSH is asked for by HTTPS.
+/// Which URL of a submodule a build fetches from: pure. What asks for SSH is asked for by HTTPS,
+/// which public repositories answer and most private ones with a token; with a key, by SSH.
 
 #include <string>
 #include <string_view>
@@ -16,6 +16,8 @@ struct SubmoduleUrl {
   std::string site;     ///< "https://example.org:8443/"
   std::string host;     ///< "example.org", in lower case
   bool was_ssh = false;
+  std::string by_ssh = {};    ///< of one that asks for SSH: "ssh://git@example.org:22/a/b.git"
+  std::string ssh_host = {};  ///< as known_hosts names it: "example.org", "[example.org]:2222"
 };
 
 /// Whether @p url ("../lib.git") means a place beside the repository that names it.

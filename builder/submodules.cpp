@@ -16,6 +16,8 @@ namespace {
 
 constexpr const char* gitmodules = ".gitmodules";
 constexpr const char* credentials_name = "CC_GIT_CREDENTIALS";
+constexpr const char* ssh_key_name = "CC_SSH_PRIVATE_KEY";
+constexpr const char* known_hosts_name = "CC_SSH_KNOWN_HOSTS";
 constexpr std::size_t max_submodules = 100;
 constexpr std::size_t max_path_bytes = 1000;
 /// Linux takes 128 KiB as one word of a command line, which a step is.
@@ -120,12 +122,33 @@ Result<std::vector<std::string>> accessible_hosts(const Overrides& settings) {
   return hosts;
 }
 
-/// What gives a key for SSH; empty: nothing does.
-std::string origin_of_ssh_key(const SourceTree& whole, const Overrides& settings) {
-  for (const char* name : {"CC_SSH_PRIVATE_KEY", "CC_SSH_PRIVATE_KEY_FILE"})
-    if (const auto given = settings.find(name)) return given->origin;
+/// What says that a key for SSH is a file of the repository; empty: nothing does.
+std::string origin_of_key_file(const SourceTree& whole, const Overrides& settings) {
+  if (const auto given = settings.find("CC_SSH_PRIVATE_KEY_FILE")) return given->origin;
+  if (const auto given = settings.find(ssh_key_name); given && given->origin != ssh_key_name)
+    return given->origin;
   constexpr const char* of_clever = "clevercloud/ssh.json";
   return whole.has_file(of_clever) ? of_clever : "";
+}
+
+/// Is @p host ("example.org", "[example.org]:2222") among those of @p lines, the format of
+/// known_hosts (sshd(8))? Lines that cannot be compared, hashed or with patterns, may mean it.
+bool is_known_host(const std::string& host, std::string_view lines) {
+  while (!lines.empty()) {
+    const auto end = lines.find('\n');
+    const auto fields = text::words(lines.substr(0, end));
+    lines.remove_prefix(end == std::string_view::npos ? lines.size() : end + 1);
+    const std::size_t first = !fields.empty() && fields[0].starts_with('@') ? 1 : 0;
+    if (fields.size() < first + 3 || fields[0].starts_with('#')) continue;
+    std::string_view names = fields[first];
+    if (names.find_first_of("|*?") != std::string_view::npos) return true;
+    while (!names.empty()) {
+      const auto comma = names.find(',');
+      if (text::iequals(names.substr(0, comma), host)) return true;
+      names.remove_prefix(comma == std::string_view::npos ? names.size() : comma + 1);
+    }
+  }
+  return false;
 }
 
 class Planner {
@@ -141,7 +164,9 @@ class Planner {
     auto hosts = accessible_hosts(settings_);
     if (!hosts) return hosts.error();
     hosts_ = std::move(*hosts);
-    ssh_key_ = origin_of_ssh_key(whole_, settings_);
+    key_file_ = origin_of_key_file(whole_, settings_);
+    if (const auto given = settings_.find(ssh_key_name); given && given->origin == ssh_key_name)
+      ssh_key_ = given->value;
     for (const Gitlink& link : links) {
       const auto found = named->find(join_path(folder_, link.path));
       if (found == named->end()) return without_entry(link);
@@ -200,29 +225,66 @@ class Planner {
     if (!url)
       return invalid(
           fmt::format("{}: the submodule {}: {}", gitmodules, path, url.error().message()));
-    if (url->was_ssh && !ssh_key_.empty() && std::ranges::find(hosts_, url->host) == hosts_.end())
-      return ssh_with_key(path, *url);
-    std::string reason =
-        fmt::format("Submodule {}: {} at {}", path, url->shown, link.commit.substr(0, 12));
-    if (url->was_ssh) reason += ", by HTTPS instead of SSH";
+    const bool has_token = std::ranges::find(hosts_, url->host) != hosts_.end();
+    if (url->was_ssh && !has_token && ssh_key_.empty() && !key_file_.empty())
+      return key_in_file(path, *url);
+    const bool by_ssh = url->was_ssh && !has_token && !ssh_key_.empty();
+    if (by_ssh)
+      if (auto usable = check_ssh(path, *url); !usable) return usable.error();
+    std::string reason = fmt::format("Submodule {}: {} at {}", path,
+                                     by_ssh ? url->by_ssh : url->shown, link.commit.substr(0, 12));
+    if (by_ssh)
+      reason += fmt::format(", with the key of {}", ssh_key_name);
+    else if (url->was_ssh)
+      reason += ", by HTTPS instead of SSH";
     result_.reasons.push_back(reason + ".");
-    wanted_.push_back({link.path, link.commit, std::move(*url)});
+    if (by_ssh) result_.packages = {"openssh-client"};
+    wanted_.push_back({link.path, link.commit, std::move(*url), by_ssh});
     return ok();
   }
 
-  Error ssh_with_key(const std::string& path, const SubmoduleUrl& url) const {
+  Result<void> check_ssh(const std::string& path, const SubmoduleUrl& url) const {
+    if (!ssh_key_.starts_with("-----BEGIN ") || !ssh_key_.contains("PRIVATE KEY-----"))
+      return invalid(
+          fmt::format("{0} is no private key: one begins with `-----BEGIN OPENSSH PRIVATE "
+                      "KEY-----`, and has all its "
+                      "lines. Set it from its file: karreg env set {0} \"$(cat FILE)\"",
+                      ssh_key_name));
+    if (ssh_key_.contains("ENCRYPTED"))
+      return invalid(fmt::format(
+          "{} is protected by a passphrase, which a build cannot be asked for. Make a key without "
+          "one that may read these repositories and nothing else (a deploy key).",
+          ssh_key_name));
+    const auto said = settings_.find(known_hosts_name);
+    if (is_known_host(url.ssh_host, known_ssh_hosts) ||
+        (said && is_known_host(url.ssh_host, said->value)))
+      return ok();
     return invalid(fmt::format(
-        "The submodule {} is fetched by SSH, with the key of {}: a build reaches hosts by HTTPS "
-        "alone. Set {}=https://USER:TOKEN@{} with a token that may read the repository; if it is "
-        "public, give it the url {}.",
-        path, ssh_key_, credentials_name, url.host, url.shown));
+        "The submodule {} is fetched by SSH from {}, and nothing says what the key of that host "
+        "is. Set {} to "
+        "what `ssh-keyscan {}` prints, once you have compared it with what the host publishes.",
+        path, url.ssh_host, known_hosts_name,
+        url.ssh_host == url.host
+            ? url.host
+            : "-p " + url.ssh_host.substr(url.ssh_host.rfind(':') + 1) + " " + url.host));
+  }
+
+  Error key_in_file(const std::string& path, const SubmoduleUrl& url) const {
+    return invalid(
+        fmt::format("The submodule {} is fetched by SSH, with the key of {}: a key in a file of "
+                    "the repository is known "
+                    "to all who read it. Take it out, make a new one, and set it in the "
+                    "environment of the app: karreg "
+                    "env set {} \"$(cat FILE)\". If the submodule is public, give it the url {}.",
+                    path, key_file_, ssh_key_name, url.shown));
   }
 
   const SourceTree& whole_;
   const std::string& folder_;
   const Overrides& settings_;
   std::vector<std::string> hosts_;  ///< that CC_GIT_CREDENTIALS gives access to
-  std::string ssh_key_;             ///< what gives one; empty: nothing does
+  std::string ssh_key_;             ///< of the environment; may be empty
+  std::string key_file_;            ///< what says that one is in a file; empty: nothing does
   std::vector<Submodule> wanted_;
   Submodules result_;
 };

@@ -21,11 +21,13 @@ struct Submodules {
   std::optional<wire::guest::BuildStep> step;  ///< before all others
   std::vector<std::string> reasons;            ///< sentences: what is fetched, what is not
   std::string problem;                         ///< as that of a plan
+  std::vector<std::string> packages = {};      ///< of Debian, that the step needs
 };
 
-/// Those of @p whole, a tree of the repository's root, below @p folder, the app. CC_GIT_CREDENTIALS
-/// and CC_DISABLE_GIT_SUBMODULES are read from @p settings. Error `invalid`: what cannot be, by the
-/// submodule's path, with the way out; or what reading the tree returned.
+/// Those of @p whole, a tree of the repository's root, below @p folder, the app.
+/// CC_GIT_CREDENTIALS, CC_SSH_PRIVATE_KEY, CC_SSH_KNOWN_HOSTS and CC_DISABLE_GIT_SUBMODULES are
+/// read from @p settings. Error `invalid`: what cannot be, by the submodule's path, with the way
+/// out; or what reading the tree returned.
 Result<Submodules> submodules_of(const SourceTree& whole, const std::string& folder,
                                  const Overrides& settings);
 

@@ -118,6 +118,19 @@ Result<SystemPackages> system_packages(const SourceTree& tree, const Overrides& 
   return packages;
 }
 
+void add_for_build(SystemPackages& packages, const std::vector<std::string>& names,
+                   const std::string& why) {
+  for (const std::string& name : names) {
+    const auto at = std::ranges::lower_bound(packages.build, name);
+    if (std::ranges::binary_search(packages.run, name) ||
+        (at != packages.build.end() && *at == name))
+      continue;
+    packages.build.insert(at, name);
+    packages.reasons.push_back(
+        fmt::format("Package of Debian for the build alone: {} (for {}).", name, why));
+  }
+}
+
 std::string runtime_with(const std::string& runtime, const SystemPackages& packages) {
   if (packages.empty()) return runtime;
   const std::string both =

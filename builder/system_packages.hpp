@@ -35,6 +35,10 @@ struct SystemPackages {
 /// max_system_packages.
 Result<SystemPackages> system_packages(const SourceTree& tree, const Overrides& settings);
 
+/// Adds @p names, in order and for the build alone, as far as they are not there; @p why for whom.
+void add_for_build(SystemPackages& packages, const std::vector<std::string>& names,
+                   const std::string& why);
+
 /// The key in the catalogue of @p runtime with @p packages: "python+3f2a9c1d0e5b", the beginning of
 /// the SHA-256 of both lists; @p runtime itself when there are none. images/build names them by the
 /// same rule.

@@ -105,9 +105,13 @@ _prepare_e2e() {
   ensure_node 20.19
   # Limits that a test can reach in its time.
   export KARREG_SCHEDULER_START_TIMEOUT=60s KARREG_API_MAX_PUSH_BYTES=20971520
-  # A git server of tests/e2e/submodules_test.sh, by the name of this machine: build VMs reach hosts by name alone.
-  KARREG_TEST_GIT_HOST=$(hostname | tr '[:upper:]' '[:lower:]'):$("$PYTHON" dev.d/free_ports.py GIT=0 | cut -d= -f2)
-  export KARREG_AGENT_EGRESS_HOSTS=$KARREG_TEST_GIT_HOST KARREG_AGENT_EGRESS_PRIVATE=true
+  # Git servers of tests/e2e/submodules_test.sh, by HTTP and by SSH, by the name of this machine: build VMs reach hosts by name alone.
+  local name ports
+  name=$(hostname | tr '[:upper:]' '[:lower:]')
+  ports=$("$PYTHON" dev.d/free_ports.py GIT=0 SSH=0)
+  KARREG_TEST_GIT_HOST=$name:$(sed -n 's/^GIT=//p' <<<"$ports")
+  KARREG_TEST_SSH_HOST=$name:$(sed -n 's/^SSH=//p' <<<"$ports")
+  export KARREG_AGENT_EGRESS_HOSTS="$KARREG_TEST_GIT_HOST $KARREG_TEST_SSH_HOST" KARREG_AGENT_EGRESS_PRIVATE=true
   KARREG_TEST_BIN=$(bin_dir "$1")
   _start_platforms whole "$(_lane_count "$3" "$1" "$2")" --preset "$1" --throw-away
 }

@@ -52,7 +52,8 @@ std::vector<Setting> declared_settings() {
       "cpan.org *.cpan.org *.metacpan.org cpan.metacpan.org "
       "cran.r-project.org cloud.r-project.org *.posit.co "
       "deno.land jsr.io *.jsr.io esm.sh "
-      "github.com codeload.github.com objects.githubusercontent.com raw.githubusercontent.com";
+      "github.com github.com:22 codeload.github.com objects.githubusercontent.com "
+      "raw.githubusercontent.com";
   std::vector<Setting> all = {
       {"data.dir", "the platform's data folder", "", true},
       {"agent.host_id", "name of this host, unique in the platform", "host-1", false},

@@ -245,7 +245,7 @@ TEST_CASE("a private repository is fetched with the credentials of the environme
   CHECK(without.exit_code != 0);
   CHECK(without.output.find("lib could not be fetched. If its repository is private, set "
                             "CC_GIT_CREDENTIALS=https://USER:TOKEN@HOST with a token that may read "
-                            "it.") != std::string::npos);
+                            "it, or CC_SSH_PRIVATE_KEY to a key that may.") != std::string::npos);
   std::filesystem::remove_all(place.scratch() / "app/lib");
   std::filesystem::create_directories(place.scratch() / "app/lib");
 

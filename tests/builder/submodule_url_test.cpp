@@ -50,6 +50,18 @@ TEST_CASE("what asks for SSH is fetched by HTTPS") {
   }
 }
 
+TEST_CASE("what asks for SSH says which user and port") {
+  CHECK(url_of("git@github.com:a/b.git").by_ssh == "ssh://git@github.com:22/a/b.git");
+  CHECK(url_of("git@github.com:a/b.git").ssh_host == "github.com");
+  CHECK(url_of("github.com:a/b.git").by_ssh == "ssh://git@github.com:22/a/b.git");
+  CHECK(url_of("deploy@GitHub.com:a/b.git").by_ssh == "ssh://deploy@github.com:22/a/b.git");
+  CHECK(url_of("ssh://me:secret@example.org:2222/a/b.git").by_ssh ==
+        "ssh://me@example.org:2222/a/b.git");
+  CHECK(url_of("ssh://example.org:2222/a/b.git").ssh_host == "[example.org]:2222");
+  CHECK(url_of("https://github.com/a/b.git").by_ssh.empty());
+  CHECK(refusal_of_url("ssh://-oProxyCommand=x@example.org/a").starts_with("its url `"));
+}
+
 TEST_CASE("users and passwords of a url are used and not shown") {
   const auto url = url_of("https://user:se@cret@example.org:8443/a.git");
   CHECK(url.fetched == "https://user:se@cret@example.org:8443/a.git");

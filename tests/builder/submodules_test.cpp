@@ -152,28 +152,107 @@ TEST_CASE("a relative url cannot be built here, and says what to do") {
   CHECK(step_names(plan).empty());
 }
 
-TEST_CASE(
-    "a key for SSH is refused, for builds reach hosts by HTTPS alone, unless a token is given") {
+namespace {
+
+// None that opens anything: a plan looks at its first and last line alone.
+const std::string key =
+    "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n";
+
+}  // namespace
+
+TEST_CASE("with a key, a submodule that asks for SSH is fetched by SSH") {
+  const auto plan = plan_with(entry("lib", "git@github.com:a/lib.git"), {{"lib", commit}},
+                              {{"CC_SSH_PRIVATE_KEY", key}});
+  CHECK(gives_reason(plan,
+                     "Submodule lib: ssh://git@github.com:22/a/lib.git at 0123456789ab, with the "
+                     "key of CC_SSH_PRIVATE_KEY."));
+  const std::string script = command_of(plan, "submodules");
+  CHECK(
+      has_line(script, "submodule lib " + commit +
+                           " ssh://git@github.com:22/a/lib.git ssh://git@github.com:22/a/lib.git"));
+  CHECK_FALSE(script.contains("AAAA\n-----END"));
+  CHECK_FALSE(script.contains("by_http https://github.com/ github.com"));
+  // ssh is not in the images of all.
+  CHECK(plan.build_packages == std::vector<std::string>{"openssh-client"});
+  CHECK(plan.runtime.starts_with("static+"));
+  CHECK(gives_reason(
+      plan, "Package of Debian for the build alone: openssh-client (for the submodules)."));
+}
+
+TEST_CASE("a key is not used where HTTPS is asked for, or a token is given") {
+  const Env with_key = {{"CC_SSH_PRIVATE_KEY", key}};
+  const auto https =
+      plan_with(entry("lib", "https://github.com/a/lib.git"), {{"lib", commit}}, with_key);
+  CHECK(https.build_packages.empty());
+  const auto token =
+      plan_with(entry("lib", "git@github.com:a/lib.git"), {{"lib", commit}},
+                {{"CC_SSH_PRIVATE_KEY", key}, {"CC_GIT_CREDENTIALS", "https://a:b@github.com"}});
+  CHECK(token.build_packages.empty());
+  CHECK(gives_reason(token,
+                     "Submodule lib: https://github.com/a/lib.git at 0123456789ab, by HTTPS "
+                     "instead of SSH."));
+}
+
+TEST_CASE("what cannot be a key is refused") {
+  const std::string ssh = entry("lib", "git@github.com:a/lib.git");
+  const Gitlinks lib = {{"lib", commit}};
+  CHECK(
+      refused(ssh, lib, {{"CC_SSH_PRIVATE_KEY", "ssh-ed25519 AAAA me"}}) ==
+      "CC_SSH_PRIVATE_KEY is no private key: one begins with `-----BEGIN OPENSSH PRIVATE "
+      "KEY-----`, and "
+      "has all its lines. Set it from its file: karreg env set CC_SSH_PRIVATE_KEY \"$(cat FILE)\"");
+  CHECK(
+      refused(ssh, lib,
+              {{"CC_SSH_PRIVATE_KEY", "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n"}})
+          .starts_with("CC_SSH_PRIVATE_KEY is protected by a passphrase"));
+}
+
+TEST_CASE("a key in the repository is refused: all who read that have it") {
   const std::string ssh = entry("lib", "git@git.example.org:a/lib.git");
   const Gitlinks lib = {{"lib", commit}};
   const auto message = [](const std::string& origin) {
     return "The submodule lib is fetched by SSH, with the key of " + origin +
-           ": a build reaches hosts by HTTPS alone. Set "
-           "CC_GIT_CREDENTIALS=https://USER:TOKEN@git.example.org with a token that may read the "
-           "repository; if it is public, give it the url https://git.example.org/a/lib.git.";
+           ": a key in a file of the repository is known to all who read it. Take it out, make a "
+           "new "
+           "one, and set it in the environment of the app: karreg env set CC_SSH_PRIVATE_KEY "
+           "\"$(cat "
+           "FILE)\". If the submodule is public, give it the url "
+           "https://git.example.org/a/lib.git.";
   };
-  CHECK(refused(ssh, lib, {{"CC_SSH_PRIVATE_KEY", "-----BEGIN"}}) == message("CC_SSH_PRIVATE_KEY"));
   CHECK(refused(ssh, lib, {}, {{"index.html", ""}, {"clevercloud/ssh.json", "{}"}}) ==
         message("clevercloud/ssh.json"));
-  CHECK(refused(ssh, lib,
-                {{"CC_SSH_PRIVATE_KEY", "x"}, {"CC_GIT_CREDENTIALS", "https://a:b@github.com"}}) ==
-        message("CC_SSH_PRIVATE_KEY"));
-  CHECK(step_names(plan_with(ssh, lib,
-                             {{"CC_SSH_PRIVATE_KEY", "x"},
-                              {"CC_GIT_CREDENTIALS", "https://a:b@git.example.org"}})) ==
-        "submodules");
-  CHECK(step_names(plan_with(entry("lib", "https://git.example.org/a"), lib,
-                             {{"CC_SSH_PRIVATE_KEY", "x"}})) == "submodules");
+  CHECK(refused(ssh, lib, {{"CC_SSH_PRIVATE_KEY_FILE", "id_rsa"}}) ==
+        message("CC_SSH_PRIVATE_KEY_FILE"));
+  CHECK(refused(ssh, lib, {},
+                {{"index.html", ""},
+                 {"karreg.toml", "[env]\nCC_SSH_PRIVATE_KEY = \"\"\"" + key + "\"\"\"\n"}}) ==
+        message("CC_SSH_PRIVATE_KEY in [env] of karreg.toml"));
+}
+
+TEST_CASE("a host whose key nobody has told is not trusted") {
+  const auto planned_with = [](const std::string& url, const std::string& known) {
+    return planned(entry("lib", url), {{"lib", commit}},
+                   {{"CC_SSH_PRIVATE_KEY", key}, {"CC_SSH_KNOWN_HOSTS", known}});
+  };
+  const std::string usual = "ssh://git@git.example.org/a.git";
+  const std::string other_port = "ssh://git@git.example.org:2222/a.git";
+  CHECK(
+      planned_with(usual, "").error().message() ==
+      "The submodule lib is fetched by SSH from git.example.org, and nothing says what the key of "
+      "that "
+      "host is. Set CC_SSH_KNOWN_HOSTS to what `ssh-keyscan git.example.org` prints, once you have "
+      "compared it with what the host publishes.");
+  CHECK(planned_with(other_port, "git.example.org ssh-ed25519 AAAA")
+            .error()
+            .message()
+            .contains("`ssh-keyscan -p 2222 git.example.org`"));
+  CHECK(planned_with(usual, "# git.example.org\nx.org,Git.example.org ssh-ed25519 AAAA c"));
+  CHECK(planned_with(other_port, "[git.example.org]:2222 ssh-ed25519 AAAA"));
+  CHECK(planned_with(usual, "@cert-authority git.example.org ssh-ed25519 AAAA"));
+  CHECK(planned_with(usual, "|1|abc=|def= ssh-ed25519 AAAA"));
+  CHECK_FALSE(planned_with(usual, "#git.example.org ssh-ed25519 AAAA"));
+  CHECK_FALSE(planned_with(usual, "git.example.org ssh-ed25519"));
+  CHECK_FALSE(planned_with(usual, "git.example.org.evil.org ssh-ed25519 AAAA"));
 }
 
 TEST_CASE("credentials stay out of the plan, and come from the environment alone") {

@@ -56,4 +56,48 @@ commit_and_push
 check "one on a host that builds may not reach fails, and says so" fails "not among the hosts that builds may reach|403"
 check "the version before goes on" answers "the library says hello"
 exec {KEEP}>&-
+
+# By SSH, with a key, through the same proxy.
+SSH_NAME=${KARREG_TEST_SSH_HOST%:*} SSH_PORT=${KARREG_TEST_SSH_HOST##*:}
+for key in host mine other; do ssh-keygen -q -t ed25519 -N '' -C "$key" -f "$WORK/key-$key"; done
+echo "restrict,command=\"git-upload-pack '$REPOS/secret.git'\" $(cat "$WORK/key-mine.pub")" >"$WORK/authorized"
+mkdir -p /run/sshd
+# It ends with this test, whatever ends that.
+setpriv --pdeathsig TERM /usr/sbin/sshd -D -e -f /dev/null -h "$WORK/key-host" -p "$SSH_PORT" \
+  -o ListenAddress="$(getent ahostsv4 "$SSH_NAME" | awk 'NR == 1 {print $1}')" -o AuthorizedKeysFile="$WORK/authorized" \
+  -o StrictModes=no -o PasswordAuthentication=no -o KbdInteractiveAuthentication=no -o PermitRootLogin=prohibit-password \
+  -o UsePAM=no -o PidFile=none 2>"$WORK/sshd" &
+SSHD=$!
+known_host() { ssh-keyscan -p "$SSH_PORT" "$SSH_NAME" 2>/dev/null | grep ed25519 >"$WORK/known" && [ -s "$WORK/known" ]; }
+check "an SSH server answers by the name of this machine" wait_until 20 known_host
+
+new_app ssh-submodule
+new_tree ssh-submodule
+node_app "require('http').createServer((q, s) => s.end(require('./vendor/secret/secret.js') + '\n')).listen(process.env.PORT, '0.0.0.0');"
+submodule secret "$SECRET" unused
+git -C "$TREE" config -f .gitmodules submodule.secret.url "ssh://$(id -un)@$SSH_NAME:$SSH_PORT/secret.git"
+# set_env_file NAME FILE: its text, whatever is in it.
+set_env_file() {
+  /usr/bin/python3 -c 'import json, sys; print(json.dumps({"value": open(sys.argv[1]).read()}))' "$2" >"$WORK/value"
+  api PUT "/v2/self/applications/$APP/env/$1" "@$WORK/value" >/dev/null
+}
+set_env_file CC_SSH_PRIVATE_KEY "$WORK/key-mine"
+commit_and_push
+check "a host whose key nobody has told is not trusted" fails "ssh-keyscan -p $SSH_PORT $SSH_NAME"
+set_env_file CC_SSH_KNOWN_HOSTS "$WORK/known"
+LIMIT=900 commit_and_push
+check "a private submodule is fetched by SSH with the key of the app" succeeds "Successfully deployed"
+check "the key is not in the push" test "$(grep -cFf <(sed -n 2p "$WORK/key-mine") "$OUT")" = 0
+check "the app has its files" answers "and so does the private one"
+set_env_file CC_SSH_PRIVATE_KEY "$WORK/key-other"
+commit_and_push
+check "a key that may not read it fails the build, which says what to set" fails "CC_SSH_PRIVATE_KEY"
+set_env_file CC_SSH_PRIVATE_KEY "$WORK/key-mine"
+echo "[$SSH_NAME]:$SSH_PORT $(cut -d' ' -f1,2 "$WORK/key-other.pub")" >"$WORK/known"
+set_env_file CC_SSH_KNOWN_HOSTS "$WORK/known"
+commit_and_push
+check "a host with another key than the known one is not spoken to" fails "Host key verification failed"
+check "the version before goes on" answers "and so does the private one"
+kill "$SSHD"
+wait "$SSHD" 2>/dev/null
 finish
