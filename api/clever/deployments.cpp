@@ -1,7 +1,6 @@
-#include <charconv>
-
 #include "api/clever/objects.hpp"
 #include "api/clever/resources.hpp"
+#include "api/core/parameters.hpp"
 #include "api/git/repositories.hpp"
 #include "api/stores/apps_store.hpp"
 
@@ -69,15 +68,10 @@ Result<Answer> stop(const Call& call, pqxx::work& work) {
 Result<Answer> list(const Call& call, pqxx::work& work) {
   auto app = get_app(work, call.identity, call.at("appId"));
   if (!app) return app.error();
-  int limit = 0;
-  if (const auto text = call.parameter("limit")) {
-    const auto parsed = std::from_chars(text->data(), text->data() + text->size(), limit);
-    if (parsed.ec != std::errc{} || limit < 0)
-      return Error(ErrorKind::invalid,
-                   "the parameter limit must be a number, not \"" + *text + "\"");
-  }
+  auto limit = number_parameter("limit", call.parameter("limit").value_or("0"), 0, 1'000'000);
+  if (!limit) return limit.error();
   json all = json::array();
-  for (const auto& deployment : list_deployments(work, app->id, limit))
+  for (const auto& deployment : list_deployments(work, app->id, static_cast<int>(*limit)))
     all.push_back(deployment_json(deployment));
   return Answer{200, all, {}};
 }

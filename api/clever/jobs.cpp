@@ -1,9 +1,8 @@
 // Commands that run once, in VMs of their own: tasks that owners ask for, and what crons and
 // release commands did (docs/processes.md).
-#include <charconv>
-
 #include "api/clever/objects.hpp"
 #include "api/clever/resources.hpp"
+#include "api/core/parameters.hpp"
 #include "api/stores/apps_store.hpp"
 #include "api/stores/jobs_store.hpp"
 #include "common/clock.hpp"
@@ -19,7 +18,7 @@ namespace {
 constexpr std::int64_t usual_time_limit_s = 3600;
 constexpr std::int64_t longest_time_limit_s = 24 * 3600;
 constexpr std::size_t max_command_bytes = std::size_t{32} * 1024;
-constexpr int usual_limit = 50;
+constexpr const char* usual_limit = "50";
 constexpr int most_listed = 1000;
 
 Result<TaskRequest> task_request(const json& body) {
@@ -71,16 +70,12 @@ Result<Answer> list(const Call& call, pqxx::work& work) {
   if (!kind.empty() && kind != "release" && kind != "cron" && kind != "task")
     return Error(ErrorKind::invalid,
                  "the parameter kind must be release, cron or task, not \"" + kind + "\"");
-  int limit = usual_limit;
-  if (const auto text = call.parameter("limit")) {
-    const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), limit);
-    if (error != std::errc{} || end != text->data() + text->size() || limit < 1 ||
-        limit > most_listed)
-      return Error(ErrorKind::invalid,
-                   "the parameter limit must be a number from 1 to 1000, not \"" + *text + "\"");
-  }
+  auto limit =
+      number_parameter("limit", call.parameter("limit").value_or(usual_limit), 1, most_listed);
+  if (!limit) return limit.error();
   json all = json::array();
-  for (const auto& job : list_jobs(work, app->id, kind, limit)) all.push_back(job_json(job));
+  for (const auto& job : list_jobs(work, app->id, kind, static_cast<int>(*limit)))
+    all.push_back(job_json(job));
   return Answer{200, all, {}};
 }
 

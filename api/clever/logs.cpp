@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "api/clever/objects.hpp"
 #include "api/clever/resources.hpp"
+#include "api/core/parameters.hpp"
 #include "api/logs/follower.hpp"
 #include "api/stores/apps_store.hpp"
 #include "common/async/offload.hpp"
@@ -158,10 +158,9 @@ Result<Filter> filter_of(const LogKind& kind, const http::Request& request) {
     } else if (name == "filter") {
       filter.text = value;
     } else if (name == "limit") {
-      const auto parsed = std::from_chars(value.data(), value.data() + value.size(), filter.limit);
-      if (parsed.ec != std::errc{} || parsed.ptr != value.data() + value.size())
-        return Error(ErrorKind::invalid,
-                     "the parameter limit must be a number, not \"" + value + "\"");
+      auto limit = number_parameter(name, value, 0, 1'000'000'000);
+      if (!limit) return limit.error();
+      filter.limit = static_cast<std::size_t>(*limit);
     }
   }
   return filter;

@@ -142,7 +142,8 @@ TEST_CASE("a finite log is whole, can be limited, and is resumed after the last 
 
   const auto bad = api.call(ann, "GET", path_of(app, "?limit=many"));
   CHECK(bad.status == 400);
-  CHECK(message_of(bad) == "the parameter limit must be a number, not \"many\"");
+  CHECK(message_of(bad) ==
+        "the parameter limit must be a number from 0 to 1000000000, not \"many\"");
 }
 
 TEST_CASE("a line says which worker printed it, if one did") {
