@@ -6,14 +6,16 @@ from .base import NO_SUCH_PACKAGES, WRONG_USE, die, say
 from .catalogue import blob, load_catalogue, publish
 from .disks import initrd, template
 from .kernel import kernel, stock_kernel
+from .mounts import take_own
 from .packages import asked_for, name_of, need_room, recipe_with, recipes_of, refused
 from .runtimes import all_recipes, check_names, registries, runtime
 from .store import Store, alone
 
 
-def need_root():
+def become_maker():
     if os.geteuid() != 0:
         die("making images needs root (mmdebstrap, mknod)", WRONG_USE)
+    take_own()
 
 
 def add_runtimes(store, catalogue, wanted, recipes):
@@ -36,7 +38,7 @@ def add_runtime(store, catalogue, name, recipe, packages=None):
 
 
 def add_some(arguments):
-    need_root()
+    become_maker()
     recipes = all_recipes()
     check_names(arguments.names, recipes)
     packages = asked_for(arguments.packages, arguments.build_packages)
@@ -63,7 +65,7 @@ def renew_with_packages(store, catalogue):
 
 
 def make_all(arguments):
-    need_root()
+    become_maker()
     arguments.out.mkdir(parents=True, exist_ok=True)
     with alone(arguments.out):
         make_alone(arguments)

@@ -4,11 +4,11 @@ import fcntl
 import json
 import os
 import pathlib
-import shutil
 import subprocess
 import tempfile
 
 from .base import FAILED, WRONG_USE, Unusable, die, digest_of, key_of, replace_text, say, to_disk
+from .mounts import remove_tree
 
 
 @contextlib.contextmanager
@@ -18,7 +18,7 @@ def alone(out):
         fcntl.flock(lock, fcntl.LOCK_EX)
         # What a run that was killed has left.
         for left in out.glob(".making-*"):
-            shutil.rmtree(left, ignore_errors=True)
+            remove_tree(left)
         yield
 
 
