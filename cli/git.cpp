@@ -62,10 +62,14 @@ PushEnd read_push(const std::string& porcelain, int exit_code) {
   return end;
 }
 
+void add_login(Environment& environment, const Profile& profile) {
+  environment["GIT_ASKPASS"] = std::filesystem::read_symlink("/proc/self/exe").string();
+  environment["GIT_TERMINAL_PROMPT"] = "0";
+  environment[askpass_user] = profile.secret.empty() ? "token" : profile.token;
+  environment[askpass_password] = profile.secret.empty() ? profile.token : profile.secret;
+}
+
 Result<PushEnd> push(const Push& push, const Profile& profile, const Environment& environment) {
-  std::error_code failed;
-  const std::string self = std::filesystem::read_symlink("/proc/self/exe", failed).string();
-  if (failed) return Error(ErrorKind::internal, "/proc/self/exe: " + failed.message());
   ChildOptions options;
   // No stored password may stand in for the login, and no helper may store it.
   options.argv = {"git", "-C", push.folder, "-c", "credential.helper=", "push", "--porcelain"};
@@ -73,10 +77,7 @@ Result<PushEnd> push(const Push& push, const Profile& profile, const Environment
   options.argv.push_back(push.url);
   options.argv.push_back(push.commit + ":refs/heads/" + push.branch);
   options.environment = environment;
-  options.environment["GIT_ASKPASS"] = self;
-  options.environment["GIT_TERMINAL_PROMPT"] = "0";
-  options.environment[askpass_user] = profile.secret.empty() ? "token" : profile.token;
-  options.environment[askpass_password] = profile.secret.empty() ? profile.token : profile.secret;
+  add_login(options.environment, profile);
   options.capture_output = true;
   options.on_tick = push.on_tick;
   auto end = run_child(options);

@@ -16,6 +16,11 @@ namespace karreg::cli {
 Result<std::string> commit_of(const std::string& folder, const std::string& revision,
                               const Environment& environment);
 
+/// Lets git, run with @p environment, open the platform's repositories with the login of @p
+/// profile: name and password reach it through GIT_ASKPASS, which is this program; they stand on no
+/// command line and in no file.
+void add_login(Environment& environment, const Profile& profile);
+
 struct Push {
   std::string folder;
   std::string url;
@@ -33,8 +38,7 @@ struct PushEnd {
   int exit_code = 0;   ///< git's
 };
 
-/// Runs `git push`, its own output going to stderr live. Name and password reach git through
-/// GIT_ASKPASS, which is this program; they stand on no command line and in no file.
+/// Runs `git push` with the login of @p profile, its own output going to stderr live.
 Result<PushEnd> push(const Push& push, const Profile& profile, const Environment& environment);
 
 /// What `git push --porcelain` printed and how it ended, as one PushEnd.

@@ -1,5 +1,7 @@
+#include <optional>
 #include <set>
 
+#include "cli/archive.hpp"
 #include "cli/child.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/follow.hpp"
@@ -12,6 +14,7 @@ namespace {
 struct Options {
   AppChoice choice;
   std::string branch = "HEAD";
+  std::string archive;  ///< a file; empty: the folder's commit
   bool force = false;
   bool detach = false;
 };
@@ -71,7 +74,21 @@ Result<int> deploy(Session& session, const Options& options) {
   if (!app) return app.error();
   auto api = session.api();
   if (!api) return api.error();
-  auto commit = commit_of(session.folder().string(), options.branch, session.environment());
+  const std::string branch = app->branch.empty() ? "master" : app->branch;
+  std::string folder = session.folder().string();
+  std::optional<ArchiveCommit> archive;
+  if (!options.archive.empty()) {
+    if (options.force || options.branch != "HEAD")
+      return Error(ErrorKind::invalid,
+                   "An archive is deployed on top of what the platform has: --archive goes without "
+                   "--branch and --force.");
+    auto made = ArchiveCommit::make(options.archive, app->git_url, branch, (*api)->profile(),
+                                    session.environment());
+    if (!made) return made.error();
+    archive.emplace(std::move(*made));
+    folder = archive->folder();
+  }
+  auto commit = commit_of(folder, archive ? archive->id() : options.branch, session.environment());
   if (!commit) return commit.error();
   auto known = newest(session, *target);
   if (!known) return known.error();
@@ -79,9 +96,8 @@ Result<int> deploy(Session& session, const Options& options) {
   for (const Deployment& each : *known)
     if (each.state != "WIP") over_before.insert(each.uuid);
 
-  const std::string branch = app->branch.empty() ? "master" : app->branch;
   session.terminal().note("Pushing " + commit->substr(0, 8) + " to " + target->name + "...");
-  Push pushing{session.folder().string(), app->git_url, *commit, branch, options.force, {}};
+  Push pushing{folder, app->git_url, *commit, branch, options.force, {}};
   if (options.detach)
     pushing.on_tick = [&] {
       const auto now = newest(session, *target);
@@ -113,12 +129,16 @@ Result<int> deploy(Session& session, const Options& options) {
 
 void add_deploy(CLI::App& app, Session& session) {
   auto options = std::make_shared<Options>();
-  CLI::App* command =
-      app.add_subcommand("deploy", "Push this folder's commit and watch its deployment");
+  CLI::App* command = app.add_subcommand(
+      "deploy", "Push this folder's commit, or an archive, and watch its deployment");
   add_app_options(*command, options->choice);
   command->add_option("-b,--branch", options->branch, "Branch or commit to push (default: HEAD)")
       ->type_name("BRANCH");
   command->add_flag("-f,--force", options->force, "Replace the platform's history");
+  command
+      ->add_option("--archive", options->archive,
+                   "Deploy the files of a tar or zip archive, as a commit on what the platform has")
+      ->type_name("FILE");
   command->add_flag("-d,--detach", options->detach, "Return once the deployment has begun");
   add_format_option(*command, session);
   command->footer(

@@ -224,6 +224,16 @@ TEST_CASE("a deployment is pushed and watched; failures, repetitions and refusal
   CHECK(has(behind.err, "or replace them with --force."));
   platform.good("deploy --force");
 
+  // The files of an archive, on top of what the platform has.
+  write_file(platform.scratch() / "site/index.html", "from an archive");
+  const std::string archive = (platform.scratch() / "site.tar.gz").string();
+  must_run("tar -czf " + archive + " -C " + platform.scratch().path().string() + " site");
+  const Json archived = platform.good("deploy --archive " + archive + " --format json").json();
+  CHECK(archived["state"] == "OK");
+  CHECK(platform.karreg("deploy --archive " + archive).code == 6);  // the platform has these files
+  CHECK(platform.karreg("deploy --archive " + archive + " --force").code == 2);
+  CHECK(platform.karreg("deploy --archive " + archive + ".none").code == 5);
+
   const Ended restarted = platform.good("restart");
   CHECK(has(restarted.out, "the played build says hello"));
   CHECK(has(restarted.err, "Deployed: shop at "));
@@ -238,7 +248,7 @@ TEST_CASE("a deployment is pushed and watched; failures, repetitions and refusal
       all.replace(at, 1, ",\n");
     return all;
   }() + "]");
-  CHECK(lines.size() == 6);
+  CHECK(lines.size() == 7);
   CHECK(lines.at(0)["message"] == "the played build says hello");
   CHECK(platform.good("logs --since 1h --search nothing-like-it").out.empty());
   platform.good("stop");
