@@ -4,6 +4,7 @@ import inspect
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -57,9 +58,32 @@ def replace_text(path, text):
     to_disk(path.parent)
 
 
+class Bound:
+    """What programs may fill: @folder with @most bytes; nothing says no bound. Of the making that is under way."""
+    folder, most = None, None
+
+
+def taken(folder):
+    """Bytes that @folder has on its own disk; what is mounted in it does not count."""
+    done = subprocess.run(["du", "-s", "-x", "-B1", "--", str(folder)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                          check=False)  # files go while it looks
+    return int(done.stdout.split()[0]) if done.stdout else 0
+
+
 def run(output, *command, **options):
-    subprocess.run([str(c) for c in command], stdout=output, stderr=output, stdin=subprocess.DEVNULL, check=True,
-                   **options)
+    """Runs @command to its end, its output going into the file @output."""
+    words = [str(c) for c in command]
+    with subprocess.Popen(words, stdout=output, stderr=output, stdin=subprocess.DEVNULL, start_new_session=Bound.folder is not None,
+                          **options) as program:
+        while Bound.folder is not None and program.returncode is None:
+            try:
+                program.wait(timeout=1)
+            except subprocess.TimeoutExpired:
+                if taken(Bound.folder) > Bound.most:
+                    os.killpg(program.pid, signal.SIGKILL)
+                    raise Unusable(f"it takes more than {Bound.most >> 20} MiB") from None
+    if program.returncode != 0:
+        raise subprocess.CalledProcessError(program.returncode, words)
 
 
 def query(*command, code=FAILED):

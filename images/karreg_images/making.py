@@ -7,7 +7,7 @@ from .catalogue import blob, load_catalogue, publish
 from .disks import initrd, template
 from .kernel import kernel, stock_kernel
 from .mounts import take_own
-from .packages import asked_for, name_of, need_room, recipe_with, recipes_of, refused
+from .packages import MOST_BYTES, asked_for, name_of, need_room, recipe_with, recipes_of, refused
 from .runtimes import all_recipes, check_names, registries, runtime
 from .store import Store, alone
 
@@ -28,10 +28,11 @@ def add_runtimes(store, catalogue, wanted, recipes):
 def add_runtime(store, catalogue, name, recipe, packages=None):
     """@packages: of Debian, that @recipe has beside those of its runtime."""
     def explain(log):
-        if packages and (trouble := refused(log)):
+        if trouble := refused(log):
             die(trouble, NO_SUCH_PACKAGES)
 
-    made = {variant: runtime(store, name, recipe, variant, explain) for variant in ("run", "build")}
+    bounds = {"explain": explain, "most_bytes": MOST_BYTES} if packages else {}
+    made = {variant: runtime(store, name, recipe, variant, **bounds) for variant in ("run", "build")}
     row = {"run": blob(made["run"]), "build": blob(made["build"]), "versions": made["run"]["versions"]}
     catalogue["runtimes"][name] = row | ({"packages": packages} if packages else {})
     publish(store.out, catalogue)

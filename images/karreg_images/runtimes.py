@@ -112,9 +112,9 @@ def steps_of(name, described, variant):
     return maker, (npm_package, binary, EPOCH, FS_UUID, NOT_NEEDED, recipe, variant, packages, contents)
 
 
-def runtime(store, name, described, variant, explain=None):
+def runtime(store, name, described, variant, **bounds):
     maker, recipe = steps_of(name, described, variant)
-    made = store.make(f"{name} {variant} image", maker, *recipe, from_mirror=True, explain=explain)
+    made = store.make(f"{name} {variant} image", maker, *recipe, from_mirror=True, **bounds)
     try:
         # Also of one that was made before there were SBOMs, or in another store.
         keep_sbom(store.out, made["digest"])

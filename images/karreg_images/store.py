@@ -7,7 +7,7 @@ import pathlib
 import subprocess
 import tempfile
 
-from .base import FAILED, WRONG_USE, Unusable, die, digest_of, key_of, replace_text, say, to_disk
+from .base import FAILED, WRONG_USE, Bound, Unusable, die, digest_of, key_of, replace_text, say, to_disk
 from .mounts import remove_tree
 
 
@@ -73,10 +73,11 @@ class Store:
         replace_text(self.out / "recipes" / key, json.dumps(record))
         return record
 
-    def make(self, label, maker, *recipe, from_mirror=False, code=FAILED, explain=None):
+    def make(self, label, maker, *recipe, from_mirror=False, code=FAILED, explain=None, most_bytes=None):
         """What @maker makes, unless the same was made before: the same steps from the same @recipe. maker(work, log)
-        gives the arguments of keep() after the key. @code: our exit code when it cannot. @explain(text of the log) ends
-        us with a better message when a program failed, if it has one."""
+        gives the arguments of keep() after the key. @code: our exit code when it cannot. @explain(text of the log, or
+        of the error) ends us with a better message when that failed, if it has one. @most_bytes: the making may fill, all
+        that it needs on the way included."""
         key = key_of(maker, *recipe)
         made = None if self.fresh and from_mirror else self.known(key)
         if made is not None:
@@ -84,6 +85,7 @@ class Store:
             return made
         say(f"{label}: making")
         with tempfile.TemporaryDirectory(dir=self.out, prefix=".making-") as work:
+            Bound.folder, Bound.most = work if most_bytes else None, most_bytes
             log = self.out / "logs" / f"{label.replace(' ', '-')}.log"
             with open(log, "w") as output:
                 try:
@@ -96,6 +98,8 @@ class Store:
                     die(f"{label} failed: {error.filename} is missing; the packages of dev.d/packages/images.txt bring all "
                         "tools", code)
                 except Unusable as error:
+                    if explain:
+                        explain(str(error))
                     die(f"{label} failed: {error}", code)
         say(f"{label}: {made['bytes'] >> 20} MiB, {made['digest'][:12]}")
         return made

@@ -2,12 +2,16 @@
 """Runtimes with packages of Debian that apps ask for: their names, their recipes, what is refused, and how they go. Prints TAP."""
 import json
 import os
+import subprocess
 import sys
+import tempfile
+import time
 
 from a_store import a_store, a_web_store
 
 from tap import Tap
 
+from karreg_images.base import Bound, Unusable, run
 from karreg_images.packages import asked_for, name_of, recipe_with, recipes_of, refused
 
 tap = Tap()
@@ -34,6 +38,31 @@ def what_apt_says():
               refused("The following packages have unmet dependencies:\n a : Conflicts: b\n b : Conflicts: a\nE: held\n")
               == "the packages do not go together: a : Conflicts: b b : Conflicts: a")
     tap.check("another trouble is none of the packages'", refused("E: Failed to fetch\n") is None)
+
+
+def too_large():
+    with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as output:
+        Bound.folder, Bound.most = folder, 5 << 20
+        began = time.monotonic()
+        try:
+            # It would go on for a minute, and so would what it has started.
+            run(output, "sh", "-c", f"head -c 20M /dev/zero >{folder}/file; sleep 60 & wait")
+            said = "it ended by itself"
+        except Unusable as error:
+            said = str(error)
+        finally:
+            Bound.folder = None
+        tap.check("a making that fills more than it may is ended", said == "it takes more than 5 MiB"
+                  and time.monotonic() - began < 30, said)
+        tap.check("which is told as the packages' trouble", refused(said)
+                  == "the image with these packages is too large: it takes more than 5 MiB while it is made", refused(said))
+        run(output, "true")
+        try:
+            run(output, "false")
+            said = "nothing"
+        except subprocess.CalledProcessError as error:
+            said = f"{error.cmd[0]} {error.returncode}"
+        tap.check("a program that fails is told, bound or not", said == "false 1", said)
 
 
 def bad_names():
@@ -97,6 +126,7 @@ def how_they_go():
 
 names_and_recipes()
 what_apt_says()
+too_large()
 bad_names()
 in_the_catalogue()
 how_they_go()
