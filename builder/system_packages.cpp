@@ -17,14 +17,16 @@ constexpr const char* aptfile = "Aptfile";
 constexpr std::size_t max_name_bytes = 100;
 constexpr std::size_t digits_of_a_set = 12;
 
-/// Debian Policy §5.6.1: lower-case letters, digits, + - and ., at least two, the first no sign.
+/// Debian Policy §5.6.1: lower-case letters, digits, + - and ., at least two, the first no sign. To
+/// apt a dash at the end means a removal.
 bool is_package_name(std::string_view name) {
   const auto letter_or_digit = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
   };
   return name.size() >= 2 && name.size() <= max_name_bytes && letter_or_digit(name.front()) &&
-         std::ranges::all_of(
-             name, [&](char c) { return letter_or_digit(c) || c == '+' || c == '-' || c == '.'; });
+         name.back() != '-' && std::ranges::all_of(name, [&](char c) {
+           return letter_or_digit(c) || c == '+' || c == '-' || c == '.';
+         });
 }
 
 Result<void> add(std::vector<std::string>& all, std::string_view name, const std::string& origin) {
@@ -35,13 +37,11 @@ Result<void> add(std::vector<std::string>& all, std::string_view name, const std
   if (name.starts_with(":repo:") || name.contains("://") || name.ends_with(".deb"))
     return refuse(
         "is a source of packages of its own, and images are made of Debian's packages alone. Put "
-        "the "
-        "program into the repository, or fetch it in the build (CC_PRE_BUILD_HOOK)");
+        "the program into the repository, or fetch it in the build (CC_PRE_BUILD_HOOK)");
   if (name.contains('='))
     return refuse(
         "asks for one version of a package: a release of Debian has one only, the newest. Leave "
-        "out what "
-        "follows the `=`");
+        "out what follows the `=`");
   if (!is_package_name(name))
     return refuse(
         "is no name of a Debian package: lower-case letters, digits, +, - and . make one");

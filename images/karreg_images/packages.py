@@ -19,7 +19,7 @@ MOST = 64
 # a large one of Debian's languages, with compilers, takes 3 GiB.
 MOST_BYTES = 8 << 30
 FREE_BYTES_NEEDED = MOST_BYTES + (2 << 30)
-NAME = re.compile(r"[a-z0-9][a-z0-9+.-]{1,99}")  # Debian Policy 5.6.1
+NAME = re.compile(r"[a-z0-9][a-z0-9+.-]{0,98}[a-z0-9+.]")  # Debian Policy 5.6.1; to apt a dash at the end means a removal
 
 
 def name_of(runtime, packages):

@@ -106,6 +106,7 @@ TEST_CASE("what is no package of Debian is refused with where it stands") {
         "make one.");
   CHECK(refused("-oAPT::Foo").starts_with("Aptfile, line 2: `-oAPT::Foo` is no name"));
   CHECK(refused("x").starts_with("Aptfile, line 2: `x` is no name"));
+  CHECK(refused("libc6-").starts_with("Aptfile, line 2: `libc6-` is no name"));
   CHECK(refused("?essential").starts_with("Aptfile, line 2: `?essential` is no name"));
   CHECK(refused("./a.deb").contains("is a source of packages of its own"));
   CHECK(refused(":repo:deb http://example.org stable main")

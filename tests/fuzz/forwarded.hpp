@@ -1,16 +1,14 @@
 #pragma once
 /// What must hold of a request that the proxy passes on, however it was read.
 
-#include <cstdlib>
 #include <string>
 
+#include "fuzz/must.hpp"
 #include "reverse-proxy/http1/forward.hpp"
 
 namespace karreg::proxy::fuzz {
 
-inline void must(bool holds) {
-  if (!holds) std::abort();
-}
+using karreg::fuzz::must;
 
 /// The application reads @p head as the proxy has read it: one request, for the same host and path,
 /// with a body of the same framing, and no field that nobody sent.

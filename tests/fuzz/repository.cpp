@@ -12,7 +12,7 @@
 #include "builder/source_tree.hpp"
 #include "common/text.hpp"
 #include "common/wire/json.hpp"
-#include "fuzz/forwarded.hpp"
+#include "fuzz/must.hpp"
 
 using namespace karreg;
 using namespace karreg::builder;
