@@ -1,12 +1,12 @@
 #include "builder/karreg_toml.hpp"
 
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
 #include <algorithm>
 
 #include "common/config.hpp"
 #include "common/suggest.hpp"
+#include "common/toml.hpp"
 #include "common/wire/app_types.hpp"
 
 namespace karreg::builder {
@@ -48,8 +48,11 @@ class Reader {
   }
 
   Error at(const toml::source_region& where, const std::string& what) const {
-    return {ErrorKind::invalid, fmt::format("{}, line {}, column {}: {}", path_, where.begin.line,
-                                            where.begin.column, what)};
+    return at(where.begin.line, where.begin.column, what);
+  }
+  Error at(unsigned line, unsigned column, const std::string& what) const {
+    return {ErrorKind::invalid,
+            fmt::format("{}, line {}, column {}: {}", path_, line, column, what)};
   }
 
  private:
@@ -229,9 +232,9 @@ Result<KarregToml> parse_karreg_toml(std::string_view path, std::string_view tex
                                      std::span<const Variable> known) {
   Reader reader(path, known);
   try {
-    return reader.read(toml::parse(text));
-  } catch (const toml::parse_error& e) {
-    return reader.at(e.source(), std::string(e.description()) + ".");
+    return reader.read(parse_toml(text));
+  } catch (const TomlError& e) {
+    return reader.at(e.line(), e.column(), std::string(e.what()) + ".");
   }
 }
 

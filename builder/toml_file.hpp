@@ -1,13 +1,12 @@
 #pragma once
 /// Manifests in TOML. Apart from manifest.hpp, for the parser is a large header.
 
-#include <toml++/toml.h>
-
 #include <string_view>
 
 #include "builder/language.hpp"
 #include "builder/source_tree.hpp"
 #include "common/error.hpp"
+#include "common/toml.hpp"
 
 namespace karreg::builder {
 
@@ -16,12 +15,11 @@ inline Result<toml::table> read_toml(const SourceTree& tree, std::string_view pa
   auto text = tree.read(path, max_inspected_bytes);
   if (!text) return Error(ErrorKind::invalid, text.error().message());
   try {
-    return toml::parse(*text);
-  } catch (const toml::parse_error& e) {
-    return Error(ErrorKind::invalid, std::string(path) + ", line " +
-                                         std::to_string(e.source().begin.line) + ", column " +
-                                         std::to_string(e.source().begin.column) + ": " +
-                                         std::string(e.description()));
+    return parse_toml(*text);
+  } catch (const TomlError& e) {
+    return Error(ErrorKind::invalid, std::string(path) + ", line " + std::to_string(e.line()) +
+                                         ", column " + std::to_string(e.column()) + ": " +
+                                         e.what());
   }
 }
 

@@ -2,11 +2,12 @@
 
 #include <crypt.h>
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
 #include <memory>
 #include <sstream>
 #include <vector>
+
+#include "common/toml.hpp"
 
 namespace karreg::cli {
 
@@ -60,16 +61,16 @@ Result<json> parse_rules(std::string_view text) {
     }
   }
   try {
-    const auto table = toml::parse(text);
+    const auto table = parse_toml(text);
     std::ostringstream out;
     out << toml::json_formatter(table);
     return json::parse(out.str());
-  } catch (const toml::parse_error& e) {
+  } catch (const TomlError& e) {
     return Error(
         ErrorKind::invalid,
         fmt::format("the rules are neither JSON (that begins with {{) nor valid TOML: line "
                     "{}: {}",
-                    e.source().begin.line, e.description()));
+                    e.line(), e.what()));
   } catch (const json::exception&) {
     // Dates and the like.
     return Error(ErrorKind::invalid, "the rules have a value that JSON does not have");

@@ -1,12 +1,15 @@
 #include "common/config.hpp"
 
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <fstream>
+#include <iterator>
 #include <set>
+
+#include "common/toml.hpp"
 
 extern char** environ;  // NOLINT(readability-redundant-declaration): POSIX leaves the declaration
                         // to the program
@@ -46,13 +49,16 @@ Result<std::map<std::string, std::string>> read_file(const std::string& file,
                                                      const std::set<std::string>& sections) {
   std::map<std::string, std::string> values;
   if (file.empty()) return values;
+  std::ifstream stream(file);
+  const std::string content{std::istreambuf_iterator<char>(stream), {}};
+  if (!stream.is_open() || stream.bad())
+    return Error(ErrorKind::invalid, "configuration file " + file + " cannot be read");
   toml::table table;
   try {
-    table = toml::parse_file(file);
-  } catch (const toml::parse_error& e) {
-    return Error(ErrorKind::invalid,
-                 fmt::format("configuration file {}:{}:{}: {}", file, e.source().begin.line,
-                             e.source().begin.column, e.description()));
+    table = parse_toml(content);
+  } catch (const TomlError& e) {
+    return Error(ErrorKind::invalid, fmt::format("configuration file {}:{}:{}: {}", file, e.line(),
+                                                 e.column(), e.what()));
   }
   for (const auto& [section, node] : table) {
     const std::string section_name(section.str());

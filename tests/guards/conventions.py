@@ -62,6 +62,12 @@ def json_reads_whole_numbers(file):
     return file.grep(r"#include <nlohmann/json\.hpp>")
 
 
+def toml_in_one_place(file):
+    if file.suffix not in CPP or file.path == "common/toml.hpp":
+        return []
+    return file.grep(r"#include <toml\+\+/")
+
+
 def may_hold_sql(file):
     outside = file.suffix not in CPP or file.path.startswith(("common/db/", "tests/"))
     return outside or re.search(r"(_store|/stores)\.(cpp|hpp)$", file.path)
@@ -193,6 +199,8 @@ GUARDS = [
           File("builder/options.cpp", "#include <CLI/CLI.hpp>\n")),
     Guard("nlohmann/json is included by way of common/json.hpp, which checks whole numbers", json_reads_whole_numbers,
           File("api/routes.cpp", "#include <nlohmann/json.hpp>\n")),
+    Guard("toml++ is included only in common/toml.hpp, which makes errors of its assertions", toml_in_one_place,
+          File("builder/x.cpp", "#include <toml++/toml.h>\n")),
     Guard("libpqxx is included only in *_store files and common/db", libpqxx_only_in_stores,
           File("api/routes.cpp", "#include <pqxx/pqxx>\n")),
     Guard("SQL stands only in *_store files and common/db", sql_only_in_stores,
