@@ -293,13 +293,16 @@ Result<std::set<std::string>> BuildsStore::images_in_use() {
   return database_.transact([&](pqxx::work& work) -> Result<std::set<std::string>> {
     std::set<std::string> digests;
     for (const auto& row :
-         work.exec("SELECT DISTINCT b.run_image FROM builds b WHERE b.run_image IS NOT NULL AND ("
-                   "  b.state NOT IN ('succeeded', 'failed')"
-                   "  OR EXISTS (SELECT FROM deployments d WHERE d.build_id = b.id AND ("
+         // A deployment that a roll has made runs on another image than its build was made for.
+         work.exec("SELECT run_image FROM builds WHERE run_image IS NOT NULL"
+                   "  AND state NOT IN ('succeeded', 'failed') "
+                   "UNION SELECT coalesce(d.run_image, b.run_image)"
+                   "  FROM deployments d LEFT JOIN builds b ON b.id = d.build_id"
+                   " WHERE coalesce(d.run_image, b.run_image) IS NOT NULL AND ("
                    "       d.state = 'WIP'"
                    "       OR EXISTS (SELECT FROM apps a WHERE a.serving_deployment = d.uuid)"
                    "       OR EXISTS (SELECT FROM instances i"
-                   "                   WHERE i.deployment = d.uuid AND i.ended_at IS NULL))))"))
+                   "                   WHERE i.deployment = d.uuid AND i.ended_at IS NULL))"))
       digests.insert(row[0].as<std::string>());
     return digests;
   });

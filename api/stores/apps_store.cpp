@@ -306,8 +306,8 @@ Result<Deployment> record_in_service(pqxx::work& work, const crypto::Vault& vaul
   if (!deployment) return deployment.error();
   work.exec_params0(
       "UPDATE deployments SET state = 'OK', phase = 'ended', ended_at = now(), message = 'in "
-      "service already', (build_id, artifact_digest) = (SELECT build_id, artifact_digest FROM "
-      "deployments WHERE uuid = $2) WHERE uuid = $1",
+      "service already', (build_id, artifact_digest, runtime, run_image) = (SELECT build_id, "
+      "artifact_digest, runtime, run_image FROM deployments WHERE uuid = $2) WHERE uuid = $1",
       deployment->uuid, app.serving_deployment);
   return get_deployment(work, app.id, deployment->uuid);
 }

@@ -17,7 +17,8 @@ struct Wake {
 
 /// scheduler, api -> every api: shown on event streams and used to wake waiting pushes. @c event:
 /// DEPLOYMENT_ACTION_BEGIN, DEPLOYMENT_ACTION_END, DEPLOYMENT_PHASE, INSTANCE_CHANGE,
-/// APPLICATION_CHANGE, JOB_CHANGE (of which @c state is that of the job).
+/// APPLICATION_CHANGE, JOB_CHANGE (of which @c state is that of the job), IMAGE_OUTDATED (the app
+/// runs on @c old_image, and there is @c image).
 struct PlatformEvent {
   std::string event;
   std::int64_t time_ms = 0;
@@ -30,9 +31,12 @@ struct PlatformEvent {
   std::string commit;
   std::string cause;
   std::string job_id = {};
+  std::string runtime = {};    ///< of IMAGE_OUTDATED, as what follows
+  std::string image = {};      ///< digest
+  std::string old_image = {};  ///< digest
   NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(PlatformEvent, event, time_ms, app_id,
                                               deployment_uuid, deployment_number, state, phase,
-                                              action, commit, cause, job_id)
+                                              action, commit, cause, job_id, runtime, image, old_image)
 };
 
 }  // namespace karreg::wire

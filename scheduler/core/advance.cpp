@@ -7,6 +7,7 @@ namespace karreg::scheduler {
 Advanced advance(World world, Time now, IdSource& ids) {
   Advanced result{std::move(world), {}};
   Round round{result.world, now, ids, result.notes};
+  step_rolls(round);
   round.build_queue = waiting_builds(round);
   for (App* app : in_turn(round)) step_deployments(round, *app);
   for (auto& [id, app] : result.world.apps) {
@@ -14,6 +15,7 @@ Advanced advance(World world, Time now, IdSource& ids) {
     heal(round, app);
     step_cron(round, app);
     step_jobs(round, app);
+    step_image_news(round, app);
   }
   step_drains(round);
   step_forgotten(round);

@@ -172,6 +172,8 @@ void step_build(Round& round, const App& app, Deployment& deployment) {
     run_build_vm(round, app, deployment, build);
   if (build.state == BuildState::succeeded) {
     deployment.artifact_digest = build.artifact_digest;
+    deployment.runtime = build.runtime;
+    deployment.image = build.image;
     deployment.message.clear();
     if (build.release.empty())
       enter(round, deployment, Phase::starting);

@@ -1,5 +1,5 @@
 // How a deployment goes: queued -> building -> (releasing) -> starting -> switching -> ended, and
-// how it fails.
+// how it fails. One that a roll has made of an artifact is not built.
 //
 // One deployment of an app is active at a time, the lowest number first; among waiting ones only
 // the newest counts. Until `switching` nothing of what serves is touched, so that a failure,
@@ -51,6 +51,12 @@ void end_deployment(Round& round, Deployment& deployment, DeploymentState state,
       row.message = message;
     }
   }
+}
+
+const Deployment* open_deployment(const Round& round, const App& app) {
+  for (const auto& [uuid, deployment] : round.world.deployments)
+    if (deployment.app_id == app.id && deployment.state == DeploymentState::wip) return &deployment;
+  return nullptr;
 }
 
 namespace {
@@ -142,10 +148,24 @@ void start_deployment(Round& round, App& app, Deployment& deployment) {
   if (scales) {
     deployment.artifact_digest = serving->second.artifact_digest;
     deployment.build_id = serving->second.build_id;
+    deployment.runtime = serving->second.runtime;
+    deployment.image = serving->second.image;
     deployment.commit = serving->second.commit;
     round.note(deployment, "Deployment " + std::to_string(deployment.number) + " starts " +
                                instances_of(deployment) + " of the version in service");
     enter(round, deployment, Phase::starting);
+    return;
+  }
+  const std::string begins = "Deployment " + std::to_string(deployment.number) + " begins" +
+                             (deployment.cause.empty() ? "" : " (" + deployment.cause + ")") +
+                             ": commit " + deployment.commit.substr(0, 12);
+  if (!deployment.artifact_digest.empty()) {
+    round.note(deployment, begins + ", as it is built, on image " + deployment.image.substr(0, 12));
+    const auto build = round.world.builds.find(deployment.build_id);
+    if (build == round.world.builds.end() || build->second.release.empty())
+      enter(round, deployment, Phase::starting);
+    else
+      begin_release(round, deployment, build->second.release);
     return;
   }
   Build build;
@@ -157,9 +177,7 @@ void start_deployment(Round& round, App& app, Deployment& deployment) {
   build.state_since = round.now;
   deployment.build_id = build.id;
   round.world.builds[build.id] = build;
-  round.note(deployment, "Deployment " + std::to_string(deployment.number) + " begins" +
-                             (deployment.cause.empty() ? "" : " (" + deployment.cause + ")") +
-                             ": commit " + deployment.commit.substr(0, 12));
+  round.note(deployment, begins);
   enter(round, deployment, Phase::building);
 }
 

@@ -102,6 +102,35 @@ std::string broken_app(const World& world, const App& app) {
   return {};
 }
 
+std::string broken_roll(const World& world, const Roll& roll) {
+  const auto name = "roll " + roll.id;
+  bool failed = false;
+  bool goes_on = false;
+  int open_wave = -1;  // the first of which something is open
+  int last_begun = -1;
+  for (const RollApp& app : roll.apps) {
+    failed = failed || app.step == RollStep::failed;
+    if (app.open() && open_wave < 0) open_wave = app.wave;
+    if (app.step != RollStep::waiting && app.step != RollStep::untouched) last_begun = app.wave;
+    goes_on = goes_on || app.open();
+    if ((app.step == RollStep::deploying || app.step == RollStep::done) && app.deployment.empty())
+      return fmt::format("{} has no deployment for {}", name, app.app_id);
+    if (app.step != RollStep::deploying) continue;
+    const auto deployment = world.deployments.find(app.deployment);
+    if (deployment != world.deployments.end() && deployment->second.app_id != app.app_id)
+      return fmt::format("{} deploys another app for {}", name, app.app_id);
+  }
+  if (open_wave >= 0 && last_begun > open_wave)
+    return fmt::format("{} has begun wave {} before the end of wave {}", name, last_begun,
+                       open_wave);
+  if ((roll.state == RollState::running) != goes_on ||
+      (roll.state == RollState::running) != !roll.ended_at)
+    return name + " is neither under way nor over";
+  if (roll.state == RollState::done && failed) return name + " is done though an app failed";
+  if (roll.state == RollState::stopped && !failed) return name + " stopped though no app failed";
+  return {};
+}
+
 }  // namespace
 
 std::string broken_invariant(const World& world) {
@@ -117,6 +146,8 @@ std::string broken_invariant(const World& world) {
     if ((deployment.state == DeploymentState::wip) != !deployment.ended_at ||
         (deployment.state == DeploymentState::wip) != (deployment.phase != Phase::ended))
       return "deployment " + uuid + " is neither open nor ended";
+  for (const auto& [id, roll] : world.rolls)
+    if (auto why = broken_roll(world, roll); !why.empty()) return why;
   return {};
 }
 

@@ -42,12 +42,6 @@ bool at_rest(const Round& round, const App& app, const Deployment& serving) {
   return well == serving.instances;
 }
 
-bool is_being_deployed(const Round& round, const App& app) {
-  return std::ranges::any_of(round.world.deployments, [&](const auto& entry) {
-    return entry.second.app_id == app.id && entry.second.state == DeploymentState::wip;
-  });
-}
-
 /// Until when every proxy that may have visitors has told all that it was asked in the time @p span
 /// before. Nothing: one has not, or not lately; one that is silent may be serving all the same.
 std::optional<Time> all_told(const Round& round, milliseconds span) {
@@ -71,7 +65,7 @@ bool may_sleep(const Round& round, const App& app) {
       !app.tcp_ports.empty())
     return false;
   const auto serving = round.world.deployments.find(app.serving_deployment);
-  if (serving == round.world.deployments.end() || is_being_deployed(round, app)) return false;
+  if (serving == round.world.deployments.end() || open_deployment(round, app) != nullptr) return false;
   const auto known = all_told(round, app.sleep_after);
   const Time last = std::max({app.last_request.value_or(Time{}), app.sleep_since.value_or(Time{}),
                               serving->second.ended_at.value_or(round.now)});

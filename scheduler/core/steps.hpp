@@ -39,6 +39,15 @@ void end_job(Round& round, Job& job, JobState state, std::string message);
 void step_jobs(Round& round, const App& app);
 /// cron.cpp: makes jobs of the times of one app's cron.
 void step_cron(Round& round, const App& app);
+/// rolls.cpp: all running rolls.
+void step_rolls(Round& round);
+/// images.cpp: tells the owner of an app, once, that there is a newer image.
+void step_image_news(Round& round, const App& app);
+/// images.cpp: the image of @p runtime that the catalogue names, if any.
+const std::pair<const ImageKey, Image>* current_image(const World& world,
+                                                      const std::string& runtime);
+/// deployments.cpp: whether a deployment of @p app is open.
+const Deployment* open_deployment(const Round& round, const App& app);
 /// healing.cpp: keeps what is in service at its number: replaces what ended, fails its checks, or
 /// is on a lost host; lets go of what nothing holds.
 void heal(Round& round, const App& app);

@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "common/images.hpp"
 #include "common/wire/host.hpp"
 #include "common/wire/plan.hpp"
 #include "common/wire/routes.hpp"
@@ -35,6 +37,20 @@ enum class JobKind {
   task,     ///< when somebody asks
 };
 enum class JobState { queued, running, succeeded, failed, cancelled, skipped };
+enum class RollState {
+  running,
+  done,       ///< each app was brought onto its present image, or skipped
+  stopped,    ///< one failed, and no wave after its own was begun
+  cancelled,  ///< on request
+};
+enum class RollStep {
+  waiting,    ///< for its wave, or for the end of another deployment of the app
+  deploying,  ///< until that ends
+  done,
+  skipped,    ///< there was nothing to do for it
+  failed,     ///< it stays on what it had
+  untouched,  ///< the roll ended before
+};
 enum class Sleep {
   awake,
   asleep,  ///< it has no instances, or they drain; requests are held
@@ -68,6 +84,7 @@ struct App {
   std::optional<Time> sleep_since;    ///< when @c sleep has changed
   std::optional<Time> last_request;   ///< that is known of
   std::vector<wire::CronEntry> cron;  ///< of the version in service
+  int next_deployment = 1;            ///< its number
   bool operator==(const App&) const = default;
 };
 
@@ -77,6 +94,7 @@ struct Deployment {
   int number = 0;
   Action action = Action::deploy;
   std::string cause;  ///< "Git push", "Restart", ...
+  std::string author;
   std::string commit;
   bool use_cache = true;
   int instances = 1;
@@ -86,7 +104,10 @@ struct Deployment {
   bool cancel_requested = false;
   std::string message;
   std::string build_id;
+  /// From `starting` on, with what follows; of one that a roll has made, before.
   std::string artifact_digest;
+  std::string runtime;  ///< key of the image catalogue
+  std::string image;    ///< digest of what its instances boot; empty: not known
   std::optional<std::uint64_t> switch_version;
   Time requested_at{};
   Time phase_since{};
@@ -104,7 +125,9 @@ struct Build {
   std::string artifact_digest;
   std::int64_t output_bytes = 0;
   std::string message;
-  std::string release;                ///< of its plan, once there is one; never changed here
+  std::string runtime;                ///< of its plan, once there is one; never changed here
+  std::string image;                  ///< the run image that goes with its artifact; the same
+  std::string release;                ///< of its plan; the same
   std::vector<wire::CronEntry> cron;  ///< the same
   Time state_since{};
   bool operator==(const Build&) const = default;
@@ -183,6 +206,48 @@ struct CronKey {
   auto operator<=>(const CronKey&) const = default;
 };
 
+/// A run image that the catalogue names, or that an app runs on.
+struct ImageKey {
+  std::string runtime;  ///< key of the catalogue
+  std::string digest;
+  auto operator<=>(const ImageKey&) const = default;
+};
+struct Image {
+  ImageFacts facts;
+  bool current = false;  ///< the catalogue names it
+  bool operator==(const Image&) const = default;
+};
+
+/// The owner of an app was told that there is a newer image than the one it runs on.
+struct ImageNews {
+  std::string app_id;
+  ImageKey image;
+  auto operator<=>(const ImageNews&) const = default;
+};
+
+struct RollApp {
+  std::string app_id;
+  int wave = 0;  ///< from 0
+  RollStep step = RollStep::waiting;
+  std::string deployment;  ///< that was made for it
+  std::string message;     ///< what it waits for, why it was skipped or failed
+  bool operator==(const RollApp&) const = default;
+
+  bool open() const { return step == RollStep::waiting || step == RollStep::deploying; }
+};
+
+/// Apps of one owner that are brought onto the present images of their runtimes, wave by wave.
+struct Roll {
+  std::string id;
+  std::string author;
+  RollState state = RollState::running;
+  bool cancel_requested = false;
+  std::string message;        ///< why it ended before its time
+  std::vector<RollApp> apps;  ///< in their order, waves ascending
+  std::optional<Time> ended_at;
+  bool operator==(const Roll&) const = default;
+};
+
 struct Host {
   std::string id;
   std::int64_t memory_mb = 0;
@@ -226,12 +291,16 @@ struct Policy {
 
 struct World {
   std::map<std::string, App> apps;
-  std::map<std::string, Deployment> deployments;  ///< open and serving ones
-  std::map<std::string, Build> builds;            ///< of those deployments
+  /// Open and serving ones, and those of running rolls.
+  std::map<std::string, Deployment> deployments;
+  std::map<std::string, Build> builds;  ///< of open and serving deployments
   std::map<std::string, Instance>
       instances;                    ///< not ended, and recently ended of serving deployments
   std::map<std::string, Job> jobs;  ///< open ones, and releases of open deployments
   std::map<CronKey, Time> cron_marks;
+  std::map<ImageKey, Image> images;
+  std::set<ImageNews> image_news;     ///< about current images
+  std::map<std::string, Roll> rolls;  ///< running ones
   std::map<std::string, Host> hosts;
   std::map<std::string, Proxy> proxies;
   std::map<wire::RouteKey, wire::Route> routes;
@@ -256,6 +325,7 @@ class IdSource {
   virtual std::string build() = 0;
   virtual std::string instance() = 0;
   virtual std::string job() = 0;
+  virtual std::string deployment() = 0;
 };
 
 /// How long somebody last seen at @p last_seen has been silent while the scheduler could hear.

@@ -30,7 +30,7 @@ std::vector<InstanceRow> wanted_instances(pqxx::work& work, const std::string& h
            "coalesce(i.build_id, ''), i.kind, i.number, i.flavor, i.phase <> 'placed', "
            "coalesce(d.artifact_digest, ''), "
            "coalesce(b.plan, t.plan, 'null'), coalesce(b.runtime, t.runtime, ''), "
-           "coalesce(b.run_image, ''), coalesce(j.id, ''), coalesce(j.kind, ''), "
+           "coalesce(d.run_image, b.run_image, ''), coalesce(j.id, ''), coalesce(j.kind, ''), "
            "coalesce(j.command, ''), coalesce(j.wall_ms, 0) "
            "FROM instances i JOIN apps a ON a.id = i.app_id JOIN deployments d ON d.uuid = "
            "i.deployment "

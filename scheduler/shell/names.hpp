@@ -42,6 +42,16 @@ struct Names<JobKind> {
   static constexpr std::array<std::string_view, 3> text = {"release", "cron", "task"};
 };
 template <>
+struct Names<RollState> {
+  static constexpr std::array<std::string_view, 4> text = {"running", "done", "stopped",
+                                                           "cancelled"};
+};
+template <>
+struct Names<RollStep> {
+  static constexpr std::array<std::string_view, 6> text = {"waiting", "deploying", "done",
+                                                           "skipped", "failed",    "untouched"};
+};
+template <>
 struct Names<JobState> {
   static constexpr std::array<std::string_view, 6> text = {"queued", "running",   "succeeded",
                                                            "failed", "cancelled", "skipped"};

@@ -26,6 +26,7 @@ class RandomIds final : public IdSource {
   std::string build() override { return ids::make("build_"); }
   std::string instance() override { return ids::uuid(); }
   std::string job() override { return ids::make("job_"); }
+  std::string deployment() override { return ids::make("deployment_"); }
 };
 }  // namespace
 
@@ -98,16 +99,19 @@ void Scheduler::run() {
 Result<void> Scheduler::round() {
   std::vector<Note> notes;
   RandomIds ids;
+  notice_new_catalogue();
   auto done = database_.transact([&](pqxx::work& work) -> Result<void> {
     begin_round(work);
     // The clock which also stamped the reports.
     const Time now = database_time(work);
+    remember_images(work, catalogue_,
+                    [this](const std::string& digest) { return manifest_of(digest); });
     World before = load_world(work);
     before.policy = settings_.policy;
     before.hearing_since = hearing_.since(before, now);
     auto [after, told] = advance(before, now, ids);
     // What found no host is not kept: the next round makes it again.
-    save_world(work, before, after, now);
+    save_world(work, before, after, now, vault_);
     save_notes(work, told, now);
     notes = std::move(told);
     return ok();
@@ -125,6 +129,8 @@ Result<void> Scheduler::forget() {
   auto done = database_.transact([](pqxx::work& work) -> Result<void> {
     forget_old_instances(work);
     forget_old_jobs(work);
+    forget_old_rolls(work);
+    forget_old_images(work);
     forget_silent_proxies(work);
     forget_old_traffic(work);
     return ok();
@@ -152,6 +158,24 @@ void Scheduler::renew_catalogue() {
   else if (why != catalogue_trouble_)
     log::error("working with the last readable image catalogue", {log::field("why", why)});
   catalogue_trouble_ = why;
+}
+
+void Scheduler::notice_new_catalogue() {
+  std::error_code trouble;
+  const auto time =
+      std::filesystem::last_write_time(settings_.images_dir + "/catalogue.json", trouble);
+  if (!trouble && catalogue_time_ == time) return;
+  renew_catalogue();
+  catalogue_time_.reset();
+  if (!trouble) catalogue_time_ = time;
+}
+
+std::optional<std::string> Scheduler::manifest_of(const std::string& digest) const {
+  std::ifstream file(settings_.images_dir + "/manifests/" + digest + ".txt");
+  if (!file) return std::nullopt;
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
 }
 
 Result<void> Scheduler::send_desired_states() {

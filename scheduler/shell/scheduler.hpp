@@ -2,8 +2,10 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <filesystem>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "common/broker/consumer.hpp"
@@ -39,6 +41,10 @@ class Scheduler {
   Result<wire::Catalogue> read_catalogue() const;
   /// Takes the catalogue as it is on the disk now; an unreadable one is no reason to stop stopping.
   void renew_catalogue();
+  /// The same, if the file is another one than was read last.
+  void notice_new_catalogue();
+  /// The manifest of an image of the store, by its digest, if it is there.
+  std::optional<std::string> manifest_of(const std::string& digest) const;
   broker::Disposition take(const broker::Delivery& delivery);
   broker::Disposition take_host_report(const std::string& body);
   broker::Disposition take_traffic_report(const std::string& body);
@@ -51,6 +57,7 @@ class Scheduler {
   Hearing hearing_;            ///< of the deciding thread
   wire::Catalogue catalogue_;  ///< of the deciding thread: the last readable one
   std::string catalogue_trouble_;
+  std::optional<std::filesystem::file_time_type> catalogue_time_;
   std::optional<std::chrono::steady_clock::time_point> forgotten_at_;
   broker::Publisher publisher_;
   certificates::Keeper certificates_;

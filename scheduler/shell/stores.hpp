@@ -1,11 +1,15 @@
 #pragma once
 /// The scheduler's SQL. Every function works in the caller's transaction.
 
+#include <functional>
 #include <map>
+#include <optional>
 #include <pqxx/pqxx>
 #include <string>
 #include <vector>
 
+#include "common/crypto/vault.hpp"
+#include "common/wire/catalogue.hpp"
 #include "common/wire/host.hpp"
 #include "common/wire/routes.hpp"
 #include "common/wire/traffic.hpp"
@@ -26,9 +30,26 @@ World load_world(pqxx::work& work);
 /// Those that proxies are to have.
 std::vector<wire::TcpRoute> load_tcp_routes(pqxx::work& work);
 
+/// images_store.cpp: before the world is loaded: what @p catalogue names is current, and what apps
+/// run on is known. @p manifest gives the manifest of an image by its digest, if it is there.
+void remember_images(pqxx::work& work, const wire::Catalogue& catalogue,
+                     const std::function<std::optional<std::string>(const std::string&)>& manifest);
+/// images_store.cpp: what a decision needs of images and rolls; for load_world().
+void load_images(pqxx::work& work, World& world);
+void load_rolls(pqxx::work& work, World& world);
+/// images_store.cpp: what changed of them; for save_world().
+void save_image_news(pqxx::work& work, const World& before, const World& after, Time now);
+void save_rolls(pqxx::work& work, const World& before, const World& after);
+/// images_store.cpp: deletes images that neither the catalogue names nor an app runs on, with the
+/// news about them, and rolls that ended more than 30 days ago.
+void forget_old_images(pqxx::work& work);
+void forget_old_rolls(pqxx::work& work);
+
 /// world_save_store.cpp: writes what differs between the loaded and the advanced world, with the
-/// news about it.
-void save_world(pqxx::work& work, const World& before, const World& after, Time now);
+/// news about it. A new deployment has the environment of the version in service, sealed anew by
+/// @p vault.
+void save_world(pqxx::work& work, const World& before, const World& after, Time now,
+                const crypto::Vault& vault);
 
 /// world_save_store.cpp: writes what owners are told into the logs of their apps, through the
 /// outbox.
@@ -68,7 +89,7 @@ struct InstanceRow {
   std::string artifact_digest;
   std::string plan;       ///< wire::BuildPlan as JSON
   std::string runtime;    ///< key of the image catalogue
-  std::string run_image;  ///< digest of the image that the artifact was made for; may be empty
+  std::string run_image;  ///< digest of the image that the version is to run on; may be empty
   std::string job_id;     ///< of kind job, as what follows
   std::string job_kind;
   std::string command;

@@ -40,21 +40,49 @@ void for_changed(const Map& before, const Map& after, Fn changed) {
   }
 }
 
+/// @p sealed of the deployment @p from, sealed for @p to. What cannot be opened stays as it is:
+/// whoever specifies an instance of it will say so.
+std::string sealed_anew(const crypto::Vault& vault, const std::string& sealed,
+                        const std::string& from, const std::string& to) {
+  if (sealed.empty()) return sealed;
+  const auto opened = vault.open(sealed, from);
+  return opened ? vault.seal(*opened, to) : sealed;
+}
+
+void insert_deployment(pqxx::work& work, const Deployment& d, const crypto::Vault& vault) {
+  const auto serving = work.exec_params(
+      "SELECT d.uuid, d.sealed_env FROM apps a JOIN deployments d ON d.uuid = a.serving_deployment "
+      "WHERE a.id = $1",
+      d.app_id);
+  const std::string env =
+      serving.empty() ? std::string()
+                      : sealed_anew(vault, serving[0][1].as<std::string>(),
+                                    serving[0][0].as<std::string>(), d.uuid);
+  work.exec_params0(
+      "INSERT INTO deployments (uuid, app_id, number, action, cause, author, commit_id, use_cache, "
+      "instances, flavor, sealed_env, requested_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
+      "$10, $11, to_timestamp($12::bigint / 1000.0))",
+      d.uuid, d.app_id, d.number, name_of(d.action), d.cause, d.author, or_null(d.commit),
+      d.use_cache, d.instances, d.flavor, env, ms(d.requested_at));
+}
+
 void save_deployment(pqxx::work& work, const Deployment& d, const Deployment* old, Time now) {
   work.exec_params0(
       "UPDATE deployments SET state = $2, phase = $3, message = $4, build_id = $5, artifact_digest "
       "= $6, "
       "switch_version = $7, commit_id = $10, phase_since = to_timestamp($8::bigint / 1000.0), "
-      "ended_at = to_timestamp($9::bigint / 1000.0) WHERE uuid = $1",
+      "ended_at = to_timestamp($9::bigint / 1000.0), runtime = $11, run_image = $12 WHERE uuid = "
+      "$1",
       d.uuid, name_of(d.state), name_of(d.phase), d.message, or_null(d.build_id),
       or_null(d.artifact_digest),
       d.switch_version ? std::optional(std::to_string(*d.switch_version)) : std::nullopt,
-      ms(d.phase_since), ms(d.ended_at), or_null(d.commit));
+      ms(d.phase_since), ms(d.ended_at), or_null(d.commit), or_null(d.runtime), or_null(d.image));
   if (old != nullptr && old->phase == d.phase && old->state == d.state) return;
   wire::PlatformEvent event;
-  event.event = d.state != DeploymentState::wip                 ? "DEPLOYMENT_ACTION_END"
-                : old != nullptr && old->phase == Phase::queued ? "DEPLOYMENT_ACTION_BEGIN"
-                                                                : "DEPLOYMENT_PHASE";
+  const bool begins = d.phase != Phase::queued && (old == nullptr || old->phase == Phase::queued);
+  event.event = d.state != DeploymentState::wip ? "DEPLOYMENT_ACTION_END"
+                : begins                        ? "DEPLOYMENT_ACTION_BEGIN"
+                                                : "DEPLOYMENT_PHASE";
   event.time_ms = to_ms(now);
   event.app_id = d.app_id;
   event.deployment_uuid = d.uuid;
@@ -224,7 +252,11 @@ void forget_silent_proxies(pqxx::work& work) {
   work.exec0("DELETE FROM proxies WHERE last_seen < now() - interval '1 day'");
 }
 
-void save_world(pqxx::work& work, const World& before, const World& after, Time now) {
+void save_world(pqxx::work& work, const World& before, const World& after, Time now,
+                const crypto::Vault& vault) {
+  // What else is new may name them.
+  for (const auto& [uuid, deployment] : after.deployments)
+    if (!before.deployments.contains(uuid)) insert_deployment(work, deployment, vault);
   for_changed(before.builds, after.builds,
               [&](const Build& b, const Build* old) { save_build(work, b, old); });
   for_changed(
@@ -239,9 +271,10 @@ void save_world(pqxx::work& work, const World& before, const World& after, Time 
     work.exec_params0(
         "UPDATE apps SET state = $2, serving_deployment = $3, commit_id = $4, "
         "torn_down_at = CASE WHEN $5 THEN coalesce(torn_down_at, now()) END, sleep = $6, "
-        "sleep_since = to_timestamp($7::bigint / 1000.0), cron = $8::jsonb WHERE id = $1",
+        "sleep_since = to_timestamp($7::bigint / 1000.0), cron = $8::jsonb, next_deployment = $9 WHERE "
+        "id = $1",
         app.id, app.state, or_null(app.serving_deployment), or_null(app.commit), app.torn_down,
-        name_of(app.sleep), ms(app.sleep_since), wire::to_text(app.cron));
+        name_of(app.sleep), ms(app.sleep_since), wire::to_text(app.cron), app.next_deployment);
     if (app.torn_down || (old != nullptr && old->sleep != app.sleep)) {
       wire::PlatformEvent event;
       event.event = "APPLICATION_CHANGE";
@@ -250,6 +283,8 @@ void save_world(pqxx::work& work, const World& before, const World& after, Time 
       db::outbox_add(work, broker::key::api_event, wire::to_text(event));
     }
   });
+  save_image_news(work, before, after, now);
+  save_rolls(work, before, after);
   save_routes(work, before, after);
 }
 

@@ -33,7 +33,7 @@ void load_apps(pqxx::work& work, RulesByText& rules, World& world) {
            "SELECT id, state, deleted_at IS NOT NULL, homogeneous, sticky_sessions, force_https, "
            "cancel_on_push, build_flavor, serving_deployment, commit_id, separate_build, rules, "
            "sleep_after_s, sleep, (extract(epoch FROM sleep_since) * 1000)::bigint, "
-           "(extract(epoch FROM t.last_request) * 1000)::bigint, cron "
+           "(extract(epoch FROM t.last_request) * 1000)::bigint, cron, next_deployment "
            "FROM apps LEFT JOIN app_traffic t ON t.app_id = id "
            "WHERE torn_down_at IS NULL")) {
     App app;
@@ -54,6 +54,7 @@ void load_apps(pqxx::work& work, RulesByText& rules, World& world) {
     app.sleep_since = optional_time(row[14]);
     app.last_request = optional_time(row[15]);
     app.cron = cron_of(row[16]);
+    app.next_deployment = row[17].as<int>();
     world.apps[app.id] = std::move(app);
   }
   for (const auto& row :
@@ -75,8 +76,10 @@ void load_deployments(pqxx::work& work, World& world) {
                  "cancel_requested, message, build_id, artifact_digest, switch_version, "
                  "(extract(epoch FROM requested_at) * 1000)::bigint, "
                  "(extract(epoch FROM phase_since) * 1000)::bigint, "
-                 "(extract(epoch FROM ended_at) * 1000)::bigint, cause FROM deployments "
-                 "WHERE state = 'WIP' OR uuid IN (SELECT serving_deployment FROM apps)")) {
+                 "(extract(epoch FROM ended_at) * 1000)::bigint, cause, author, runtime, run_image "
+                 "FROM deployments WHERE state = 'WIP' OR uuid IN (SELECT serving_deployment FROM "
+                 "apps) OR uuid IN (SELECT e.deployment FROM roll_apps e JOIN rolls r ON r.id = "
+                 "e.roll_id WHERE r.state = 'running')")) {
     Deployment d;
     d.uuid = text_of(row[0]);
     d.app_id = text_of(row[1]);
@@ -97,14 +100,18 @@ void load_deployments(pqxx::work& work, World& world) {
     d.phase_since = time_of(row[16]);
     d.ended_at = optional_time(row[17]);
     d.cause = text_of(row[18]);
+    d.author = text_of(row[19]);
+    d.runtime = text_of(row[20]);
+    d.image = text_of(row[21]);
     if (world.apps.contains(d.app_id)) world.deployments[d.uuid] = std::move(d);
   }
   for (const auto& row :
        work.exec("SELECT b.id, b.app_id, b.deployment, b.commit_id, b.use_cache, b.state, "
                  "b.artifact_digest, "
                  "coalesce(b.output_bytes, 0), b.message, (extract(epoch FROM b.state_since) * "
-                 "1000)::bigint, b.plan->>'release', b.plan->'cron' "
-                 "FROM builds b JOIN deployments d ON d.build_id = b.id WHERE d.state = 'WIP'")) {
+                 "1000)::bigint, b.plan->>'release', b.plan->'cron', b.runtime, b.run_image "
+                 "FROM builds b WHERE b.id IN (SELECT build_id FROM deployments WHERE state = "
+                 "'WIP' OR uuid IN (SELECT serving_deployment FROM apps))")) {
     Build b;
     b.id = text_of(row[0]);
     b.app_id = text_of(row[1]);
@@ -118,6 +125,9 @@ void load_deployments(pqxx::work& work, World& world) {
     b.state_since = time_of(row[9]);
     b.release = text_of(row[10]);
     b.cron = cron_of(row[11]);
+    b.runtime = text_of(row[12]);
+    b.image = text_of(row[13]);
+    if (!world.apps.contains(b.app_id)) continue;
     world.builds[b.id] = std::move(b);
   }
 }
@@ -276,6 +286,8 @@ World load_world(pqxx::work& work) {
   RulesByText rules;
   load_apps(work, rules, world);
   load_deployments(work, world);
+  load_images(work, world);
+  load_rolls(work, world);
   load_jobs(work, world);
   load_instances(work, world);
   load_surroundings(work, rules, world);

@@ -236,6 +236,13 @@ TEST_CASE("an image is in use while something boots it or may boot it yet, and n
   CHECK(images_in_use(platform) ==
         Digests{"of-an-open-build", "of-a-deployment-that-starts", "of-the-second-version"});
 
+  // A roll brought it onto another image.
+  platform.query("UPDATE deployments SET run_image = 'of-a-roll' WHERE build_id = '" + second +
+                 "'");
+  CHECK(images_in_use(platform) ==
+        Digests{"of-an-open-build", "of-a-deployment-that-starts", "of-a-roll"});
+  platform.query("UPDATE deployments SET run_image = NULL");
+
   // A new size of the version in service has a deployment of its own, and the same build.
   platform.query(
       "INSERT INTO deployments (uuid, app_id, number, action, cause, author, flavor, state, phase, "

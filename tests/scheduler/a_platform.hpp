@@ -22,11 +22,13 @@ class CountedIds final : public IdSource {
     return "vm_" + std::string(4 - std::min<std::size_t>(4, number.size()), '0') + number;
   }
   std::string job() override { return "job_" + std::to_string(++jobs_); }
+  std::string deployment() override { return "rolled_" + std::to_string(++deployments_); }
 
  private:
   int builds_ = 0;
   int instances_ = 0;
   int jobs_ = 0;
+  int deployments_ = 0;
 };
 
 class APlatform {
@@ -62,8 +64,7 @@ class APlatform {
   /// A deployment that waits; its commit is "commit-<number>".
   Deployment& push(const std::string& app_id = "app", Action action = Action::deploy,
                    int instances = 1) {
-    app(app_id);
-    const int number = ++numbers_[app_id];
+    const int number = app(app_id).next_deployment++;
     Deployment d;
     d.uuid = app_id + "-" + std::to_string(number);
     d.app_id = app_id;
@@ -273,7 +274,6 @@ class APlatform {
 
  private:
   CountedIds ids_;
-  std::map<std::string, int> numbers_;
   int tasks_ = 0;
 };
 

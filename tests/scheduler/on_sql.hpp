@@ -17,6 +17,7 @@ class Ids final : public IdSource {
   std::string build() override { return ids::make("build_"); }
   std::string instance() override { return ids::uuid(); }
   std::string job() override { return ids::make("job_"); }
+  std::string deployment() override { return ids::make("deployment_"); }
 };
 
 /// A platform whose only memory is the database. After each step the loaded world is compared with
@@ -24,6 +25,8 @@ class Ids final : public IdSource {
 class OnSql {
  public:
   test::TestDatabase database{"stores"};
+  test::ScratchFolder scratch;
+  crypto::Vault vault = *crypto::Vault::open_or_create((scratch.path() / "key").string());
 
   OnSql() {
     database.query(
@@ -43,12 +46,14 @@ class OnSql {
   }
   std::string push(const std::string& app, const std::string& sealed_env = "") {
     const std::string uuid = ids::make("deployment_");
+    const int number = ++pushes_;
     database.query(
         "INSERT INTO deployments (uuid, app_id, number, action, cause, author, commit_id, "
         "instances, flavor, sealed_env) VALUES ('" +
-        uuid + "', '" + app + "', " + std::to_string(++pushes_) +
+        uuid + "', '" + app + "', " + std::to_string(number) +
         ", 'DEPLOY', 'Git push', 'me', '0123456789abcdef0123456789abcdef01234567', 2, 'pico', '" +
-        sealed_env + "')");
+        sealed_env + "'); UPDATE apps SET next_deployment = " + std::to_string(number + 1) +
+        " WHERE id = '" + app + "'");
     return uuid;
   }
   World load() {
@@ -66,7 +71,7 @@ class OnSql {
         const World before = load_world(work);
         const auto [after, notes] = advance(before, now, ids_);
         REQUIRE_THAT(broken_invariant(after), Catch::Equals(""));
-        save_world(work, before, after, now);
+        save_world(work, before, after, now, vault);
         save_notes(work, notes, now);
         base.world = before;
         static_cast<void>(base.save(after, now));
@@ -185,6 +190,9 @@ class OnSql {
     compare_rows("instance", expected.instances, loaded.instances);
     compare_rows("job", expected.jobs, loaded.jobs);
     CHECK(loaded.cron_marks == expected.cron_marks);
+    compare_rows("roll", expected.rolls, loaded.rolls);
+    CHECK(loaded.images == expected.images);
+    CHECK(loaded.image_news == expected.image_news);
     CHECK(loaded.routes == expected.routes);
     CHECK(loaded.tcp_routes == expected.tcp_routes);
     CHECK(loaded.route_version == expected.route_version);

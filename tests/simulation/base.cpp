@@ -131,18 +131,35 @@ std::optional<wire::RouteUpdate> Base::save(World after, Time now) {
 /// Drops what load_world() would not load.
 void Base::forget(Time now) {
   std::erase_if(world.apps, [](const auto& entry) { return entry.second.torn_down; });
+  std::erase_if(world.rolls, [&](const auto& entry) {
+    if (entry.second.state == scheduler::RollState::running) return false;
+    ended_rolls[entry.first] = entry.second;
+    return true;
+  });
+  std::erase_if(world.image_news, [&](const auto& news) {
+    const auto image = world.images.find(news.image);
+    return !world.apps.contains(news.app_id) || image == world.images.end() ||
+           !image->second.current;
+  });
+  std::set<std::string> rolled;
+  for (const auto& [id, roll] : world.rolls)
+    for (const auto& app : roll.apps) rolled.insert(app.deployment);
   std::erase_if(world.deployments, [&](const auto& entry) {
     const auto& d = entry.second;
     const auto app = world.apps.find(d.app_id);
     if (app != world.apps.end() &&
-        (d.state == DeploymentState::wip || app->second.serving_deployment == d.uuid))
+        (d.state == DeploymentState::wip || app->second.serving_deployment == d.uuid ||
+         rolled.contains(d.uuid)))
       return false;
     past[d.uuid] = d;
     return true;
   });
+  std::set<std::string> named;
+  for (const auto& [uuid, d] : world.deployments)
+    if (d.state == DeploymentState::wip || world.apps.at(d.app_id).serving_deployment == uuid)
+      named.insert(d.build_id);
   std::erase_if(world.builds, [&](const auto& entry) {
-    const auto d = world.deployments.find(entry.second.deployment);
-    return d == world.deployments.end() || d->second.state != DeploymentState::wip;
+    return !named.contains(entry.first) || !world.apps.contains(entry.second.app_id);
   });
   std::erase_if(world.jobs, [&](const auto& entry) {
     const auto& j = entry.second;

@@ -20,6 +20,7 @@ class Base {
   World world;
   std::map<std::string, scheduler::Deployment> past;  ///< deployments that matter no more
   std::map<std::string, scheduler::Job> ended_jobs;
+  std::map<std::string, scheduler::Roll> ended_rolls;
 
   /// save_host_report(); whether the agent has an older state than was sent.
   bool saw(const wire::HostReport& report, Time now);

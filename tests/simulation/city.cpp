@@ -61,7 +61,7 @@ void City::broken(const std::string& why) const {
 
 void City::request(App& app, Action action, const std::string& commit, int instances) {
   Deployment d;
-  d.number = ++numbers_[app.id];
+  d.number = app.next_deployment++;
   d.uuid = fmt::format("{}/{}", app.id, d.number);
   d.app_id = app.id;
   d.action = action;
@@ -111,7 +111,7 @@ void City::owners() {
         }
     } else if (what < 97) {
       request(app, Action::undeploy, "", 1);
-    } else if (numbers_[id] > 3) {
+    } else if (app.next_deployment > 4) {
       app.deleted = true;
       happened("delete " + id);
     }

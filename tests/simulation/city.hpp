@@ -51,6 +51,7 @@ class City final : scheduler::IdSource {
   std::string build() override { return "build-" + std::to_string(++ids_); }
   std::string instance() override;
   std::string job() override { return "job-" + std::to_string(++ids_); }
+  std::string deployment() override { return "rolled-" + std::to_string(++ids_); }
 
   void step(bool calm);
   void owners();
@@ -104,7 +105,6 @@ class City final : scheduler::IdSource {
   };
   std::map<std::string, Interest> interest_;    ///< in apps
   Time nobody_comes_from_ = Time::max();        ///< at the end
-  std::map<std::string, int> numbers_;          ///< app -> last deployment
   std::map<std::string, Time> agent_back_;      ///< machines whose agent is down
   std::map<std::string, Time> front_back_;      ///< proxies that are down
   std::map<std::string, Time> agent_up_since_;  ///< machines whose agent was down before
