@@ -44,6 +44,7 @@ api::Routes all_routes(const api::Services& services, api::EventHub& events) {
   api::clever::add_vhosts(routes);
   api::clever::add_rules(routes);
   api::clever::add_jobs(routes);
+  api::clever::add_images(routes);
   api::clever::add_certificates(routes);
   api::clever::add_tcp_redirections(routes);
   api::clever::add_deployments(routes);

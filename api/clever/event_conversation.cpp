@@ -40,6 +40,13 @@ Result<std::string> authorization_of(const std::string& frame) {
 }
 
 std::optional<std::string> event_frame(const wire::PlatformEvent& event) {
+  if (event.event == "IMAGE_OUTDATED") {
+    const json data = {{"appId", event.app_id},
+                       {"runtime", event.runtime},
+                       {"image", event.old_image},
+                       {"newImage", event.image}};
+    return text_of({{"event", event.event}, {"date", event.time_ms}, {"data", text_of(data)}});
+  }
   if (event.event != "DEPLOYMENT_ACTION_BEGIN" && event.event != "DEPLOYMENT_ACTION_END")
     return std::nullopt;
   const json data = {{"appId", event.app_id},

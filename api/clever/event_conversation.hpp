@@ -22,7 +22,7 @@ namespace karreg::api::clever {
 /// Error `invalid` with what is wrong with it.
 Result<std::string> authorization_of(const std::string& frame);
 /// The frame that tells @p event; nothing for events that are no beginning and no end of a
-/// deployment.
+/// deployment and no news of an image.
 std::optional<std::string> event_frame(const wire::PlatformEvent& event);
 
 class EventConversation {

@@ -1,4 +1,4 @@
-// Events of deployments over a WebSocket , as existing client tools speak.
+// Events of deployments and images over a WebSocket, as existing client tools speak.
 #include <boost/asio/experimental/awaitable_operators.hpp>
 
 #include "api/clever/event_conversation.hpp"

@@ -256,6 +256,48 @@ json job_json(const Job& job) {
           {"endedAt", time(job.ended_ms)}};
 }
 
+json outdated_app_json(const OutdatedApp& app) {
+  const auto or_null = [](const std::string& text) {
+    return text.empty() ? json(nullptr) : json(text);
+  };
+  json packages = nullptr;
+  if (app.packages_unknown.empty()) packages = json::array();
+  for (const auto& change : app.packages)
+    packages.push_back(
+        {{"name", change.name}, {"from", or_null(change.from)}, {"to", or_null(change.to)}});
+  return {{"appId", app.id},
+          {"name", app.name},
+          {"ownerId", app.org_id},
+          {"runtime", app.runtime},
+          {"image", app.image},
+          {"newImage", app.new_image},
+          {"packages", packages},
+          {"packagesUnknown", or_null(app.packages_unknown)},
+          {"rebuild", or_null(app.rebuild)},
+          {"toldAt", app.told_ms ? json(iso_time(*app.told_ms)) : json(nullptr)}};
+}
+
+json roll_json(const Roll& roll) {
+  json apps = json::array();
+  for (const auto& app : roll.apps)
+    apps.push_back({{"appId", app.id},
+                    {"name", app.name},
+                    {"wave", app.wave},
+                    {"state", app.step},
+                    {"deploymentId", app.deployment.empty() ? json(nullptr) : json(app.deployment)},
+                    {"message", app.message}});
+  return {{"id", roll.id},
+          {"ownerId", roll.org_id},
+          {"author", roll.author},
+          {"wave", roll.wave_size},
+          {"state", roll.state},
+          {"cancelRequested", roll.cancel_requested},
+          {"message", roll.message},
+          {"requestedAt", iso_time(roll.requested_ms)},
+          {"endedAt", roll.ended_ms ? json(iso_time(*roll.ended_ms)) : json(nullptr)},
+          {"apps", apps}};
+}
+
 json v4_deployment_json(const Deployment& d) {
   std::string state = "WORK_IN_PROGRESS";
   if (d.state == "OK") state = "SUCCEEDED";

@@ -17,6 +17,8 @@ nlohmann::json summary_app_json(const App& app);
 nlohmann::json deployment_json(const Deployment& deployment);
 nlohmann::json instance_json(const Instance& instance);
 nlohmann::json job_json(const Job& job);
+nlohmann::json outdated_app_json(const OutdatedApp& app);
+nlohmann::json roll_json(const Roll& roll);
 nlohmann::json v4_deployment_json(const Deployment& deployment);
 nlohmann::json v4_instance_json(const Instance& instance);
 /// Milliseconds since the epoch as "2026-01-02T03:04:05.678Z".

@@ -19,6 +19,7 @@ void add_tcp_redirections(Routes& routes);  ///< tcp_redirections.cpp: ports of 
 void add_deployments(
     Routes& routes);            ///< deployments.cpp: deployments, instances, restart, stop, cancel
 void add_jobs(Routes& routes);  ///< jobs.cpp: tasks, crons, release commands
+void add_images(Routes& routes);  ///< images.cpp: apps on older images, and rolls
 void add_logs(Routes& routes, const Services& services);                   ///< logs.cpp
 void add_events(Routes& routes, const Services& services, EventHub& hub);  ///< events.cpp
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/error.hpp"
+#include "common/images.hpp"
 
 namespace karreg::api {
 
@@ -132,6 +133,51 @@ struct Job {
   std::int64_t requested_ms = 0;
   std::optional<std::int64_t> started_ms;
   std::optional<std::int64_t> ended_ms;
+};
+
+/// An app whose version in service runs on another image than the catalogue names.
+struct OutdatedApp {
+  std::string id;
+  std::string name;
+  std::string org_id;
+  std::string runtime;    ///< key of the catalogue
+  std::string image;      ///< digest of what it runs on
+  std::string new_image;  ///< digest of the present one
+  std::vector<PackageChange> packages;
+  std::string packages_unknown;         ///< why they are not known; empty: they are
+  std::string rebuild;                  ///< why a roll has to build it again; empty: it need not
+  std::optional<std::int64_t> told_ms;  ///< when its owner was told
+};
+
+/// The owner of an app was told that there is a newer image than the one that it runs on.
+struct ImageNews {
+  std::string app_id;
+  std::string runtime;
+  std::string image;      ///< digest of the newer one
+  std::string old_image;  ///< digest
+  std::int64_t told_ms = 0;
+};
+
+/// Apps of one owner that are brought onto the present images, wave by wave.
+struct Roll {
+  struct App {
+    std::string id;
+    std::string name;
+    int wave = 1;            ///< from 1
+    std::string step;        ///< waiting, deploying, done, skipped, failed, untouched
+    std::string deployment;  ///< that was made for it; may be empty
+    std::string message;     ///< what it waits for, why it was skipped or failed
+  };
+  std::string id;
+  std::string org_id;
+  std::string author;
+  int wave_size = 0;
+  std::string state;  ///< running, done, stopped, cancelled
+  bool cancel_requested = false;
+  std::string message;  ///< why it ended before its time
+  std::int64_t requested_ms = 0;
+  std::optional<std::int64_t> ended_ms;
+  std::vector<App> apps;
 };
 
 /// Rules for what people choose. Each returns an `invalid` error that says what is wrong and what

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "api/stores/apps_store.hpp"
+#include "api/stores/images_store.hpp"
 #include "common/clock.hpp"
 #include "common/ids.hpp"
 #include "common/log.hpp"
@@ -17,6 +18,8 @@ namespace {
 constexpr std::ptrdiff_t places_of_a_user = 32;
 
 std::string key_of(const wire::PlatformEvent& event) {
+  if (event.event == "IMAGE_OUTDATED")
+    return event.event + " " + event.app_id + " " + event.runtime + " " + event.image;
   return event.event + " " + event.deployment_uuid;
 }
 
@@ -33,6 +36,25 @@ wire::PlatformEvent event_of(const Deployment& deployment) {
           deployment.action,
           deployment.commit.value_or(""),
           deployment.cause};
+}
+wire::PlatformEvent event_of(const ImageNews& news) {
+  wire::PlatformEvent event;
+  event.event = "IMAGE_OUTDATED";
+  event.time_ms = news.told_ms;
+  event.app_id = news.app_id;
+  event.runtime = news.runtime;
+  event.image = news.image;
+  event.old_image = news.old_image;
+  return event;
+}
+
+/// What changed in the database after @p since_ms, as the scheduler would have said it.
+std::vector<wire::PlatformEvent> events_since(pqxx::work& work, std::int64_t since_ms) {
+  std::vector<wire::PlatformEvent> events;
+  for (const auto& deployment : deployments_changed_since(work, since_ms))
+    events.push_back(event_of(deployment));
+  for (const auto& news : image_news_since(work, since_ms)) events.push_back(event_of(news));
+  return events;
 }
 
 }  // namespace
@@ -107,13 +129,12 @@ broker::Disposition EventHub::consume(const broker::Delivery& delivery) {
 void EventHub::catch_up() {
   // The queue was gone with its connection, and what went to it meanwhile with it.
   for (bool said = false; !stopping_; said = true) {
-    auto changed =
-        services_.database.transact([&](pqxx::work& work) -> Result<std::vector<Deployment>> {
-          return deployments_changed_since(work, told_.sure_until_ms());
+    auto changed = services_.database.transact(
+        [&](pqxx::work& work) -> Result<std::vector<wire::PlatformEvent>> {
+          return events_since(work, told_.sure_until_ms());
         });
     Result<void> all = changed ? ok() : Result<void>(changed.error());
-    for (std::size_t i = 0; all && i < changed->size(); ++i)
-      all = announce(event_of((*changed)[i]));
+    for (std::size_t i = 0; all && i < changed->size(); ++i) all = announce((*changed)[i]);
     if (all) return;
     const bool passes = all.error().kind() == ErrorKind::unavailable;
     if (!said || !passes)
@@ -124,7 +145,8 @@ void EventHub::catch_up() {
 }
 
 Result<void> EventHub::announce(const wire::PlatformEvent& event) {
-  if (event.event != "DEPLOYMENT_ACTION_BEGIN" && event.event != "DEPLOYMENT_ACTION_END")
+  if (event.event != "DEPLOYMENT_ACTION_BEGIN" && event.event != "DEPLOYMENT_ACTION_END" &&
+      event.event != "IMAGE_OUTDATED")
     return ok();
   if (told_.told(event)) return ok();
   auto members =

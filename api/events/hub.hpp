@@ -1,7 +1,7 @@
 #pragma once
-/// News of deployments for whoever listens at this API process: from the broker, or, for what was
-/// lost while it was away, from the database. Each listener gets what happens to applications of
-/// its user's organisations, told once.
+/// News of deployments and images for whoever listens at this API process: from the broker, or, for
+/// what was lost while it was away, from the database. Each listener gets what happens to
+/// applications of its user's organisations, told once.
 
 #include <atomic>
 #include <cstdint>

@@ -45,6 +45,23 @@ EventConversation an_open_conversation() {
 
 }  // namespace
 
+TEST_CASE("a newer image is told with the app, its runtime and both images") {
+  wire::PlatformEvent event;
+  event.event = "IMAGE_OUTDATED";
+  event.time_ms = 5;
+  event.app_id = "app_1";
+  event.runtime = "node";
+  event.image = "two";
+  event.old_image = "one";
+  const auto frame = event_frame(event);
+  REQUIRE(frame);
+  const json parsed = json::parse(*frame);
+  CHECK(parsed["event"] == "IMAGE_OUTDATED");
+  CHECK(parsed["date"] == 5);
+  CHECK(json::parse(parsed["data"].get<std::string>()) ==
+        json({{"appId", "app_1"}, {"runtime", "node"}, {"image", "one"}, {"newImage", "two"}}));
+}
+
 TEST_CASE("the first frame of a client holds its credentials, or is refused") {
   CHECK(authorization_of(R"({"message_type":"oauth","authorization":"Bearer x"})").value() ==
         "Bearer x");

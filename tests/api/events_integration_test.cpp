@@ -157,6 +157,49 @@ TEST_CASE("a deployment's beginning and end are told to those who may see it, on
   CHECK(last->code() == 1001);
 }
 
+TEST_CASE("that an app runs on an older image is told once, also when the broker lost it") {
+  Cut between(test_broker());
+  AnApi api("image_news", {}, between.address());
+  const User ann = api.make_user("ann@example.org");
+  const User bob = api.make_user("bob@example.org");
+  const std::string shop = api.make_app(ann, "shop");
+  const std::string blog = api.make_app(bob, "blog");
+  WebSocketClient client(api.port(), place);
+  enter(client, ann.bearer());
+  const auto outdate = [&](const std::string& app, const std::string& image) {
+    api.database().query("INSERT INTO image_news (app_id, runtime, image, old_image) VALUES ('" +
+                         app + "', 'node', '" + image + "', 'one')");
+  };
+  broker::Publisher publisher(test_broker());
+  wire::PlatformEvent news;
+  news.event = "IMAGE_OUTDATED";
+  news.time_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
+                     std::chrono::system_clock::now().time_since_epoch())
+                     .count();
+  news.app_id = shop;
+  news.runtime = "node";
+  news.image = "two";
+  news.old_image = "one";
+  outdate(shop, "two");
+  for (int times = 0; times < 2; ++times)
+    REQUIRE(publisher.publish_and_wait(broker::key::api_event, wire::to_text(news), 10s));
+  auto told = heard(client);
+  REQUIRE(told);
+  CHECK((*told)["event"] == "IMAGE_OUTDATED");
+  CHECK(Json::parse((*told)["data"].get<std::string>()) ==
+        Json({{"appId", shop}, {"runtime", "node"}, {"image", "one"}, {"newImage", "two"}}));
+
+  outdate(blog, "three");
+  outdate(shop, "three");
+  between.cut_all();
+  auto late = heard(client);
+  REQUIRE(late);
+  const Json data = Json::parse((*late)["data"].get<std::string>());
+  CHECK(data["appId"] == shop);
+  CHECK(data["newImage"] == "three");
+  publisher.stop(1s);
+}
+
 TEST_CASE("what the broker lost is caught up with from the database") {
   Cut between(test_broker());
   AnApi api("lost", {}, between.address());
