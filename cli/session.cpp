@@ -41,6 +41,25 @@ Result<Target> find_app(const Summary& summary, const std::string& wanted) {
   return Target{found.front()->id, found.front()->owner, found.front()->name};
 }
 
+Result<std::string> find_owner(const Api& api, const std::string& wanted) {
+  if (wanted.empty()) {
+    auto self = api.get("/v2/self");
+    if (!self) return self.error();
+    return self->value("id", "");
+  }
+  auto answer = api.get("/v2/summary");
+  if (!answer) return answer.error();
+  auto summary = parse_summary(*answer);
+  if (!summary) return summary.error();
+  std::vector<std::string> names;
+  for (const auto& organisation : summary->organisations) {
+    if (organisation.id == wanted || organisation.name == wanted) return organisation.id;
+    names.push_back(organisation.name);
+  }
+  return Error(ErrorKind::not_found,
+               "There is no organisation `" + wanted + "` of yours." + did_you_mean(wanted, names));
+}
+
 Result<Target> Session::target(const AppChoice& choice) {
   if (!choice.app.empty() && !choice.alias.empty())
     return Error(ErrorKind::invalid, "Give --app or --alias, not both.");

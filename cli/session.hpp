@@ -73,5 +73,8 @@ class Session {
 /// The app of @p summary that @p wanted (id or name) names. Error `not_found` with a suggestion,
 /// `invalid` when several have that name.
 Result<Target> find_app(const Summary& summary, const std::string& wanted);
+/// The organisation that --org names; the user when it is not given, which stands for their own.
+/// Error `not_found` with a suggestion.
+Result<std::string> find_owner(const Api& api, const std::string& wanted);
 
 }  // namespace karreg::cli

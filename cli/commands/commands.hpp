@@ -21,6 +21,7 @@ void add_deploy(CLI::App& app, Session& session);
 void add_doctor(CLI::App& app, Session& session);
 void add_domain(CLI::App& app, Session& session);
 void add_env(CLI::App& app, Session& session);
+void add_images(CLI::App& app, Session& session);
 void add_jobs(CLI::App& app, Session& session);
 void add_link(CLI::App& app, Session& session);
 void add_list(CLI::App& app, Session& session);

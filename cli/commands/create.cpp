@@ -50,26 +50,6 @@ Result<Product> find_product(const Json& products, const std::string& wanted) {
                                        "." + did_you_mean(wanted, known));
 }
 
-/// The organisation that --org names; the user when it is not given, which stands for their own.
-Result<std::string> find_owner(const Api& api, const std::string& wanted) {
-  if (wanted.empty()) {
-    auto self = api.get("/v2/self");
-    if (!self) return self.error();
-    return self->value("id", "");
-  }
-  auto answer = api.get("/v2/summary");
-  if (!answer) return answer.error();
-  auto summary = parse_summary(*answer);
-  if (!summary) return summary.error();
-  std::vector<std::string> names;
-  for (const auto& organisation : summary->organisations) {
-    if (organisation.id == wanted || organisation.name == wanted) return organisation.id;
-    names.push_back(organisation.name);
-  }
-  return Error(ErrorKind::not_found,
-               "There is no organisation `" + wanted + "` of yours." + did_you_mean(wanted, names));
-}
-
 /// The app exists, but the folder does not know it: the user must learn of both.
 Error not_linked(const App& app, const Error& why) {
   return {why.kind(), app.name + " was created (" + app.id + ") but not linked: " + why.message() +

@@ -46,6 +46,7 @@ void add_commands(CLI::App& app, Session& session) {
   add_tcp_redirs(app, session);
   add_rules(app, session);
   add_certificate(app, session);
+  add_images(app, session);
   add_scale(app, session);
   add_sleep(app, session);
   add_restart(app, session);
