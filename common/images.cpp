@@ -4,17 +4,25 @@
 
 namespace karreg {
 
+namespace {
+constexpr std::string_view npm_mark = " (npm)";
+}  // namespace
+
 Packages parse_manifest(std::string_view text) {
   Packages packages;
   while (!text.empty()) {
     const auto end = std::min(text.find('\n'), text.size());
-    const std::string_view line = text.substr(0, end);
+    std::string_view line = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
+    const bool of_npm = line.ends_with(npm_mark);
+    if (of_npm) line.remove_suffix(npm_mark.size());
     const auto blank = line.find(' ');
     if (blank == 0 || blank == std::string_view::npos || blank + 1 == line.size() ||
         line.find(' ', blank + 1) != std::string_view::npos)
       continue;
-    packages.emplace(line.substr(0, blank), line.substr(blank + 1));
+    std::string name(line.substr(0, blank));
+    if (of_npm) name += npm_mark;
+    packages.emplace(std::move(name), line.substr(blank + 1));
   }
   return packages;
 }

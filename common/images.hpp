@@ -13,8 +13,9 @@ namespace karreg {
 /// Name -> version.
 using Packages = std::map<std::string, std::string>;
 
-/// The packages of a manifest of the image store: a line "NAME VERSION" each. What is no such line
-/// is left out.
+/// The packages of a manifest of the image store: a line "NAME VERSION" each, with " (npm)" behind
+/// it for those of the npm registry, which is then part of the name: Debian may have a package of
+/// the same one. What is no such line is left out.
 Packages parse_manifest(std::string_view text);
 
 struct PackageChange {

@@ -7,6 +7,8 @@ using namespace karreg;
 TEST_CASE("a manifest is read line by line, and what is no package is left out") {
   CHECK(parse_manifest("bash 5.2.37-2+b10\nlibssl3t64 3.5.1-1\n") ==
         Packages{{"bash", "5.2.37-2+b10"}, {"libssl3t64", "3.5.1-1"}});
+  CHECK(parse_manifest("npm 9.2.0-1\nnpm 10.9.2 (npm)\n") ==
+        Packages{{"npm", "9.2.0-1"}, {"npm (npm)", "10.9.2"}});
   CHECK(parse_manifest("bash 5.2.37").size() == 1);
   CHECK(parse_manifest("").empty());
   CHECK(parse_manifest("# Debian's linux-source over tinyconfig\nCONFIG_SMP=y\n 1\nbash \n\n")

@@ -211,6 +211,7 @@ std::vector<wire::HostDesired> Base::desired_to_send() {
       spec.number = i.number;
       const auto d = world.deployments.find(i.deployment);
       spec.env["COMMIT_ID"] = d == world.deployments.end() ? "" : d->second.commit;
+      spec.image_digest = d == world.deployments.end() ? "" : d->second.image;
       desired.vms.push_back(std::move(spec));
     }
     sent.ids = std::move(ids);

@@ -61,6 +61,8 @@ void City::check() {
       if (d.commit.starts_with("exits") || d.commit.starts_with("never") ||
           d.commit.starts_with("nobuild") || d.commit.starts_with("refused"))
         broken(d.uuid + " is in service though its version " + d.commit + " does not work");
+      if (d.image.starts_with("bad"))
+        broken(d.uuid + " is in service though its image " + d.image + " does not work");
     }
     before = app.serving_deployment;
   }
@@ -72,6 +74,35 @@ void City::check_jobs() const {
   for (const auto& machine : machines_)
     for (const auto& [job, times] : machine->begun())
       if ((begun[job] += times) > 1) broken("the command of " + job + " began twice");
+}
+
+/// Waves follow one another, and whoever failed is not left on what failed.
+void City::check_roll(const scheduler::Roll& roll) const {
+  using scheduler::RollStep;
+  const auto made_for = [&](const scheduler::RollApp& app) -> const scheduler::Deployment* {
+    if (const auto it = base_.world.deployments.find(app.deployment);
+        it != base_.world.deployments.end())
+      return &it->second;
+    const auto it = base_.past.find(app.deployment);
+    return it == base_.past.end() ? nullptr : &it->second;
+  };
+  for (const auto& app : roll.apps) {
+    const auto* made = made_for(app);
+    if (made == nullptr) continue;
+    const auto row = base_.world.apps.find(app.app_id);
+    if (app.step == RollStep::failed && row != base_.world.apps.end() &&
+        row->second.serving_deployment == app.deployment)
+      broken(fmt::format("{} failed for {} and is in service", app.deployment, app.app_id));
+    for (const auto& later : roll.apps) {
+      const auto* next = made_for(later);
+      if (later.wave <= app.wave || next == nullptr) continue;
+      if (!made->ended_at || *made->ended_at > next->requested_at)
+        broken(fmt::format("{} was begun before {} of an earlier wave had ended", next->uuid,
+                           made->uuid));
+      if (app.step == RollStep::failed)
+        broken(fmt::format("{} was begun though {} had failed", next->uuid, made->uuid));
+    }
+  }
 }
 
 /// Whoever reports all the time is not taken for silent, whatever kept the scheduler from hearing.
@@ -233,6 +264,7 @@ std::string City::unrest_of(const App& app) const {
 }
 
 std::string City::unrest() const {
+  for (const auto& [id, roll] : base_.world.rolls) return id + " goes on";
   for (const auto& [uuid, d] : base_.world.deployments)
     if (d.state == scheduler::DeploymentState::wip)
       return fmt::format("{} is in phase {} ({})", uuid, static_cast<int>(d.phase), d.message);

@@ -21,6 +21,7 @@ City::City(std::uint64_t seed) : seed_(seed), dice_(seed * 0x9E3779B97F4A7C15 + 
   const auto proxies = 1 + dice_.below(2);
   for (std::uint64_t i = 1; i <= proxies; ++i)
     fronts_.push_back(std::make_unique<Front>("proxy-" + std::to_string(i), dice_));
+  new_image(true);
   const auto apps = 1 + dice_.below(3);
   for (std::uint64_t i = 1; i <= apps; ++i) {
     App app;
@@ -84,7 +85,40 @@ void City::push(App& app) {
   request(app, Action::deploy, commit, 1 + static_cast<int>(dice_.below(3)));
 }
 
+/// The operator has made the images again; one in four breaks apps and is soon replaced, one in
+/// four has another minor version of their language.
+void City::new_image(bool good) {
+  for (auto& [key, image] : base_.world.images) image.current = false;
+  const std::string digest = fmt::format("{}-{}", good ? "image" : "bad", ++images_);
+  base_.world.images[{"node", digest}] = {
+      {"node run", {{{"node", dice_.chance(250) ? fmt::format("20.{}.1", images_) : "20.1.1"}}}},
+      true};
+  bad_image_ = !good;
+  happened("new image " + digest);
+  news_ = true;
+}
+
+void City::roll() {
+  scheduler::Roll roll;
+  roll.id = fmt::format("roll-{}", ++ids_);
+  const auto size = static_cast<int>(1 + dice_.below(2));
+  int place = 0;
+  for (const auto& [id, app] : base_.world.apps)
+    if (!app.serving_deployment.empty())
+      roll.apps.push_back({id, place++ / size, scheduler::RollStep::waiting, "", ""});
+  if (roll.apps.empty()) return;
+  happened(fmt::format("{} of {} apps, {} a wave", roll.id, place, size));
+  base_.world.rolls[roll.id] = roll;
+  news_ = true;
+}
+
 void City::owners() {
+  if (dice_.chance(bad_image_ ? 25 : 1)) new_image(bad_image_ || !dice_.chance(250));
+  if (base_.world.rolls.empty() && dice_.chance(1)) roll();
+  if (!base_.world.rolls.empty() && dice_.chance(1)) {
+    base_.world.rolls.begin()->second.cancel_requested = true;
+    happened("cancel " + base_.world.rolls.begin()->first);
+  }
   for (auto& [id, app] : base_.world.apps) {
     if (app.deleted || !dice_.chance(3)) continue;
     const auto what = dice_.below(100);
@@ -232,6 +266,28 @@ void City::note_jobs(const World& before) {
   }
 }
 
+void City::note_rolls(const World& before) {
+  for (const auto& [id, old] : before.rolls) {
+    const auto open = base_.world.rolls.find(id);
+    const auto& roll = open == base_.world.rolls.end() ? base_.ended_rolls.at(id) : open->second;
+    check_roll(roll);
+    for (std::size_t i = 0; i < roll.apps.size(); ++i) {
+      const auto& app = roll.apps[i];
+      if (app == old.apps[i]) continue;
+      happened(fmt::format("{}: {} is {} ({}) {}", id, app.app_id, static_cast<int>(app.step),
+                           app.deployment, app.message));
+      count_.rolled += app.step == scheduler::RollStep::done;
+    }
+    if (roll.state == scheduler::RollState::running) continue;
+    happened(fmt::format("{} ends {} {}", id, static_cast<int>(roll.state), roll.message));
+    count_.rolls += roll.state == scheduler::RollState::done;
+    count_.stopped += roll.state == scheduler::RollState::stopped;
+  }
+  for (const auto& [uuid, d] : base_.world.deployments)
+    count_.rebuilt += d.cause == "New image" && !before.deployments.contains(uuid) &&
+                      d.phase == scheduler::Phase::building;
+}
+
 void City::note_ends(const World& before) {
   for (const auto& [uuid, d] : base_.past) {
     const auto old = before.deployments.find(uuid);
@@ -266,6 +322,11 @@ void City::decide(bool calm) {
     happened(note.deployment + ": " + note.text);
     count_.slept += note.text.find("goes to sleep") != std::string::npos;
     count_.woken += note.text.starts_with("Awake again");
+    if (note.text.starts_with("There is a newer image")) {
+      ++count_.news;
+      if (!told_.insert(note.app_id + ": " + note.text).second)
+        broken(note.app_id + " is told twice of the same image");
+    }
     count_.healed += note.text.find("starting another") != std::string::npos ||
                      note.text.find(" ended: ") != std::string::npos;
   }
@@ -273,6 +334,7 @@ void City::decide(bool calm) {
   if (const auto why = scheduler::broken_invariant(base_.world); !why.empty()) broken(why);
   note_ends(before);
   note_jobs(before);
+  note_rolls(before);
   if (update) {
     happened(fmt::format("routes {}", update->version));
     for (const auto& front : fronts_) network_.send(now_, front->id(), *update);
@@ -320,6 +382,8 @@ void City::step(bool calm) {
 void City::run(int steps) {
   for (int i = 0; i < steps; ++i) step(false);
   happened("peace");
+  // What is pushed on a bad image does not come to rest before a good one is there.
+  new_image(true);
   network_.faulty = false;
   const Time peace = now_;
   nobody_comes_from_ = now_ + 60s;

@@ -44,6 +44,11 @@ class City final : scheduler::IdSource {
     int jobs = 0;
     int crons = 0;
     int skipped = 0;
+    int rolled = 0;   ///< apps, onto a newer image
+    int rebuilt = 0;  ///< of these
+    int rolls = 0;    ///< that were done
+    int stopped = 0;  ///< rolls
+    int news = 0;     ///< of newer images
   };
   const Count& count() const { return count_; }
 
@@ -65,6 +70,9 @@ class City final : scheduler::IdSource {
   void note_ends(const World& before);
   void note_jobs(const World& before);
   void task(scheduler::App& app);
+  void new_image(bool good);
+  void roll();
+  void note_rolls(const World& before);
 
   // checks.cpp
   void check();
@@ -72,6 +80,7 @@ class City final : scheduler::IdSource {
   void check_sleep(const Front& front) const;
   void check_hearing(const World& world);
   void check_jobs() const;
+  void check_roll(const scheduler::Roll& roll) const;
   bool better_known(const wire::Route& route, const std::string& broken_one) const;
   void check_stops(const Machine& machine, const std::map<std::string, Vm>& before);
   void check_served(const Front& front);
@@ -92,6 +101,9 @@ class City final : scheduler::IdSource {
   int step_ = 0;
   int ids_ = 0;
   int commits_ = 0;
+  int images_ = 0;
+  bool bad_image_ = false;
+  std::set<std::string> told_;  ///< app and line about a newer image
   Network network_{dice_};
   Base base_;
   scheduler::Hearing hearing_;

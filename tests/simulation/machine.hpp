@@ -28,7 +28,9 @@ struct Vm {
   wire::guest::Exit exit;
   agent::Life life = agent::Life::live;
 
+  /// How its app behaves: as its commit says, and not well on an image that is bad.
   std::string character() const {
+    if (spec.kind == "run" && spec.image_digest.starts_with("bad")) return "exits";
     const auto it = spec.env.find("COMMIT_ID");
     return it == spec.env.end() ? "good" : it->second.substr(0, it->second.find('-'));
   }

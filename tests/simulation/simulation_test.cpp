@@ -40,13 +40,21 @@ TEST_CASE("whatever breaks, what serves keeps serving, and all comes to rest") {
     sum.jobs += city.count().jobs;
     sum.crons += city.count().crons;
     sum.skipped += city.count().skipped;
+    sum.rolled += city.count().rolled;
+    sum.rebuilt += city.count().rebuilt;
+    sum.rolls += city.count().rolls;
+    sum.stopped += city.count().stopped;
+    sum.news += city.count().news;
   }
   WARN(last - first + 1 << " seeds: " << sum.deployed << " deployed, " << sum.failed << " failed, "
                         << sum.cancelled << " cancelled, " << sum.healed << " healed, "
                         << sum.faults << " faults, " << sum.slept << " times asleep, " << sum.woken
                         << " times awake again, " << sum.jobs << " jobs done, " << sum.crons
-                        << " crons, " << sum.skipped << " skipped");
-  if (only == 0 && last >= 20) {
+                        << " crons, " << sum.skipped << " skipped, " << sum.news
+                        << " told of newer images, " << sum.rolled << " rolled onto them, "
+                        << sum.rebuilt << " built again for it, " << sum.rolls << " rolls done, "
+                        << sum.stopped << " stopped");
+  if (only == 0 && last >= 100) {
     CHECK(sum.deployed > static_cast<int>(last));
     CHECK(sum.failed > 0);
     CHECK(sum.cancelled > 0);
@@ -54,8 +62,13 @@ TEST_CASE("whatever breaks, what serves keeps serving, and all comes to rest") {
     CHECK(sum.jobs > static_cast<int>(last));
     CHECK(sum.crons > static_cast<int>(last));
     CHECK(sum.skipped > 0);
+    CHECK(sum.news > static_cast<int>(last));
+    CHECK(sum.rolled > static_cast<int>(last) / 5);
+    CHECK(sum.rebuilt > 0);
+    CHECK(sum.rolls > 0);
+    CHECK(sum.stopped > 0);
     CHECK(sum.slept > static_cast<int>(last));
-    CHECK(sum.woken > static_cast<int>(last) / 2);
+    CHECK(sum.woken > static_cast<int>(last) / 3);
   }
 }
 

@@ -33,6 +33,11 @@ inline bool Workshop::step(Base& base, Time now) {
     if (now < due->second) continue;
     changed = true;
     build.state_since = now;
+    for (const auto& [key, image] : base.world.images) {
+      if (!image.current || build.state != BuildState::planning) continue;
+      build.runtime = key.runtime;
+      build.image = key.digest;
+    }
     const bool cached = build.use_cache && artifacts_.contains(build.commit);
     if (build.state == BuildState::queued) {
       build.state = BuildState::planning;
