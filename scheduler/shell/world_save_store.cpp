@@ -50,14 +50,15 @@ std::string sealed_anew(const crypto::Vault& vault, const std::string& sealed,
 }
 
 void insert_deployment(pqxx::work& work, const Deployment& d, const crypto::Vault& vault) {
+  // Whoever took the number meanwhile makes this round fail here, and be tried again.
+  work.exec_params("SELECT 1 FROM apps WHERE id = $1 FOR UPDATE", d.app_id);
   const auto serving = work.exec_params(
       "SELECT d.uuid, d.sealed_env FROM apps a JOIN deployments d ON d.uuid = a.serving_deployment "
       "WHERE a.id = $1",
       d.app_id);
-  const std::string env =
-      serving.empty() ? std::string()
-                      : sealed_anew(vault, serving[0][1].as<std::string>(),
-                                    serving[0][0].as<std::string>(), d.uuid);
+  const std::string env = serving.empty() ? std::string()
+                                          : sealed_anew(vault, serving[0][1].as<std::string>(),
+                                                        serving[0][0].as<std::string>(), d.uuid);
   work.exec_params0(
       "INSERT INTO deployments (uuid, app_id, number, action, cause, author, commit_id, use_cache, "
       "instances, flavor, sealed_env, requested_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
@@ -271,7 +272,8 @@ void save_world(pqxx::work& work, const World& before, const World& after, Time 
     work.exec_params0(
         "UPDATE apps SET state = $2, serving_deployment = $3, commit_id = $4, "
         "torn_down_at = CASE WHEN $5 THEN coalesce(torn_down_at, now()) END, sleep = $6, "
-        "sleep_since = to_timestamp($7::bigint / 1000.0), cron = $8::jsonb, next_deployment = $9 WHERE "
+        "sleep_since = to_timestamp($7::bigint / 1000.0), cron = $8::jsonb, next_deployment = $9 "
+        "WHERE "
         "id = $1",
         app.id, app.state, or_null(app.serving_deployment), or_null(app.commit), app.torn_down,
         name_of(app.sleep), ms(app.sleep_since), wire::to_text(app.cron), app.next_deployment);

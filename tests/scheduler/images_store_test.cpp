@@ -222,3 +222,28 @@ TEST_CASE("a roll lives in the database alone: deployments, waves, and its end")
   p.in_transaction([](pqxx::work& work) { forget_old_rolls(work); });
   CHECK(p.database.value("SELECT count(*) FROM roll_apps") == "0");
 }
+
+TEST_CASE("a push at the same moment as a roll's deployment keeps its number") {
+  WithImages p;
+  p.publish("one");
+  p.serve_on("app_1", "one");
+  p.publish("two");
+  p.settle();
+  p.roll({"app_1"});
+  {
+    pqxx::connection connection(p.database.url());
+    pqxx::work work(connection);
+    begin_round(work);
+    const Time now = database_time(work);
+    const World before = load_world(work);
+    Ids ids;
+    const auto after = advance(before, now, ids);
+    REQUIRE(after.world.rolls.at("roll_1").apps.at(0).step == RollStep::deploying);
+    p.push("app_1");
+    CHECK_THROWS_AS(save_world(work, before, after.world, now, p.vault),
+                    pqxx::serialization_failure);
+  }
+  p.settle();
+  CHECK(p.step("app_1") == "waiting");
+  CHECK(p.database.value("SELECT message FROM roll_apps") == "waits for the end of deployment 2");
+}
