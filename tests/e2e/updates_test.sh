@@ -71,7 +71,10 @@ image_of() { database "SELECT d.run_image FROM apps a JOIN deployments d ON d.uu
 # boots APP IMAGE: the virtual machine that serves it has this image for a disk.
 boots() {
   database "SELECT id FROM instances WHERE app_id = '$1' AND kind = 'run' AND routed = 'yes'" >"$WORK/vm"
-  [ -s "$WORK/vm" ] && grep -lFf "$WORK/vm" /proc/[0-9]*/cmdline 2>/dev/null | xargs -r grep -lF "/blobs/$2" >"$OUT" 2>&1 && [ -s "$OUT" ]
+  [ -s "$WORK/vm" ] || return 1
+  # Processes that end meanwhile are an error for grep: what it found counts.
+  grep -lFf "$WORK/vm" /proc/[0-9]*/cmdline 2>/dev/null | xargs -r grep -lF "/blobs/$2" >"$OUT" 2>/dev/null
+  [ -s "$OUT" ]
 }
 builds() { database "SELECT count(*) FROM builds"; }
 build_vms() { database "SELECT count(*) FROM instances WHERE kind = 'build'"; }
