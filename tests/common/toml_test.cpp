@@ -37,6 +37,12 @@ TEST_CASE("a header that begins with no name is told with its place, and ends no
       "a table's name was expected after the `[`: letters, digits, - and _, or a text in quotes";
   CHECK(trouble("a = 1\n[@b]\n") == "2:2: " + why);
   CHECK(trouble("[[ @]]\n") == "1:4: " + why);
+  // Letters that are no white space, where that could stand.
+  for (const char* letters :
+       {"a \xc3\xa9 = 1\n", "\xc3\xbe", "a = 1 \xc3\xa9\n", "[a] \xc2\xa1\n", "a.\xd0\x80 = 1\n"}) {
+    INFO(letters);
+    CHECK_FALSE(trouble(letters).empty());
+  }
   for (const char* header :
        {"[!]", "[=]", "[.a]", "[#", "[\x01]", "[ @]", "[[@]]", "[a.@]", "[a.]", "[]"}) {
     INFO(header);
