@@ -76,14 +76,24 @@ struct JobConfig {
 };
 
 /// One step of a build: @c command is given to `/bin/sh -ec` as user `app` in the source folder.
+/// With @c own_users it sees itself as root, and has 65535 other users, in a user namespace whose
+/// root is `app` and whose other users are nobody else's in the VM: what makes images needs them.
 struct BuildStep {
   std::string name;
   std::string command;
-  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(BuildStep, name, command)
+  bool own_users = false;
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(BuildStep, name, command, own_users)
 };
 
+/// Below it an artifact that is the whole root of its app keeps the configuration of its image.
+inline constexpr const char* image_config_file = "/.karreg/image.json";
+/// The one word of a RunConfig::command that stands for the start that the image's configuration
+/// tells.
+inline constexpr const char* image_start = "/.karreg/start";
+
 /// What a `build` VM does: unpack the source disk into @c workdir, run the steps, pack @c
-/// output_root as erofs onto the output disk.
+/// output_root as erofs onto the output disk: a folder, whose files all become the user `app`'s, or
+/// a tar archive, whose members keep their owners.
 struct BuildConfig {
   std::vector<BuildStep> steps;
   std::string workdir = "/app";

@@ -266,20 +266,25 @@ BuildResult run_build(Supervisor& supervisor, const wire::guest::Config& config)
   for (const auto& step : build.steps) {
     supervisor.say("building", step.name);
     child.argv = {"/bin/bash", "-e", "-o", "pipefail", "-c", step.command};
+    child.own_users = step.own_users;
     ended = run();
     if (!ended.good()) return step_failed(step.name, ended);
   }
 
   supervisor.say("packing");
-  if (!std::filesystem::is_directory(build.output_root))
+  const bool archive = std::filesystem::is_regular_file(build.output_root);
+  if (!archive && !std::filesystem::is_directory(build.output_root))
     return failed("packing the app",
                   "there is no folder " + build.output_root + " after the build");
   child.as_app = false;
+  child.own_users = false;
   child.directory = "/";
-  child.argv = {
-      "mkfs.erofs",       "-T" + time,        "-U",      "6b617272-6567-4000-8000-000000000000",
-      "--force-uid=1000", "--force-gid=1000", "--quiet", packed,
-      build.output_root};
+  child.argv = {"mkfs.erofs", "-T" + time, "-U", "6b617272-6567-4000-8000-000000000000", "--quiet"};
+  if (archive)
+    child.argv.emplace_back("--tar=f");
+  else
+    child.argv.insert(child.argv.end(), {"--force-uid=1000", "--force-gid=1000"});
+  child.argv.insert(child.argv.end(), {packed, build.output_root});
   disks.begin_packing();
   ended = watched();
   if (!ended.good()) return step_failed("packing the app", ended);

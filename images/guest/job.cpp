@@ -11,10 +11,8 @@ constexpr int time_over = 124;
 
 wire::guest::Exit run_job(Supervisor& supervisor, const wire::guest::Config& config) {
   const auto& job = config.job;
-  Child child;
+  Child child = app_child(config, job.workdir);
   child.argv = shell_command(job.command);
-  child.env = app_environment(config);
-  child.directory = job.workdir;
   supervisor.say("starting");
   const Ended ended = supervisor.run(child, Clock::now() + std::chrono::milliseconds(job.wall_ms));
   wire::guest::Exit exit{ended.exit_code, ended.signal, ended.oom,

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -24,6 +25,9 @@ namespace {
 constexpr rlimit open_files{65'536, 524'288};
 /// A session that forks faster than it is killed does not hold up PID 1 for ever.
 constexpr int most_rounds = 100;
+/// Users of a namespace, of whom the first is the child's own; and who the others are outside.
+constexpr unsigned own_users = 65'536;
+constexpr unsigned first_own_user = 100'000;
 
 /// The form that exec takes; valid as long as @p words.
 std::vector<char*> pointers(std::vector<std::string>& words) {
@@ -34,7 +38,37 @@ std::vector<char*> pointers(std::vector<std::string>& words) {
   return result;
 }
 
-[[noreturn]] void become(const Child& child, int out, int err) {
+/// The two ends of how a child and PID 1 wait for each other.
+struct Meeting {
+  int child[2];   ///< the child says that it has its namespace
+  int parent[2];  ///< PID 1 says that its users are there
+};
+
+void write_users(pid_t pid, const User& user) {
+  const std::string folder = "/proc/" + std::to_string(pid) + "/";
+  for (const auto& [file, id] : {std::pair{"uid_map", user.uid}, {"gid_map", user.gid}}) {
+    const std::string map = "0 " + std::to_string(id) + " 1\n1 " + std::to_string(first_own_user) +
+                            " " + std::to_string(own_users - 1) + "\n";
+    const int fd = ::open((folder + file).c_str(), O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return;
+    // In one write; the child sees whether it worked.
+    static_cast<void>(!::write(fd, map.data(), map.size()));
+    ::close(fd);
+  }
+}
+
+/// Makes this process root of a user namespace of its own. Only who is outside may give it more
+/// than one user, so PID 1 does.
+void enter_namespace(const Meeting& meeting) {
+  char word = 0;
+  if (::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0 || ::write(meeting.child[1], "x", 1) != 1 ||
+      ::read(meeting.parent[0], &word, 1) != 1 || ::getuid() != 0 || ::getgid() != 0) {
+    ::dprintf(STDERR_FILENO, "no users of its own: %s\n", std::strerror(errno));
+    ::_exit(126);
+  }
+}
+
+[[noreturn]] void become(const Child& child, int out, int err, const Meeting& meeting) {
   ::setsid();
   sigset_t none;
   sigemptyset(&none);
@@ -48,16 +82,21 @@ std::vector<char*> pointers(std::vector<std::string>& words) {
   ::setrlimit(RLIMIT_NOFILE, &open_files);
   if (child.as_app) {
     // So that the app can open /dev/stdout: the pipe belongs to who made it.
-    if (::fchown(out, app_uid, app_gid) != 0 || ::fchown(err, app_uid, app_gid) != 0) ::_exit(126);
+    const User& user = child.user;
+    if (::fchown(out, user.uid, user.gid) != 0 || ::fchown(err, user.uid, user.gid) != 0)
+      ::_exit(126);
     if (child.max_processes > 0) {
       const rlimit limit{static_cast<rlim_t>(child.max_processes),
                          static_cast<rlim_t>(child.max_processes)};
       ::setrlimit(RLIMIT_NPROC, &limit);
     }
-    const gid_t group = app_gid;
-    if (::setgroups(1, &group) != 0 || ::setgid(app_gid) != 0 || ::setuid(app_uid) != 0)
+    std::vector<gid_t> groups(user.groups.begin(), user.groups.end());
+    groups.push_back(user.gid);
+    if (::setgroups(groups.size(), groups.data()) != 0 || ::setgid(user.gid) != 0 ||
+        ::setuid(user.uid) != 0)
       ::_exit(126);
     ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (child.own_users) enter_namespace(meeting);
   }
   if (::chdir(child.directory.c_str()) != 0) {
     ::dprintf(STDERR_FILENO, "cannot enter %s: %s\n", child.directory.c_str(),
@@ -126,9 +165,29 @@ Started start(const Child& child) {
   }
   ::fcntl(out[0], F_SETFL, O_NONBLOCK);
   ::fcntl(err[0], F_SETFL, O_NONBLOCK);
+  Meeting meeting{{-1, -1}, {-1, -1}};
+  if (child.own_users &&
+      (::pipe2(meeting.child, O_CLOEXEC) != 0 || ::pipe2(meeting.parent, O_CLOEXEC) != 0))
+    fail("pipe");
   const pid_t pid = ::fork();
-  if (pid == 0) become(child, out[1], err[1]);
+  if (pid == 0) {
+    // Else it would wait for itself when PID 1 is gone.
+    for (const int end : {meeting.child[0], meeting.parent[1]})
+      if (end >= 0) ::close(end);
+    become(child, out[1], err[1], meeting);
+  }
   const int reason = errno;
+  if (child.own_users) {
+    ::close(meeting.child[1]);
+    ::close(meeting.parent[0]);
+    char word = 0;
+    if (pid > 0 && ::read(meeting.child[0], &word, 1) == 1) {
+      write_users(pid, child.user);
+      static_cast<void>(!::write(meeting.parent[1], "x", 1));
+    }
+    ::close(meeting.child[0]);
+    ::close(meeting.parent[1]);
+  }
   ::close(out[1]);
   ::close(err[1]);
   if (pid > 0) return {pid, out[0], err[0]};

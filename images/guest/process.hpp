@@ -3,10 +3,13 @@
 
 #include <sys/types.h>
 
+#include <csignal>
 #include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
+
+#include "images/guest/image_config.hpp"
 
 namespace karreg::guest {
 
@@ -29,7 +32,10 @@ struct Child {
   std::vector<std::string> argv;
   std::map<std::string, std::string> env;
   std::string directory = "/";
-  bool as_app = true;  ///< the unprivileged user; false: root, for the platform's own tools
+  bool as_app = true;  ///< @c user; false: root, for the platform's own tools
+  User user = {};
+  bool own_users = false;  ///< in a user namespace whose root is @c user (wire::guest::BuildStep)
+  int stop_signal = SIGTERM;       ///< what ends it gracefully
   std::string out_stream = "out";  ///< names of the log streams of stdout and stderr
   std::string err_stream = "err";
   std::int64_t max_processes = 0;  ///< RLIMIT_NPROC; 0: no limit

@@ -2,6 +2,9 @@
 
 #include <unistd.h>
 
+#include <filesystem>
+
+#include "images/guest/image_config.hpp"
 #include "images/guest/listening.hpp"
 #include "images/guest/system.hpp"
 
@@ -16,6 +19,15 @@ constexpr auto eagerly = 20ms;
 constexpr auto patiently = 200ms;
 constexpr auto eager_time = 30s;
 constexpr auto seldom = 3600s;
+
+bool has_image() {
+  return ::access(wire::guest::image_config_file, F_OK) == 0;
+}
+
+/// Throws std::runtime_error when it cannot be read.
+ImageConfig image_of_root() {
+  return parse_image_config(read_file(wire::guest::image_config_file));
+}
 
 std::vector<Beside> workers_of(const wire::guest::Config& config, const Child& app) {
   std::vector<Beside> workers;
@@ -44,19 +56,36 @@ std::map<std::string, std::string> app_environment(const wire::guest::Config& co
   return env;
 }
 
+Child app_child(const wire::guest::Config& config, const std::string& workdir) {
+  Child child;
+  child.env = app_environment(config);
+  child.directory = workdir;
+  if (!has_image()) return child;
+  const ImageConfig image = image_of_root();
+  child.user = user_of(image.user, read_file("/etc/passwd"), read_file("/etc/group"));
+  child.env["HOME"] = child.user.home;
+  for (const char* of_the_runtime : {"SHELL", "USER", "LOGNAME"}) child.env.erase(of_the_runtime);
+  for (const auto& [name, value] : image.env) child.env[name] = value;
+  // What the owner sets is the strongest; the port is where the platform asks.
+  if (config.kind != "build") child.env["PORT"] = std::to_string(config.run.port);
+  for (const auto& [name, value] : config.env) child.env[name] = value;
+  child.directory = image.directory;
+  std::filesystem::create_directories(child.directory);
+  child.stop_signal = image.stop_signal;
+  return child;
+}
+
 std::vector<std::string> shell_command(const std::string& command) {
   const bool bash = ::access("/bin/bash", X_OK) == 0;
   return {bash ? "/bin/bash" : "/bin/sh", "-c", command};
 }
 
 wire::guest::Exit run_app(Supervisor& supervisor, const wire::guest::Config& config) {
-  const auto env = app_environment(config);
+  Child app = app_child(config, config.run.workdir);
   if (!config.run.pre_run.empty()) {
     supervisor.say("pre_run");
-    Child hook;
+    Child hook = app;
     hook.argv = {"/bin/sh", "-ec", config.run.pre_run};
-    hook.env = env;
-    hook.directory = config.run.workdir;
     const Ended ended = supervisor.run(hook, std::nullopt);
     if (ended.stopped)
       return {ended.exit_code, ended.signal, ended.oom, "stopped during the pre-run hook"};
@@ -64,10 +93,9 @@ wire::guest::Exit run_app(Supervisor& supervisor, const wire::guest::Config& con
       return {ended.exit_code, ended.signal, ended.oom, "the pre-run hook " + ended.sentence()};
   }
   supervisor.say("starting");
-  Child app;
   app.argv = config.run.command;
-  app.env = env;
-  app.directory = config.run.workdir;
+  if (app.argv == std::vector<std::string>{wire::guest::image_start})
+    app.argv = image_of_root().start();
   bool listening = false;
   bool warned = false;
   const auto begin = Clock::now();

@@ -230,9 +230,9 @@ void Supervisor::terminate(bool everybody) {
     return;
   }
   if (child_status_)
-    ::kill(-child_, SIGTERM);
+    ::kill(-child_, stop_signal_);
   else
-    signal_group(child_, SIGTERM);
+    signal_group(child_, stop_signal_);
   for (const auto& worker : workers_)
     if (worker.running) signal_group(worker.pid, SIGTERM);
 }
@@ -283,6 +283,7 @@ Ended Supervisor::run(const Child& child, std::optional<Clock::time_point> deadl
   ooms_ = oom_kills();
   child_status_.reset();
   ending_ = false;
+  stop_signal_ = child.stop_signal;
   const Started started = guest::start(child);
   child_ = started.pid;
   listen_to(started, child, {});

@@ -100,8 +100,9 @@ class Supervisor {
   pid_t child_ = -1;
   std::optional<int> child_status_;
   std::vector<Worker> workers_;
-  bool ending_ = false;     ///< the child and its workers have been sent SIGTERM
-  std::uint64_t ooms_ = 0;  ///< killed before the child began, or told as the end of a worker
+  bool ending_ = false;        ///< the child and its workers have been sent SIGTERM
+  int stop_signal_ = SIGTERM;  ///< of the child
+  std::uint64_t ooms_ = 0;     ///< killed before the child began, or told as the end of a worker
 };
 
 }  // namespace karreg::guest

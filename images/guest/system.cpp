@@ -171,10 +171,16 @@ void enter_root(std::string_view kind) {
   namespace serial = wire::guest::disk;
   mount_at(disk(serial::image).c_str(), "/image", "erofs", MS_RDONLY | MS_NOATIME);
   mount_at(disk(serial::scratch).c_str(), "/rw", "ext4", MS_NOATIME);
-  overlay("/image", "root", "/root-fs", false);
   const std::string root = "/root-fs";
-  if (kind != "build") {
+  if (kind != "build")
     mount_at(disk(serial::artifact).c_str(), "/artifact", "erofs", MS_RDONLY | MS_NOATIME);
+  // Nothing of the runtime's image is needed in an app that brings its own.
+  const bool own_root =
+      kind != "build" && fs::exists(std::string("/artifact") + wire::guest::image_config_file);
+  overlay(own_root ? "/artifact" : "/image", "root", root, false);
+  if (own_root) {
+    fs::create_directories(root + "/etc");
+  } else if (kind != "build") {
     overlay("/artifact", "app", root + "/app", true);
   } else {
     fs::create_directories(root + "/app");

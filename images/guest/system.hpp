@@ -6,12 +6,9 @@
 #include <string_view>
 
 #include "common/wire/guest.hpp"
+#include "images/guest/image_config.hpp"
 
 namespace karreg::guest {
-
-/// The user that runs tenants' code; made by the image recipes.
-inline constexpr unsigned app_uid = 1000;
-inline constexpr unsigned app_gid = 1000;
 
 /// Throws std::runtime_error "@p what: <errno text>".
 [[noreturn]] void fail(const std::string& what);
