@@ -103,8 +103,14 @@ std::vector<std::string> ImageConfig::start() const {
 }
 
 ImageConfig parse_image_config(std::string_view json) {
-  const auto config = nlohmann::json::parse(json, nullptr, false);
+  auto config = nlohmann::json::parse(json, nullptr, false);
   if (!config.is_object()) wrong("is no JSON object");
+  // The whole document: what a process needs of it is in an object of it.
+  if (const auto inner = config.find("config"); inner != config.end()) {
+    nlohmann::json process = std::move(*inner);
+    config = process.is_null() ? nlohmann::json::object() : std::move(process);
+    if (!config.is_object()) wrong("has a `config` that is no object");
+  }
   ImageConfig result;
   result.user = text(config, "User");
   for (const std::string& each : texts(config, "Env")) {

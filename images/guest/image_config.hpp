@@ -33,7 +33,8 @@ struct ImageConfig {
   std::vector<std::string> start() const;
 };
 
-/// Throws std::runtime_error for what is no configuration, saying what is wrong in it.
+/// @p json: the configuration of an image, or its object `config` alone. Throws std::runtime_error
+/// for what is none, saying what is wrong in it.
 ImageConfig parse_image_config(std::string_view json);
 
 /// @p user of an image ("", "name", "1000", "name:group", "1000:1000"), with the image's files

@@ -1,19 +1,41 @@
-// Recognised, so that people learn where they stand, and not built.
+// Dockerfiles, which are built; .NET, which is recognised so that people learn where they stand.
 #include "a_tree.hpp"
 
 using namespace karreg;
 using namespace karreg::builder;
 
-TEST_CASE("a Dockerfile alone is understood, and what to do instead is said") {
+TEST_CASE("a Dockerfile alone is built by buildah, and the image says how it is started") {
   for (const std::string file : {"Dockerfile", "Containerfile"}) {
     const auto plan = plan_of({{file, "FROM debian\n"}});
-    CHECK(plan.runtime == "docker");
+    CHECK(plan.runtime == "oci");
+    CHECK(plan.problem.empty());
     CHECK(plan.reasons.front() == "Detected Dockerfile (" + file + ").");
-    CHECK(plan.problem ==
-          "Images are not built from a Dockerfile yet. What it installs and starts can be said "
-          "with CC_BUILD_COMMAND and CC_RUN_COMMAND, or in karreg.toml, with a type of the "
-          "language.");
+    CHECK(plan.output_root == "/home/app/image.tar");
+    REQUIRE(plan.steps.size() == 1);
+    CHECK(plan.steps[0].command == "/usr/lib/karreg/build-image " + file + " /home/app/image.tar");
+    CHECK(plan.steps[0].own_users);
+    CHECK(run_of(plan) == "/.karreg/start");
   }
+}
+
+TEST_CASE("another Dockerfile may be named, and must be there") {
+  const Files files = {{"docker/it's.web", "FROM x\n"}, {"Dockerfile", "FROM y\n"}};
+  const auto plan = plan_of(files, {{"CC_DOCKERFILE", "docker/it's.web"}});
+  CHECK(plan.reasons.front() == "Detected Dockerfile (docker/it's.web).");
+  CHECK(plan.steps.at(0).command ==
+        "/usr/lib/karreg/build-image 'docker/it'\\''s.web' /home/app/image.tar");
+  CHECK(refusal_of(files, {{"CC_DOCKERFILE", "none"}}, "docker") ==
+        "This app has the type docker, but the root of the repository has no Dockerfile, or the "
+        "file that CC_DOCKERFILE names. There is: docker/, Dockerfile.");
+}
+
+TEST_CASE("the owner's start, hooks and workers go before what the image says") {
+  const auto plan = plan_of({{"Dockerfile", "FROM x\n"}},
+                            {{"CC_RUN_COMMAND", "./x"}, {"CC_PRE_BUILD_HOOK", "make y"}}, "docker");
+  CHECK(plan.runtime == "oci");
+  CHECK(run_of(plan) == "/bin/sh -c exec ./x");
+  REQUIRE(plan.steps.size() == 2);
+  CHECK_FALSE(plan.steps[0].own_users);
 }
 
 TEST_CASE("a Dockerfile beside anything else is only mentioned, unless it is the type") {
@@ -37,7 +59,7 @@ TEST_CASE("a Dockerfile beside anything else is only mentioned, unless it is the
   CHECK(gives_reason(plan,
                      "Also seen: Dockerfile (Dockerfile). An app of the type docker would use it "
                      "instead."));
-  CHECK_FALSE(plan_of(files, {}, "docker").problem.empty());
+  CHECK(plan_of(files, {}, "docker").runtime == "oci");
 }
 
 TEST_CASE("a start command beside a Dockerfile is an app of the type shell") {

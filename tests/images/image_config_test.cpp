@@ -36,6 +36,12 @@ TEST_CASE("the configuration of an image says what is started, where and how it 
   CHECK(config.directory == "/srv");
   CHECK(config.stop_signal == SIGQUIT);
 
+  const ImageConfig whole = parse_image_config(
+      R"({"architecture":"amd64","os":"linux","config":{"Cmd":["/a"],"User":"7"},"rootfs":{}})");
+  CHECK(whole.start() == std::vector<std::string>{"/a"});
+  CHECK(whole.user == "7");
+  CHECK(parse_image_config(R"({"os":"linux","config":null})").directory == "/");
+
   const ImageConfig bare = parse_image_config(R"({"Env":null,"Cmd":null,"WorkingDir":"srv"})");
   CHECK(bare.user.empty());
   CHECK(bare.directory == "/srv");

@@ -120,3 +120,66 @@ TEST_CASE("a step with users of its own makes a root, which is run as its image 
     CHECK(printed(job.logs(), "out: " + line));
   }
 }
+
+TEST_CASE("a Dockerfile is built in a VM, by users of its own, and the image is run") {
+  const auto images = find_images();
+  if (!images) return;
+  if (!images->catalogue.runtimes.contains("oci")) {
+    WARN("skipped: the image store has no runtime oci; `images/build add oci` makes it");
+    return;
+  }
+  Folder folder;
+  shell("mkdir -p " + (folder.path / "tree").string() + " && cp /usr/bin/busybox " +
+        (folder.path / "tree/busybox").string());
+  folder.write("tree/Dockerfile", R"df(FROM scratch
+COPY busybox /bin/busybox
+RUN ["/bin/busybox", "--install", "-s", "/bin"]
+ARG WORD=none
+ARG NOT_SET=kept
+RUN mkdir -p /srv/www /etc && echo 'web:x:101:102::/srv:/bin/sh' > /etc/passwd && chown 101:102 /srv/www
+RUN echo "built with $WORD $NOT_SET by $(id -u)" > /srv/www/index.html
+ENV GREETING=image
+WORKDIR /srv/www
+USER web
+CMD echo "$(id -u) $PWD $GREETING $(stat -c %u .)"; exec httpd -f -p $PORT
+)df");
+  const std::string source = folder.path / "source.tar";
+  const std::string cache = folder.path / "cache.qcow2";
+  const std::string output = folder.path / "output.img";
+  shell("tar -cf " + source + " --mtime=@1750000000 -C " + (folder.path / "tree").string() + " .");
+  shell("qemu-img create -q -f qcow2 -F raw -b " + images->blob(images->catalogue.cache_template) +
+        " " + cache);
+  const auto build = [&](const std::string& to, std::vector<std::string>& logs) {
+    shell("truncate -s 256M " + to);
+    GuestVm guest(*images,
+                  {{{"image", images->blob(images->runtime("oci").build), Mode::read_only},
+                    {"scratch", images->blob(images->catalogue.scratch_build), Mode::snapshot},
+                    {"source", source, Mode::read_only},
+                    {"cache", cache, Mode::writable, "qcow2"},
+                    {"output", to, Mode::writable}},
+                   1024});
+    guest.attach();
+    auto config =
+        a_build({{"image", "/usr/lib/karreg/build-image Dockerfile /home/app/image.tar", true}});
+    config.build.output_root = "/home/app/image.tar";
+    config.env = {{"WORD", "of the app"}, {"SECRET", "not asked for"}};
+    guest.send(config);
+    const auto result = guest.expect<msg::BuildResult>(400s);
+    logs = guest.logs();
+    for (const auto& line : logs) UNSCOPED_INFO(line);
+    REQUIRE(result.reason == "");
+    guest.expect_end(90s);
+  };
+  std::vector<std::string> logs;
+  build(output, logs);
+
+  GuestVm vm(*images, {{{"image", images->blob(images->runtime("oci").run), Mode::read_only},
+                        {"scratch", images->blob(images->catalogue.scratch_run), Mode::snapshot},
+                        {"artifact", output, Mode::read_only}},
+                       256});
+  vm.attach();
+  vm.send(a_run({msg::image_start}));
+  vm.expect_phase("listening", 90s);
+  CHECK(printed(vm.logs(), "out: 101 /srv/www image 101"));
+  CHECK(vm.get("/", 30s).find("built with of the app kept by 0") != std::string::npos);
+}
