@@ -87,6 +87,7 @@ _prepare_integration() {
   ensure_packages build run tests
   build_programs "$1"
   make_images "$1"
+  add_images oci # of guest_vms
   make_stock_images "$1"
   _start_platforms services "$(_lane_count integration "$1" "$2")" --services-only --throw-away
 }
@@ -99,19 +100,21 @@ _prepare_e2e() {
   ensure_packages build run tests
   build_programs "$1"
   make_images "$1"
-  # Those of tests/e2e/languages_test.sh, which would otherwise wait for them within its time.
-  add_images php ruby java rust perl go
+  # Those of tests/e2e/languages_test.sh and docker_test.sh, which would otherwise wait for them within their time.
+  add_images php ruby java rust perl go oci
   build_console
   ensure_node 20.19
   # Limits that a test can reach in its time.
   export KARREG_SCHEDULER_START_TIMEOUT=60s KARREG_API_MAX_PUSH_BYTES=20971520
-  # Git servers of tests/e2e/submodules_test.sh, by HTTP and by SSH, by the name of this machine: build VMs reach hosts by name alone.
+  # Git servers of tests/e2e/submodules_test.sh, by HTTP and by SSH, and the registry of docker_test.sh, by the name of this machine: build
+  # VMs reach hosts by name alone.
   local name ports
   name=$(hostname | tr '[:upper:]' '[:lower:]')
-  ports=$("$PYTHON" dev.d/free_ports.py GIT=0 SSH=0)
+  ports=$("$PYTHON" dev.d/free_ports.py GIT=0 SSH=0 REGISTRY=0)
   KARREG_TEST_GIT_HOST=$name:$(sed -n 's/^GIT=//p' <<<"$ports")
   KARREG_TEST_SSH_HOST=$name:$(sed -n 's/^SSH=//p' <<<"$ports")
-  export KARREG_AGENT_EGRESS_HOSTS="$KARREG_TEST_GIT_HOST $KARREG_TEST_SSH_HOST" KARREG_AGENT_EGRESS_PRIVATE=true
+  KARREG_TEST_REGISTRY_HOST=$name:$(sed -n 's/^REGISTRY=//p' <<<"$ports")
+  export KARREG_AGENT_EGRESS_HOSTS="$KARREG_TEST_GIT_HOST $KARREG_TEST_SSH_HOST $KARREG_TEST_REGISTRY_HOST" KARREG_AGENT_EGRESS_PRIVATE=true
   KARREG_TEST_BIN=$(bin_dir "$1")
   _start_platforms whole "$(_lane_count "$3" "$1" "$2")" --preset "$1" --throw-away
 }
@@ -138,6 +141,8 @@ _variables_whole() {
   echo "KARREG_TEST_DATA=$1"
   echo "KARREG_TEST_BIN=$KARREG_TEST_BIN"
   echo "KARREG_TEST_GIT_HOST=$KARREG_TEST_GIT_HOST"
+  echo "KARREG_TEST_SSH_HOST=$KARREG_TEST_SSH_HOST"
+  echo "KARREG_TEST_REGISTRY_HOST=$KARREG_TEST_REGISTRY_HOST"
   echo "KARREG_TEST_API=http://127.0.0.1:$(value_of "$1/ports.env" API_PORT)"
   echo "KARREG_TEST_PROXY_PORT=$(value_of "$1/ports.env" PROXY_PORT)"
   echo "KARREG_TEST_PROXY_ADMIN=http://127.0.0.1:$(value_of "$1/ports.env" PROXY_ADMIN_PORT)"

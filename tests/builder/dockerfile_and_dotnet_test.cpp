@@ -26,7 +26,9 @@ TEST_CASE("another Dockerfile may be named, and must be there") {
         "/usr/lib/karreg/build-image 'docker/it'\\''s.web' /home/app/image.tar");
   CHECK(refusal_of(files, {{"CC_DOCKERFILE", "none"}}, "docker") ==
         "This app has the type docker, but the root of the repository has no Dockerfile, or the "
-        "file that CC_DOCKERFILE names. There is: docker/, Dockerfile.");
+        "file that CC_DOCKERFILE names. There is: Dockerfile, docker/. Add it, or set APP_FOLDER "
+        "to the "
+        "folder of the app.");
 }
 
 TEST_CASE("the owner's start, hooks and workers go before what the image says") {

@@ -180,6 +180,6 @@ CMD echo "$(id -u) $PWD $GREETING $(stat -c %u .)"; exec httpd -f -p $PORT
   vm.attach();
   vm.send(a_run({msg::image_start}));
   vm.expect_phase("listening", 90s);
-  CHECK(printed(vm.logs(), "out: 101 /srv/www image 101"));
+  vm.expect_log("101 /srv/www image 101", 30s);
   CHECK(vm.get("/", 30s).find("built with of the app kept by 0") != std::string::npos);
 }
