@@ -13,7 +13,7 @@ std::span<const Language> languages() {
       languages_of::haskell(), languages_of::dotnet(), languages_of::deno(),
       languages_of::node(),    languages_of::python(), languages_of::perl(),
       languages_of::r(),       languages_of::cpp(),    languages_of::static_site(),
-      languages_of::shell(),   languages_of::docker(),
+      languages_of::docker(),  languages_of::shell(),
   };
   return table;
 }

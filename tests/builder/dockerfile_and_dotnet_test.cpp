@@ -49,7 +49,6 @@ TEST_CASE("a Dockerfile beside anything else is only mentioned, unless it is the
       {{{"package.json", R"({"scripts":{"start":"node a.js"}})"}}, "node"},
       {{{"index.html", ""}}, "static"},
       {{{"start.sh", ""}}, "shell"},
-      {{{"Procfile", "web: ./x\n"}}, "shell"},
       {{{"Makefile", ""}, {"main.c", ""}}, "cpp"},
   }));
   INFO(c.runtime);
@@ -64,10 +63,12 @@ TEST_CASE("a Dockerfile beside anything else is only mentioned, unless it is the
   CHECK(plan_of(files, {}, "docker").runtime == "oci");
 }
 
-TEST_CASE("a start command beside a Dockerfile is an app of the type shell") {
-  const auto plan = plan_of({{"Dockerfile", ""}}, {{"CC_RUN_COMMAND", "./x"}});
-  CHECK(plan.runtime == "shell");
-  CHECK(plan.problem.empty());
+TEST_CASE("a start command beside a Dockerfile starts its image in another way") {
+  for (const auto& plan : {plan_of({{"Dockerfile", ""}}, {{"CC_RUN_COMMAND", "./x"}}),
+                           plan_of({{"Dockerfile", ""}, {"Procfile", "web: ./x\n"}})}) {
+    CHECK(plan.runtime == "oci");
+    CHECK(run_of(plan) == "/bin/sh -c exec ./x");
+  }
 }
 
 TEST_CASE(".NET is recognised by its project files, and what to do instead is said") {

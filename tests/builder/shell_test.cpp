@@ -106,5 +106,5 @@ TEST_CASE("shell: what a language can start wins over start.sh, and the type she
   CHECK(run_of(plan_of(files, {}, "shell")) == "/bin/sh start.sh");
   CHECK(plan_of({{"start.sh", ""}, {"index.html", ""}}).runtime == "shell");
   CHECK(plan_of({{"Procfile", "web: ./x\n"}, {"index.html", ""}}).runtime == "static");
-  CHECK(plan_of({{"Makefile", "run:\n"}, {"Dockerfile", ""}}).runtime == "shell");
+  CHECK(plan_of({{"Makefile", "run:\n"}, {"Dockerfile", ""}}).runtime == "oci");
 }

@@ -38,14 +38,14 @@ new_tree docker
 cat >"$TREE/Dockerfile" <<'DOCKERFILE'
 FROM base:1
 ARG WORD=none
-COPY index.html /srv/www/
+COPY page.html /srv/www/index.html
 RUN echo "built with $WORD by $(id -u)" >>/srv/www/index.html
 ENV GREETING=image
 WORKDIR /srv/www
 USER web
 CMD echo "$(id -u) in $PWD of the $GREETING" >/tmp/who; exec httpd -f -p "$PORT"
 DOCKERFILE
-echo '<p>an image' >"$TREE/index.html"
+echo '<p>an image' >"$TREE/page.html"
 set_env WORD "of the app"
 set_env CC_DOCKER_MIRROR "http://$NAME:$PORT"
 LIMIT=900 push
@@ -53,7 +53,7 @@ check "a Dockerfile is built on a base image of a registry, and deployed" succee
 check "the app answers with what its image has" answers "<p>an image"
 check "an ARG had the app's variable, and RUN was root" answers "built with of the app by 0"
 
-echo '<p>another image' >"$TREE/index.html"
+echo '<p>another image' >"$TREE/page.html"
 set_env CC_RUN_COMMAND "echo \\\"\$(id -u) in \$PWD of the \$GREETING\\\" >/tmp/index.html; exec httpd -f -p 8080 -h /tmp"
 LIMIT=300 push
 check "the owner's start command goes before the image's" succeeds "Successfully deployed"
