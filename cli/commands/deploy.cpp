@@ -1,11 +1,11 @@
 #include <optional>
 #include <set>
 
-#include "cli/archive.hpp"
 #include "cli/child.hpp"
 #include "cli/commands/commands.hpp"
 #include "cli/follow.hpp"
 #include "cli/git.hpp"
+#include "cli/made_commit.hpp"
 #include "cli/retry.hpp"
 
 namespace karreg::cli {
@@ -14,10 +14,23 @@ namespace {
 struct Options {
   AppChoice choice;
   std::string branch = "HEAD";
-  std::string archive;  ///< a file; empty: the folder's commit
+  std::string archive;  ///< a file
+  std::string image;    ///< of a registry; without both: the folder's commit
   bool force = false;
   bool detach = false;
 };
+
+Result<MadeCommit> make_commit(const Options& options, const MadeCommit::Destination& to,
+                               const Environment& environment) {
+  if (options.force || options.branch != "HEAD" ||
+      (!options.archive.empty() && !options.image.empty()))
+    return Error(
+        ErrorKind::invalid,
+        "An archive or an image is deployed on top of what the platform has: one of --archive and "
+        "--image, without --branch and --force.");
+  if (!options.archive.empty()) return MadeCommit::of_archive(options.archive, to, environment);
+  return MadeCommit::of_image(options.image, to, environment);
+}
 
 Result<std::vector<Deployment>> newest(Session& session, const Target& target) {
   auto api = session.api();
@@ -76,19 +89,15 @@ Result<int> deploy(Session& session, const Options& options) {
   if (!api) return api.error();
   const std::string branch = app->branch.empty() ? "master" : app->branch;
   std::string folder = session.folder().string();
-  std::optional<ArchiveCommit> archive;
-  if (!options.archive.empty()) {
-    if (options.force || options.branch != "HEAD")
-      return Error(ErrorKind::invalid,
-                   "An archive is deployed on top of what the platform has: --archive goes without "
-                   "--branch and --force.");
-    auto made = ArchiveCommit::make(options.archive, app->git_url, branch, (*api)->profile(),
-                                    session.environment());
-    if (!made) return made.error();
-    archive.emplace(std::move(*made));
-    folder = archive->folder();
+  std::optional<MadeCommit> made;
+  if (!options.archive.empty() || !options.image.empty()) {
+    auto commit =
+        make_commit(options, {app->git_url, branch, (*api)->profile()}, session.environment());
+    if (!commit) return commit.error();
+    made.emplace(std::move(*commit));
+    folder = made->folder();
   }
-  auto commit = commit_of(folder, archive ? archive->id() : options.branch, session.environment());
+  auto commit = commit_of(folder, made ? made->id() : options.branch, session.environment());
   if (!commit) return commit.error();
   auto known = newest(session, *target);
   if (!known) return known.error();
@@ -130,7 +139,7 @@ Result<int> deploy(Session& session, const Options& options) {
 void add_deploy(CLI::App& app, Session& session) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand(
-      "deploy", "Push this folder's commit, or an archive, and watch its deployment");
+      "deploy", "Push this folder's commit, an archive or an image, and watch its deployment");
   add_app_options(*command, options->choice);
   command->add_option("-b,--branch", options->branch, "Branch or commit to push (default: HEAD)")
       ->type_name("BRANCH");
@@ -139,6 +148,10 @@ void add_deploy(CLI::App& app, Session& session) {
       ->add_option("--archive", options->archive,
                    "Deploy the files of a tar or zip archive, as a commit on what the platform has")
       ->type_name("FILE");
+  command
+      ->add_option("--image", options->image,
+                   "Deploy an image of a registry: a commit of a Dockerfile that says FROM it")
+      ->type_name("IMAGE");
   command->add_flag("-d,--detach", options->detach, "Return once the deployment has begun");
   add_format_option(*command, session);
   command->footer(

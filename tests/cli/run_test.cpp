@@ -125,8 +125,9 @@ TEST_CASE("logging out says whether there was a login") {
 TEST_CASE("help and version go to stdout") {
   SessionFixture fixture;
   CHECK(fixture.run({"deploy", "--help"}) == 0);
-  CHECK(fixture.out().starts_with(
-      "Push this folder's commit, or an archive, and watch its deployment\nUsage: karreg deploy"));
+  CHECK(
+      fixture.out().starts_with("Push this folder's commit, an archive or an image, and watch its "
+                                "deployment\nUsage: karreg deploy"));
   CHECK(fixture.err().empty());
   SessionFixture version;
   CHECK(version.run({"version", "-F", "json"}) == 0);

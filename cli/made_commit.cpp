@@ -1,4 +1,4 @@
-#include "cli/archive.hpp"
+#include "cli/made_commit.hpp"
 
 #include <fmt/format.h>
 #include <stdlib.h>
@@ -18,18 +18,48 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// Whether @p text may be a reference to an image: what a line of a Dockerfile takes as one word.
+/// Whether there is such an image, the registry says.
+bool is_reference(const std::string& text) {
+  const auto begins = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+  };
+  return !text.empty() && text.size() <= 500 && begins(text.front()) &&
+         std::ranges::all_of(
+             text, [&](char c) { return begins(c) || std::string_view("._-/:@").contains(c); });
+}
+
+Result<fs::path> new_folder() {
+  std::string name = (fs::temp_directory_path() / "karreg-commit.XXXXXX").string();
+  if (::mkdtemp(name.data()) == nullptr)
+    return Error(ErrorKind::internal, name + ": " + std::strerror(errno));
+  return fs::path(name);
+}
+
 /// What runs git and the unpackers for one archive.
 class Maker {
  public:
-  Maker(fs::path scratch, const Profile& profile, const Environment& environment)
-      : scratch_(std::move(scratch)), environment_(environment), login_(environment) {
+  Maker(fs::path scratch, const MadeCommit::Destination& to, const Environment& environment)
+      : scratch_(std::move(scratch)), to_(to), environment_(environment), login_(environment) {
     // Where the caller is in a repository, its own folders must not be taken for ours.
     for (const char* name :
          {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY"}) {
       environment_.erase(name);
       login_.erase(name);
     }
-    add_login(login_, profile);
+    add_login(login_, to.profile);
+  }
+
+  /// The only file of the commit.
+  Result<void> write(const std::string& name, const std::string& text) {
+    std::error_code failed;
+    fs::create_directories(tree_, failed);
+    std::ofstream file(tree_ / name);
+    file << text;
+    file.close();
+    if (failed || !file)
+      return Error(ErrorKind::internal, (tree_ / name).string() + " cannot be written");
+    return ok();
   }
 
   Result<void> unpack(const fs::path& file) {
@@ -55,26 +85,34 @@ class Maker {
     return tidy(file);
   }
 
-  /// The tip of @p branch at @p url, fetched; empty where there is no such branch.
-  Result<std::string> fetch(const std::string& url, const std::string& branch) {
+  /// The commit of what is there, on top of what the branch has; that commit itself where it has
+  /// the same files.
+  Result<std::string> commit(const std::string& message) {
+    auto parent = fetch();
+    if (!parent) return parent;
+    return commit_onto(*parent, message);
+  }
+
+ private:
+  /// The tip of the branch, fetched; empty where there is no such branch.
+  Result<std::string> fetch() {
     if (auto made = git({"init", "-q", "--bare", git_.string()}); !made) return made.error();
     std::ofstream attributes(git_ / "info/attributes");
     // Bytes are what they are: no line ends are turned, and no filter of the user's runs.
     attributes << "* -text -filter -ident -working-tree-encoding\n";
     attributes.close();
     if (!attributes) return Error(ErrorKind::internal, git_.string() + " cannot be written");
-    const std::string ref = "refs/heads/" + branch;
-    auto listed = git({"ls-remote", url, ref}, Says::to_people, login_);
+    const std::string ref = "refs/heads/" + to_.branch;
+    auto listed = git({"ls-remote", to_.url, ref}, Says::to_people, login_);
     if (!listed) return listed.error();
     if (listed->empty()) return std::string();
     auto fetched =
-        git({"fetch", "-q", "--depth=1", "--no-tags", url, ref}, Says::to_people, login_);
+        git({"fetch", "-q", "--depth=1", "--no-tags", to_.url, ref}, Says::to_people, login_);
     if (!fetched) return fetched.error();
     return git({"rev-parse", "FETCH_HEAD"});
   }
 
-  /// The commit of what was unpacked, or @p parent where that has the same files.
-  Result<std::string> commit(const std::string& parent, const std::string& message) {
+  Result<std::string> commit_onto(const std::string& parent, const std::string& message) {
     auto added = git({"--work-tree=" + tree_.string(), "add", "--all", "--force", "."});
     if (!added) return added.error();
     auto files = git({"write-tree"});
@@ -94,7 +132,6 @@ class Maker {
     return git(std::move(words));
   }
 
- private:
   enum class Says { nothing, to_people };
 
   Result<ChildEnd> run(std::vector<std::string> argv, Says says) {
@@ -167,6 +204,7 @@ class Maker {
   }
 
   fs::path scratch_;
+  const MadeCommit::Destination& to_;
   fs::path tree_ = scratch_ / "tree";
   fs::path git_ = scratch_ / "git";
   Environment environment_;
@@ -175,27 +213,41 @@ class Maker {
 
 }  // namespace
 
-Result<ArchiveCommit> ArchiveCommit::make(const fs::path& file, const std::string& url,
-                                          const std::string& branch, const Profile& profile,
+Result<MadeCommit> MadeCommit::of_archive(const fs::path& file, const Destination& to,
                                           const Environment& environment) {
-  std::string name = (fs::temp_directory_path() / "karreg-archive.XXXXXX").string();
-  if (::mkdtemp(name.data()) == nullptr)
-    return Error(ErrorKind::internal, name + ": " + std::strerror(errno));
-  ArchiveCommit made{fs::path(name)};
-  Maker maker(made.scratch_, profile, environment);
+  auto scratch = new_folder();
+  if (!scratch) return scratch.error();
+  MadeCommit made(std::move(*scratch));
+  Maker maker(made.scratch_, to, environment);
   if (auto done = maker.unpack(file); !done) return done.error();
-  auto parent = maker.fetch(url, branch);
-  if (!parent) return parent.error();
-  auto id = maker.commit(*parent, "Archive " + file.filename().string());
+  auto id = maker.commit("Archive " + file.filename().string());
   if (!id) return id.error();
   made.id_ = std::move(*id);
   return made;
 }
 
-ArchiveCommit::ArchiveCommit(ArchiveCommit&& other) noexcept
+Result<MadeCommit> MadeCommit::of_image(const std::string& image, const Destination& to,
+                                        const Environment& environment) {
+  if (!is_reference(image))
+    return Error(ErrorKind::invalid,
+                 "`" + image +
+                     "` names no image: write it as its registry does, for example "
+                     "nginx:1.27 or registry.example.org/shop@sha256:...");
+  auto scratch = new_folder();
+  if (!scratch) return scratch.error();
+  MadeCommit made(std::move(*scratch));
+  Maker maker(made.scratch_, to, environment);
+  if (auto done = maker.write("Dockerfile", "FROM " + image + "\n"); !done) return done.error();
+  auto id = maker.commit("Image " + image);
+  if (!id) return id.error();
+  made.id_ = std::move(*id);
+  return made;
+}
+
+MadeCommit::MadeCommit(MadeCommit&& other) noexcept
     : scratch_(std::exchange(other.scratch_, {})), id_(std::move(other.id_)) {}
 
-ArchiveCommit::~ArchiveCommit() {
+MadeCommit::~MadeCommit() {
   if (scratch_.empty()) return;
   std::error_code ignored;  // of a temporary folder
   fs::remove_all(scratch_, ignored);

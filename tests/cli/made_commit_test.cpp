@@ -1,5 +1,6 @@
-// What `karreg deploy --archive` makes of an archive, with the real tar, unzip and git.
-#include "cli/archive.hpp"
+// What `karreg deploy --archive` makes of an archive, and --image of an image, with the real tar,
+// unzip and git.
+#include "cli/made_commit.hpp"
 
 #include "support/programs.hpp"
 #include "support/scratch.hpp"
@@ -28,10 +29,10 @@ class Place {
     must_run("cd " + (scratch_ / "files").string() + " && out=" + out.string() + " && " + line);
     return out;
   }
-  Result<ArchiveCommit> make(const std::filesystem::path& file) const {
-    return ArchiveCommit::make(file, remote(), "master", {}, process_environment());
+  Result<MadeCommit> make(const std::filesystem::path& file) const {
+    return MadeCommit::of_archive(file, {remote(), "master", {}}, process_environment());
   }
-  ArchiveCommit must_make(const std::filesystem::path& file) const {
+  MadeCommit must_make(const std::filesystem::path& file) const {
     auto made = make(file);
     if (!made) FAIL(made.error().message());
     return std::move(*made);
@@ -41,7 +42,7 @@ class Place {
     if (made) FAIL("a commit was made: " + made->id());
     return made.error().message();
   }
-  void push(const ArchiveCommit& commit) const {
+  void push(const MadeCommit& commit) const {
     must_run("git --git-dir=" + commit.folder() + " push -q " + remote() + " " + commit.id() +
              ":refs/heads/master 2>&1");
   }
@@ -50,11 +51,11 @@ class Place {
   ScratchFolder scratch_;
 };
 
-std::string git(const ArchiveCommit& commit, const std::string& arguments) {
+std::string git(const MadeCommit& commit, const std::string& arguments) {
   return must_run("git --git-dir=" + commit.folder() + " " + arguments);
 }
 
-std::string files_of(const ArchiveCommit& commit) {
+std::string files_of(const MadeCommit& commit) {
   return git(commit, "ls-tree -r --name-only " + commit.id());
 }
 
@@ -126,7 +127,7 @@ TEST_CASE("an archive reaches nothing outside, and leaves nothing behind") {
                                  "tar -rf $out in/x/f");
   static_cast<void>(place.make(link));
   CHECK_FALSE(std::filesystem::exists(place.scratch() / "outside"));
-  CHECK(must_run("ls -d \"${TMPDIR:-/tmp}\"/karreg-archive.* 2>/dev/null | wc -l") == "0\n");
+  CHECK(must_run("ls -d \"${TMPDIR:-/tmp}\"/karreg-commit.* 2>/dev/null | wc -l") == "0\n");
 }
 
 TEST_CASE("what is no archive is told") {
@@ -138,4 +139,25 @@ TEST_CASE("what is no archive is told") {
         "There is no file " + (place.scratch() / "none.tar").string() + ".");
   CHECK(place.refusal(place.packed("empty.tar", "tar -cf $out -T /dev/null"))
             .ends_with(" holds no files."));
+}
+
+TEST_CASE("an image of a registry becomes a Dockerfile that begins and ends with it") {
+  const Place place;
+  const auto image = [&](const std::string& reference) {
+    return MadeCommit::of_image(reference, {place.remote(), "master", {}}, process_environment());
+  };
+  const auto made = image("registry.example.org:5000/shop/web_1@sha256:0123abc");
+  REQUIRE(made);
+  CHECK(files_of(*made) == "Dockerfile\n");
+  CHECK(git(*made, "cat-file blob " + made->id() + ":Dockerfile") ==
+        "FROM registry.example.org:5000/shop/web_1@sha256:0123abc\n");
+  place.push(*made);
+  CHECK(image("registry.example.org:5000/shop/web_1@sha256:0123abc")->id() == made->id());
+  for (const std::string bad :
+       {"", "-x", "a b", "a\nRUN true", "a AS b", "$(x)", "\xc3\xa9", "/a"}) {
+    INFO(bad);
+    const auto refused = image(bad);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().kind() == ErrorKind::invalid);
+  }
 }
