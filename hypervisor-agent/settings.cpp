@@ -52,6 +52,8 @@ std::vector<Setting> declared_settings() {
       "cpan.org *.cpan.org *.metacpan.org cpan.metacpan.org "
       "cran.r-project.org cloud.r-project.org *.posit.co "
       "deno.land jsr.io *.jsr.io esm.sh "
+      "registry-1.docker.io auth.docker.io production.cloudflare.docker.com "
+      "ghcr.io pkg-containers.githubusercontent.com quay.io *.quay.io "
       "github.com github.com:22 codeload.github.com objects.githubusercontent.com "
       "raw.githubusercontent.com";
   std::vector<Setting> all = {
