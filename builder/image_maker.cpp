@@ -9,7 +9,7 @@ namespace karreg::builder {
 using namespace std::chrono_literals;
 
 namespace {
-/// Of images/build: packages that are asked for are not in Debian, or do not go together.
+/// Of images/build: packages that are asked for are not in Debian, or too large together.
 constexpr int no_such_packages = 5;
 
 /// Packages are fetched, unpacked and packed: a minute or two, more on a slow line.

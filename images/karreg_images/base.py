@@ -58,6 +58,9 @@ def replace_text(path, text):
     to_disk(path.parent)
 
 
+TOO_LARGE = "it takes more than"
+
+
 class Bound:
     """What programs may fill: @folder with @most bytes; nothing says no bound. Of the making that is under way."""
     folder, most = None, None
@@ -81,7 +84,7 @@ def run(output, *command, **options):
             except subprocess.TimeoutExpired:
                 if taken(Bound.folder) > Bound.most:
                     os.killpg(program.pid, signal.SIGKILL)
-                    raise Unusable(f"it takes more than {Bound.most >> 20} MiB") from None
+                    raise Unusable(f"{TOO_LARGE} {Bound.most >> 20} MiB") from None
     if program.returncode != 0:
         raise subprocess.CalledProcessError(program.returncode, words)
 

@@ -2,12 +2,13 @@
 import json
 import os
 
-from .base import NO_SUCH_PACKAGES, WRONG_USE, die, say
+from .base import NO_SUCH_PACKAGES, TOO_LARGE, WRONG_USE, die, say
 from .catalogue import blob, load_catalogue, publish
 from .disks import initrd, template
 from .kernel import kernel, stock_kernel
 from .mounts import take_own
-from .packages import MOST_BYTES, asked_for, name_of, need_room, recipe_with, recipes_of, refused
+from .outdated import Mirrors
+from .packages import MOST_BYTES, asked_for, name_of, need_room, recipe_with, recipes_of, unknown
 from .runtimes import all_recipes, check_names, registries, runtime
 from .store import Store, alone
 
@@ -27,9 +28,12 @@ def add_runtimes(store, catalogue, wanted, recipes):
 
 def add_runtime(store, catalogue, name, recipe, packages=None):
     """@packages: of Debian, that @recipe has beside those of its runtime."""
-    def explain(log):
-        if trouble := refused(log):
-            die(trouble, NO_SUCH_PACKAGES)
+    def explain(trouble):
+        """mmdebstrap does not say which of them it was."""
+        if trouble.startswith(TOO_LARGE):
+            die(f"the image with these packages is too large: {trouble} while it is made", NO_SUCH_PACKAGES)
+        if missing := unknown(packages, Mirrors(recipe["suite"]).versions):
+            die(f"Debian {recipe['suite']} has no package {', '.join(missing)}", NO_SUCH_PACKAGES)
 
     bounds = {"explain": explain, "most_bytes": MOST_BYTES} if packages else {}
     made = {variant: runtime(store, name, recipe, variant, **bounds) for variant in ("run", "build")}

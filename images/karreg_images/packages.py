@@ -65,17 +65,6 @@ def need_room(out):
         die(f"{out} has {free >> 30} GiB free; an image with more packages is made with {FREE_BYTES_NEEDED >> 30} GiB at least")
 
 
-def refused(log):
-    """What apt says in @log of packages that it cannot install, or that they are too large; nothing when that was not the
-    trouble."""
-    if log.startswith("it takes more than"):
-        return f"the image with these packages is too large: {log} while it is made"
-    for pattern, text in (
-            (r"^E: Unable to locate package (\S+)", "Debian has no package {}"),
-            (r"^E: Package '(\S+)' has no installation candidate", "Debian has the package {} by name only: others take its place"),
-            (r"^E: Couldn't find any package by (?:glob|regex) '(\S+)'", "Debian has no package {}")):
-        if names := sorted(set(re.findall(pattern, log, re.MULTILINE))):
-            return text.format(", ".join(names))
-    if found := re.search(r"^The following packages have unmet dependencies:\n((?: .*\n)+)", log, re.MULTILINE):
-        return "the packages do not go together: " + " ".join(found[1].split())
-    return None
+def unknown(packages, known):
+    """Those of @packages, {"run": [...], "build": [...]}, that are not among the names @known; nothing when all are."""
+    return sorted(set(packages["run"] + packages["build"]) - set(known))

@@ -28,5 +28,5 @@ check "it answers, too" answers "^BusyBox v"
 new_app unknown
 echo 'no-such-package-anywhere' >"$TREE/Aptfile"
 LIMIT=600 push
-check "a package that Debian does not have fails the push with its name" fails "Debian has no package no-such-package-anywhere"
+check "a package that Debian does not have fails the push with its name" fails "Debian trixie has no package no-such-package-anywhere"
 finish
