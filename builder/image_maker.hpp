@@ -28,7 +28,7 @@ class ImageMaker {
       : command_(std::move(command)), images_(std::move(images)) {}
 
   /// Makes the images of @p wanted, and gives each line about it to @p say. Any thread; one
-  /// is at it at a time. Error `invalid`: Debian has none of the packages' names; `internal`: it
+  /// is at it at a time. Error `invalid`: Debian does not have a package; `internal`: it
   /// cannot be made, with what its program said last; @p alive's errors.
   Result<void> make(const WantedImage& wanted, const std::function<void(const std::string&)>& say,
                     const KeepAlive& alive);
