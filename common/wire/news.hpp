@@ -36,7 +36,8 @@ struct PlatformEvent {
   std::string old_image = {};  ///< digest
   NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(PlatformEvent, event, time_ms, app_id,
                                               deployment_uuid, deployment_number, state, phase,
-                                              action, commit, cause, job_id, runtime, image, old_image)
+                                              action, commit, cause, job_id, runtime, image,
+                                              old_image)
 };
 
 }  // namespace karreg::wire

@@ -65,7 +65,8 @@ bool may_sleep(const Round& round, const App& app) {
       !app.tcp_ports.empty())
     return false;
   const auto serving = round.world.deployments.find(app.serving_deployment);
-  if (serving == round.world.deployments.end() || open_deployment(round, app) != nullptr) return false;
+  if (serving == round.world.deployments.end() || open_deployment(round, app) != nullptr)
+    return false;
   const auto known = all_told(round, app.sleep_after);
   const Time last = std::max({app.last_request.value_or(Time{}), app.sleep_since.value_or(Time{}),
                               serving->second.ended_at.value_or(round.now)});

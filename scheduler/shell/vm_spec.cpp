@@ -48,8 +48,9 @@ std::string take(const Env& env, const std::string& name) {
   const auto it = env.find(name);
   return it == env.end() ? std::string() : it->second;
 }
-/// A version runs on the image that it was built or rolled for, also when the catalogue has a newer one by
-/// the time it is healed or scaled: libraries and interpreters are those that it was linked with.
+/// A version runs on the image that it was built or rolled for, also when the catalogue has a newer
+/// one by the time it is healed or scaled: libraries and interpreters are those that it was linked
+/// with.
 Result<std::string> image_of(const InstanceRow& row, const wire::BuildPlan& plan,
                              const wire::Catalogue& catalogue) {
   const bool builds = row.kind == InstanceKind::build;
