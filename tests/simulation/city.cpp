@@ -197,7 +197,7 @@ void City::visitors() {
     auto& interest = interest_[id];
     if (now_ >= interest.until) {
       interest.lively = !interest.lively;
-      interest.until = now_ + (interest.lively ? dice_.between(1s, 40s) : dice_.between(5s, 240s));
+      interest.until = now_ + (interest.lively ? dice_.between(1s, 40s) : dice_.between(5s, 160s));
     }
     if (interest.lively && dice_.chance(200)) fronts_[dice_.below(fronts_.size())]->ask(id, now_);
   }

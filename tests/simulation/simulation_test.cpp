@@ -54,6 +54,7 @@ TEST_CASE("whatever breaks, what serves keeps serving, and all comes to rest") {
                         << " told of newer images, " << sum.rolled << " rolled onto them, "
                         << sum.rebuilt << " built again for it, " << sum.rolls << " rolls done, "
                         << sum.stopped << " stopped");
+  // Of fewer seeds the counts are chance.
   if (only == 0 && last >= 100) {
     CHECK(sum.deployed > static_cast<int>(last));
     CHECK(sum.failed > 0);
@@ -62,13 +63,13 @@ TEST_CASE("whatever breaks, what serves keeps serving, and all comes to rest") {
     CHECK(sum.jobs > static_cast<int>(last));
     CHECK(sum.crons > static_cast<int>(last));
     CHECK(sum.skipped > 0);
+    CHECK(sum.slept > static_cast<int>(last));
+    CHECK(sum.woken > static_cast<int>(last) / 2);
     CHECK(sum.news > static_cast<int>(last));
     CHECK(sum.rolled > static_cast<int>(last) / 5);
     CHECK(sum.rebuilt > 0);
     CHECK(sum.rolls > 0);
     CHECK(sum.stopped > 0);
-    CHECK(sum.slept > static_cast<int>(last));
-    CHECK(sum.woken > static_cast<int>(last) / 3);
   }
 }
 
