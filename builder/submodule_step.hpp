@@ -18,12 +18,12 @@ struct Submodule {
   bool by_ssh = false;  ///< else by HTTP
 };
 
+/// Public keys of well-known hosts, lines of known_hosts (sshd(8)).
+extern const std::string_view known_ssh_hosts;
+
 /// The step `submodules` for @p all: each at exactly its commit, with those of its own, without
 /// history and without a .git. For bash with -e and -o pipefail; access to what is private comes
 /// from the variables CC_GIT_CREDENTIALS, CC_SSH_PRIVATE_KEY and CC_SSH_KNOWN_HOSTS when it runs.
-/// Public keys of well-known hosts, lines of known_hosts.
-extern const std::string_view known_ssh_hosts;
-
 wire::guest::BuildStep submodule_step(const std::vector<Submodule>& all);
 
 }  // namespace karreg::builder

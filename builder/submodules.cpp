@@ -247,8 +247,8 @@ class Planner {
     if (!ssh_key_.starts_with("-----BEGIN ") || !ssh_key_.contains("PRIVATE KEY-----"))
       return invalid(
           fmt::format("{0} is no private key: one begins with `-----BEGIN OPENSSH PRIVATE "
-                      "KEY-----`, and has all its "
-                      "lines. Set it from its file: karreg env set {0} \"$(cat FILE)\"",
+                      "KEY-----`, and has all its lines. Set it from its file: karreg env set {0} "
+                      "\"$(cat FILE)\"",
                       ssh_key_name));
     if (ssh_key_.contains("ENCRYPTED"))
       return invalid(fmt::format(
@@ -261,8 +261,8 @@ class Planner {
       return ok();
     return invalid(fmt::format(
         "The submodule {} is fetched by SSH from {}, and nothing says what the key of that host "
-        "is. Set {} to "
-        "what `ssh-keyscan {}` prints, once you have compared it with what the host publishes.",
+        "is. Set {} to what `ssh-keyscan {}` prints, once you have compared it with what the host "
+        "publishes.",
         path, url.ssh_host, known_hosts_name,
         url.ssh_host == url.host
             ? url.host
@@ -272,10 +272,10 @@ class Planner {
   Error key_in_file(const std::string& path, const SubmoduleUrl& url) const {
     return invalid(
         fmt::format("The submodule {} is fetched by SSH, with the key of {}: a key in a file of "
-                    "the repository is known "
-                    "to all who read it. Take it out, make a new one, and set it in the "
-                    "environment of the app: karreg "
-                    "env set {} \"$(cat FILE)\". If the submodule is public, give it the url {}.",
+                    "the repository is known to all who read it. Take it out, make a new one, and "
+                    "set it in the "
+                    "environment of the app: karreg env set {} \"$(cat FILE)\". If the submodule "
+                    "is public, give it the url {}.",
                     path, key_file_, ssh_key_name, url.shown));
   }
 
