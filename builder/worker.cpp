@@ -303,10 +303,17 @@ Result<void> Worker::keep_output(ClaimedBuild& build) {
                           static_cast<double>(build.age_ms) / 1000.0,
                           static_cast<double>(build.output_bytes) / (1024.0 * 1024.0),
                           digest->substr(0, 12))});
+  // Of an equal build there is one already, which VMs may have open: it stays, unless it is
+  // damaged.
+  const fs::path artifact = data_.artifact(*digest);
+  const auto standing = digest_of(artifact, build.output_bytes, keeping(build));
+  const bool is_whole = standing && *standing == *digest;
   // A second name instead of a move: whatever happens before the commit, the output is still here
   // for the next try.
-  auto done = store_.succeeded(build, {*digest, build.output_bytes},
-                               [&] { return link_file(output, data_.artifact(*digest)); });
+  auto done = store_.succeeded(build, {*digest, build.output_bytes}, [&]() -> Result<void> {
+    if (is_whole && fs::exists(artifact)) return ok();
+    return link_file(output, artifact);
+  });
   if (!done) return done.error();
   std::error_code ignored;  // the next sweep takes what is left
   fs::remove_all(data_.build(build.id), ignored);
