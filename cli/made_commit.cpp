@@ -36,7 +36,7 @@ Result<fs::path> new_folder() {
   return fs::path(name);
 }
 
-/// What runs git and the unpackers for one archive.
+/// Runs git and the unpackers for one commit.
 class Maker {
  public:
   Maker(fs::path scratch, const MadeCommit::Destination& to, const Environment& environment)

@@ -1,4 +1,5 @@
 """What every part needs: words for people, digests, whole files, programs."""
+import contextlib
 import hashlib
 import inspect
 import json
@@ -62,8 +63,18 @@ TOO_LARGE = "it takes more than"
 
 
 class Bound:
-    """What programs may fill: @folder with @most bytes; nothing says no bound. Of the making that is under way."""
+    """What programs that run() starts may fill: @folder with @most bytes; nothing says no bound."""
     folder, most = None, None
+
+
+@contextlib.contextmanager
+def bounded(folder, most):
+    """Within it, what run() starts may fill @folder with @most bytes, without a bound where that is None."""
+    Bound.folder, Bound.most = folder if most else None, most
+    try:
+        yield
+    finally:
+        Bound.folder = None
 
 
 def taken(folder):

@@ -7,7 +7,7 @@ import pathlib
 import subprocess
 import tempfile
 
-from .base import FAILED, WRONG_USE, Bound, Unusable, die, digest_of, key_of, replace_text, say, to_disk
+from .base import FAILED, WRONG_USE, Unusable, bounded, die, digest_of, key_of, replace_text, say, to_disk
 from .mounts import remove_tree
 
 
@@ -85,9 +85,8 @@ class Store:
             return made
         say(f"{label}: making")
         with tempfile.TemporaryDirectory(dir=self.out, prefix=".making-") as work:
-            Bound.folder, Bound.most = work if most_bytes else None, most_bytes
             log = self.out / "logs" / f"{label.replace(' ', '-')}.log"
-            with open(log, "w") as output:
+            with open(log, "w") as output, bounded(work, most_bytes):
                 try:
                     made = self.keep(key, *maker(pathlib.Path(work), output))
                 except subprocess.CalledProcessError as error:

@@ -11,7 +11,7 @@ from a_store import a_store, a_web_store
 
 from tap import Tap
 
-from karreg_images.base import TOO_LARGE, Bound, Unusable, run
+from karreg_images.base import TOO_LARGE, Unusable, bounded, run
 from karreg_images.packages import asked_for, name_of, recipe_with, recipes_of, unknown
 
 tap = Tap()
@@ -35,16 +35,14 @@ def names_that_are_none():
 
 def too_large():
     with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as output:
-        Bound.folder, Bound.most = folder, 5 << 20
         began = time.monotonic()
         try:
-            # It would go on for a minute, and so would what it has started.
-            run(output, "sh", "-c", f"head -c 20M /dev/zero >{folder}/file; sleep 60 & wait")
+            with bounded(folder, 5 << 20):
+                # It would go on for a minute, and so would what it has started.
+                run(output, "sh", "-c", f"head -c 20M /dev/zero >{folder}/file; sleep 60 & wait")
             said = "it ended by itself"
         except Unusable as error:
             said = str(error)
-        finally:
-            Bound.folder = None
         tap.check("a making that fills more than it may is ended", said == f"{TOO_LARGE} 5 MiB"
                   and time.monotonic() - began < 30, said)
         run(output, "true")
