@@ -1,6 +1,8 @@
 // Tasks, crons and what became of them, over HTTP against a real karreg-api and database; the test
 // plays the scheduler.
+#include "common/broker/topology.hpp"
 #include "support/an_api.hpp"
+#include "support/inbox.hpp"
 
 using namespace karreg;
 using namespace karreg::test;
@@ -38,6 +40,7 @@ TEST_CASE("a task runs from the version in service, with its size, and is seen t
   CHECK(message_of(early) ==
         "a task runs from the version in service, and there was none yet: push first");
   api.serve();
+  Inbox scheduler(test_broker(), broker::key::scheduler_wake);
   const Json job = api.good(api.ann, "POST", api.jobs(), R"({"command":"rake mail"})");
   CHECK(job["kind"] == "task");
   CHECK(job["state"] == "queued");
@@ -48,8 +51,7 @@ TEST_CASE("a task runs from the version in service, with its size, and is seen t
   CHECK(job["exitCode"].is_null());
   CHECK(job["endedAt"].is_null());
   const std::string id = job["id"].get<std::string>();
-  CHECK(api.database().value("SELECT count(*) FROM outbox WHERE routing_key = 'scheduler.wake'") !=
-        "0");
+  scheduler.await([&](const std::string& wake) { return wake.contains(api.app); });
   api.database().query(
       "UPDATE jobs SET state = 'failed', exit_code = 3, message = 'the command "
       "exited with 3', started_at = now(), ended_at = now()");

@@ -49,6 +49,12 @@ void City::check() {
   }
   for (const auto& [id, host] : base_.world.hosts)
     if (now_ - host.last_seen > 5s) unheard_[id] = now_;
+  for (const auto& [id, i] : base_.world.instances) {
+    if (i.healthy)
+      healthy_since_.emplace(id, now_);
+    else
+      healthy_since_.erase(id);
+  }
   check_proxies();
   check_jobs();
   for (const auto& [id, host] : base_.world.hosts)
@@ -116,13 +122,20 @@ void City::check_hearing(const World& world) {
   }
 }
 
+/// Whether the scheduler has known @p instance to be well for long enough that proxies know it,
+/// too, without a gap: it may have been ill since it was healthy first.
+bool City::long_healthy(const scheduler::Instance& instance) const {
+  const auto since = healthy_since_.find(instance.id);
+  return instance.healthy && since != healthy_since_.end() && now_ - since->second >= 20s;
+}
+
 /// Whether the scheduler knows of an instance on @p route that answers, on a host that it has heard
 /// without a gap, so that requests need not go to @p broken_one.
 bool City::better_known(const wire::Route& route, const std::string& broken_one) const {
   for (const auto& [id, i] : base_.world.instances) {
     const Vm* vm = find_vm(id);
     if (id == broken_one || i.app_id != route.app_id || i.routed != scheduler::Routed::yes ||
-        !i.healthy || !i.healthy_at || now_ - *i.healthy_at < 20s || vm == nullptr || !vm->ready)
+        !long_healthy(i) || vm == nullptr || !vm->ready)
       continue;
     // It may be well for long, and in service since a moment ago.
     const auto deployment = base_.world.deployments.find(i.deployment);
@@ -183,8 +196,8 @@ void City::check_served(const Front& front) {
   for (const auto& [id, i] : base_.world.instances) {
     const auto app = base_.world.apps.find(i.app_id);
     if (app == base_.world.apps.end() || app->second.deleted ||
-        app->second.serving_deployment != i.deployment || i.builds() || !i.alive() || !i.healthy ||
-        !i.healthy_at || now_ - *i.healthy_at < 20s)
+        app->second.serving_deployment != i.deployment || i.builds() || !i.alive() ||
+        !long_healthy(i))
       continue;
     // The routes of one that has just been woken are on their way.
     if (app->second.sleep_since && now_ - *app->second.sleep_since < 20s) continue;

@@ -81,6 +81,7 @@ class City final : scheduler::IdSource {
   void check_hearing(const World& world);
   void check_jobs() const;
   void check_roll(const scheduler::Roll& roll) const;
+  bool long_healthy(const scheduler::Instance& instance) const;
   bool better_known(const wire::Route& route, const std::string& broken_one) const;
   void check_stops(const Machine& machine, const std::map<std::string, Vm>& before);
   void check_served(const Front& front);
@@ -121,6 +122,7 @@ class City final : scheduler::IdSource {
   std::map<std::string, Time> front_back_;      ///< proxies that are down
   std::map<std::string, Time> agent_up_since_;  ///< machines whose agent was down before
   std::map<std::string, Time> unheard_;         ///< host -> when it was last silent for a while
+  std::map<std::string, Time> healthy_since_;   ///< instances that the scheduler takes for well
   std::map<std::string, std::string> served_;   ///< app -> deployment, as last seen
   std::set<std::pair<scheduler::CronKey, Time>> crons_;  ///< that were run
   std::map<std::string, Time> broke_;  ///< VMs that ended other than by being stopped

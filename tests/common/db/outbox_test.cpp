@@ -2,68 +2,21 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
-#include <condition_variable>
 
 #include "../broker/broker_cut.hpp"
-#include "common/broker/consumer.hpp"
 #include "common/broker/stream_reader.hpp"
 #include "common/db/migrate.hpp"
 #include "schema.hpp"
+#include "support/inbox.hpp"
 
 using namespace karreg;
 using namespace std::chrono_literals;
-
-namespace {
-
-/// Collects what is published under one routing key.
-class Inbox {
- public:
-  explicit Inbox(const std::string& key)
-      : consumer_(
-            *broker::parse_address(test::broker_url()),
-            {"test." + ids::uuid(), false, true, false, std::nullopt, {key}},
-            [this](const broker::Delivery& delivery) {
-              const std::lock_guard lock(mutex_);
-              bodies_.push_back(delivery.body);
-              changed_.notify_all();
-              return broker::Disposition::ack;
-            },
-            [this] {
-              const std::lock_guard lock(mutex_);
-              connected_ = true;
-              changed_.notify_all();
-            }) {
-    std::unique_lock lock(mutex_);
-    REQUIRE(changed_.wait_for(lock, 10s, [this] { return connected_; }));
-  }
-  std::vector<std::string> wait_for(std::size_t count) {
-    std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, 10s, [&] { return bodies_.size() >= count; });
-    return bodies_;
-  }
-  /// What came up to and including @p body; the test fails when that does not come.
-  std::vector<std::string> wait_for(const std::string& body) {
-    std::unique_lock lock(mutex_);
-    REQUIRE(
-        changed_.wait_for(lock, 30s, [&] { return !bodies_.empty() && bodies_.back() == body; }));
-    return bodies_;
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::vector<std::string> bodies_;
-  bool connected_ = false;
-  broker::Consumer consumer_;
-};
-
-}  // namespace
 
 TEST_CASE("news is published after the commit, in order, and not at all after a rollback") {
   test::Schema schema;
   REQUIRE(db::migrate(schema.url, 10s));
   const std::string key = "test." + ids::uuid();
-  Inbox inbox(key);
+  test::Inbox inbox(*broker::parse_address(test::broker_url()), key);
   broker::Publisher publisher(*broker::parse_address(test::broker_url()));
   db::OutboxRelay relay(schema.url, publisher);
   db::Database database(schema.url);
@@ -95,7 +48,7 @@ TEST_CASE("however long the broker is away, what waits for it comes once, or twi
   test::Schema schema;
   REQUIRE(db::migrate(schema.url, 10s));
   const std::string key = "test." + ids::uuid();
-  Inbox inbox(key);
+  test::Inbox inbox(*broker::parse_address(test::broker_url()), key);
   Cut cut(*broker::parse_address(test::broker_url()));
   db::Database database(schema.url);
   const auto tell = [&](const std::string& news) {
