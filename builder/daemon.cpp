@@ -46,7 +46,15 @@ Result<std::unique_ptr<Daemon>> Daemon::start(Options options) {
   if (!vault) return vault.error();
   if (auto migrated = db::migrate(options.database_url, 60s); !migrated)
     return migrated.error().within("setting database.url");
-  return std::unique_ptr<Daemon>(new Daemon(std::move(options), std::move(*vault)));
+  std::unique_ptr<StoreServer> store;
+  if (options.store_listen) {
+    auto started = StoreServer::start(options);
+    if (!started) return started.error();
+    store = std::move(*started);
+  }
+  std::unique_ptr<Daemon> daemon(new Daemon(std::move(options), std::move(*vault)));
+  daemon->store_server_ = std::move(store);
+  return daemon;
 }
 
 Daemon::Daemon(Options options, crypto::Vault vault)

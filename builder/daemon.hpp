@@ -14,6 +14,7 @@
 #include "builder/data_folder.hpp"
 #include "builder/image_maker.hpp"
 #include "builder/options.hpp"
+#include "builder/store_server.hpp"
 #include "common/broker/consumer.hpp"
 #include "common/broker/publisher.hpp"
 #include "common/crypto/vault.hpp"
@@ -51,6 +52,7 @@ class Daemon {
   AppLog app_log_;
   ImageMaker images_;
   db::OutboxRelay relay_;
+  std::unique_ptr<StoreServer> store_server_;
 
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -1,6 +1,7 @@
 #include "builder/options.hpp"
 
 #include "common/db/database.hpp"
+#include "common/wire/store.hpp"
 
 namespace karreg::builder {
 
@@ -39,6 +40,12 @@ std::vector<Setting> settings() {
       {"builder.build_disk_bytes",
        "disk space that is set aside for each build under way; 0: all that its disks can hold", "0",
        false},
+      {"store.listen",
+       "address:port where artifacts and images are served to agents on other hosts; empty: "
+       "nowhere",
+       "", false},
+      {"store.token_file", "file with the token that these agents show; needed with store.listen",
+       "", false},
       {"builder.space_wait", "how long a build waits for disk space that others may take", "10m",
        false},
   };
@@ -108,6 +115,14 @@ Result<Options> options(const Config& config) {
   auto space_wait = config.duration("builder.space_wait");
   if (!space_wait) return space_wait.error();
   read.space_wait = *space_wait;
+  if (const std::string listen = config.text("store.listen"); !listen.empty()) {
+    auto endpoint = parse_endpoint(listen);
+    if (!endpoint) return endpoint.error().within("setting store.listen");
+    read.store_listen = *endpoint;
+    auto token = wire::store::read_token(config.text("store.token_file"), "store.token_file");
+    if (!token) return token.error();
+    read.store_token = *token;
+  }
   return read;
 }
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,8 @@ struct Options {
   std::int64_t min_free_bytes = 0;
   std::int64_t build_disk_bytes = 0;  ///< 0: what its disks can hold
   std::chrono::milliseconds space_wait{};
+  std::optional<Endpoint> store_listen = {};  ///< nothing: agents share the data folder
+  std::string store_token;
 };
 
 /// Every setting that karreg-builder reads.

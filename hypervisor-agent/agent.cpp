@@ -28,12 +28,14 @@ Agent::Agent(asio::io_context& io, Settings settings, Hypervisor& hypervisor, Up
       pool_(libvirt_threads),
       uplink_(uplink),
       host_{std::move(settings), io.get_executor(), hypervisor, uplink, pool_,
-            verdict.kvm,         artifacts_,        {}},
+            verdict.kvm,         artifacts_,        nullptr,    {}},
+      store_(host_.settings, io.get_executor()),
       verdict_(std::move(verdict)),
       boot_id_(ids::uuid()),
       tasks_(io.get_executor()),
       converge_due_(io),
       report_due_(io) {
+  host_.store = &store_;
   host_.changed = [this] { report_soon(); };
 }
 
@@ -91,11 +93,24 @@ awaitable<std::vector<Step>> Agent::look_everywhere() {
   co_return converge(desired_ ? &*desired_ : nullptr, world);
 }
 
+std::set<std::string> Agent::needed() const {
+  std::set<std::string> digests;
+  const auto add = [&](const wire::VmSpec& spec) {
+    digests.insert({spec.kernel_digest, spec.initrd_digest, spec.image_digest, spec.scratch_digest,
+                    spec.artifact_digest});
+  };
+  for (const auto& [id, vm] : vms_) add(vm->spec());
+  if (desired_)
+    for (const auto& spec : desired_->vms) add(spec);
+  return digests;
+}
+
 awaitable<void> Agent::tend_all() {
   auto list = [this] { return host_.hypervisor.halted(); };
   auto halted = co_await offload(pool_, list);
   if (!halted)
     log::warn("libvirt does not list halted VMs", {log::field("why", halted.error().message())});
+  store_.sweep(needed());
   for (const auto& [id, vm] : vms_) {
     std::optional<bool> stands;
     if (halted) stands = std::ranges::find(*halted, Vm::domain_name(id)) != halted->end();
@@ -219,6 +234,7 @@ wire::HostReport Agent::report() const {
   report.vcpus = host_.settings.vcpus;
   report.accelerator = verdict_.kvm ? "kvm" : "tcg";
   report.accelerator_detail = verdict_.detail;
+  report.builds = host_.settings.shares_data_folder();
   for (const auto& [id, vm] : vms_) report.vms.push_back(vm->status());
   return report;
 }
@@ -267,6 +283,7 @@ awaitable<void> Agent::stop() {
   for (auto& [id, vm] : vms_) vm->detach();
   converge_due_.cancel();
   report_due_.cancel();
+  co_await store_.stop();
   co_await tasks_.stop(3000ms);
 }
 

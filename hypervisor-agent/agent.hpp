@@ -6,6 +6,7 @@
 #include <set>
 
 #include "hypervisor-agent/accelerator.hpp"
+#include "hypervisor-agent/store.hpp"
 #include "hypervisor-agent/vm.hpp"
 
 namespace karreg::agent {
@@ -33,6 +34,8 @@ class Agent {
   std::vector<Step> look_at_own(bool& strangers);
   World own_world(const std::map<std::string, Books>& books) const;
   awaitable<void> tend_all();
+  /// Digests of what VMs here boot from, or are to.
+  std::set<std::string> needed() const;
   void apply(const Step& step);
   void launch(std::shared_ptr<Vm> vm, Vm::Start start);
   awaitable<void> live(std::shared_ptr<Vm> vm, Vm::Start start);
@@ -45,6 +48,7 @@ class Agent {
   Uplink& uplink_;
   SealedFiles artifacts_;
   Host host_;
+  Store store_;
   Verdict verdict_;
   std::string boot_id_;
   std::optional<wire::HostDesired> desired_;

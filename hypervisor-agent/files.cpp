@@ -106,7 +106,7 @@ Result<void> make_folders(const Settings& settings) {
   if (ec)
     return Error(ErrorKind::internal, "cannot make " + settings.state_dir + ": " + ec.message());
   ::chmod(settings.state_dir.c_str(), 0711);
-  for (const char* name : {"/vms", "/s", "/templates"}) {
+  for (const char* name : {"/vms", "/s", "/templates", "/fetched"}) {
     auto made = make_folder(settings, settings.state_dir + name);
     if (!made) return made;
   }
@@ -230,16 +230,22 @@ void remove_all(const VmFiles& files) {
 
 Result<std::string> blob_path(const Settings& settings, const std::string& digest,
                               const std::string& what) {
-  std::string path = settings.images_dir + "/blobs/" + digest;
-  if (digest.empty() || ::access(path.c_str(), R_OK) != 0)
-    return Error(ErrorKind::not_found, "the " + what + " (" + digest.substr(0, 12) +
-                                           ") is not in the image store " + settings.images_dir +
-                                           "; images/build makes it");
-  return path;
+  if (!digest.empty())
+    for (auto path : {settings.images_dir + "/blobs/" + digest, fetched_path(settings, digest)})
+      if (::access(path.c_str(), R_OK) == 0) return path;
+  return Error(ErrorKind::not_found, "the " + what + " (" + digest.substr(0, 12) +
+                                         ") is not in the image store " + settings.images_dir +
+                                         "; images/build makes it");
 }
 
 std::string artifact_path(const Settings& settings, const std::string& digest) {
-  return settings.data_dir + "/artifacts/" + digest;
+  const std::string shared = settings.data_dir + "/artifacts/" + digest;
+  const std::string fetched = fetched_path(settings, digest);
+  return ::access(shared.c_str(), F_OK) != 0 && ::access(fetched.c_str(), F_OK) == 0 ? fetched
+                                                                                     : shared;
+}
+std::string fetched_path(const Settings& settings, const std::string& digest) {
+  return settings.state_dir + "/fetched/" + digest;
 }
 std::string build_folder(const Settings& settings, const std::string& build_id) {
   return settings.data_dir + "/builds/" + build_id;

@@ -69,10 +69,14 @@ void remove_remains(const VmFiles& files);
 /// Removes everything of a VM.
 void remove_all(const VmFiles& files);
 
-/// The blob of @p digest in the image store. Error `not_found` that says which part is missing.
+/// The blob of @p digest, in the image store or fetched. Error `not_found` that says which part is
+/// missing.
 Result<std::string> blob_path(const Settings& settings, const std::string& digest,
                               const std::string& what);
+/// In the data folder, or else where it was fetched to.
 std::string artifact_path(const Settings& settings, const std::string& digest);
+/// Where what came from the platform's store lies: <state>/fetched/<digest>.
+std::string fetched_path(const Settings& settings, const std::string& digest);
 std::string build_folder(const Settings& settings, const std::string& build_id);
 std::string cache_path(const Settings& settings, const std::string& app_id);
 

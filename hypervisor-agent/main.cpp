@@ -15,6 +15,7 @@
 #include "hypervisor-agent/probe.hpp"
 #include "hypervisor-agent/purge.hpp"
 #include "hypervisor-agent/reaper.hpp"
+#include "hypervisor-agent/transfer.hpp"
 
 namespace {
 
@@ -24,10 +25,8 @@ using namespace std::chrono_literals;
 constexpr const char* this_program = "/proc/self/exe";
 
 Result<wire::Catalogue> read_catalogue(const agent::Settings& settings) {
-  auto text = agent::read_whole(settings.images_dir + "/catalogue.json");
-  if (!text)
-    return Error(ErrorKind::not_found, "there is no image catalogue in " + settings.images_dir +
-                                           " (setting agent.images_dir); images/build makes it");
+  auto text = agent::catalogue_for_probe(settings);
+  if (!text) return text.error();
   return wire::from_text<wire::Catalogue>(*text, "catalogue.json");
 }
 
@@ -147,10 +146,10 @@ Result<void> serve_file(const agent::Settings& settings, const std::string& file
 
 Result<void> print_probe(const agent::Settings& settings) {
   asio::io_context io(1);
-  auto catalogue = read_catalogue(settings);
-  if (!catalogue) return catalogue.error();
   auto made = agent::make_folders(settings);
   if (!made) return made;
+  auto catalogue = read_catalogue(settings);
+  if (!catalogue) return catalogue.error();
   auto measured = finish(io, agent::measure_accelerators(settings, *catalogue, this_program));
   if (!measured) return measured.error();
   const auto verdict = agent::decide_accelerator(*measured);

@@ -65,6 +65,8 @@ Result<void> find_files(const Host& host, const wire::VmSpec& spec, const VmFile
   if (!initrd) return initrd.error();
   auto image = blob_path(settings, spec.image_digest, "runtime image");
   if (!image) return image.error();
+  auto scratch = blob_path(settings, spec.scratch_digest, "scratch template");
+  if (!scratch) return scratch.error();
   domain.kernel = *kernel;
   domain.initrd = *initrd;
   domain.disks = {{msg::disk::image, *image, "raw", true},
@@ -87,8 +89,7 @@ Result<void> find_files(const Host& host, const wire::VmSpec& spec, const VmFile
     // A build ends with a reason; an app had better wait than lose what it writes.
     for (auto& disk : domain.disks) disk.full_is_error = !disk.read_only;
   }
-  for (const auto& path :
-       {domain.kernel, domain.initrd, settings.images_dir + "/blobs/" + spec.scratch_digest}) {
+  for (const auto& path : {domain.kernel, domain.initrd, *scratch}) {
     auto readable = check_readable_by_qemu(settings, path);
     if (!readable) return readable;
   }

@@ -120,7 +120,9 @@ awaitable<bool> guest_speaks(std::string path, SteadyTime deadline) {
 /// @p limit.
 awaitable<std::int64_t> probe_boot(const Settings& settings, const wire::Catalogue& catalogue,
                                    bool kvm, std::chrono::milliseconds limit) {
-  const std::string blobs = settings.images_dir + "/blobs/";
+  const auto kernel = blob_path(settings, catalogue.kernel.digest, "kernel");
+  const auto initrd = blob_path(settings, catalogue.initrd.digest, "initrd");
+  if (!kernel || !initrd) co_return -1;
   const std::string channel =
       fmt::format("{}/s/probe-{}-{}", settings.state_dir, kvm ? "kvm" : "tcg", ::getpid());
   std::error_code ignored;
@@ -137,9 +139,9 @@ awaitable<std::int64_t> probe_boot(const Settings& settings, const wire::Catalog
                   "-machine",
                   kvm ? "pc,accel=kvm" : "pc,accel=tcg",
                   "-kernel",
-                  blobs + catalogue.kernel.digest,
+                  *kernel,
                   "-initrd",
-                  blobs + catalogue.initrd.digest,
+                  *initrd,
                   "-append",
                   kernel_command_line(kvm, 1),
                   "-device",

@@ -6,6 +6,8 @@
 #include <thread>
 
 #include "common/crypto/digest.hpp"
+#include "common/http/message.hpp"
+#include "common/wire/store.hpp"
 #include "hypervisor-agent/egress/policy.hpp"
 
 namespace karreg::agent {
@@ -86,6 +88,16 @@ std::vector<Setting> declared_settings() {
        "PEM file with certificates of authorities that builds trust besides Debian's, such as that "
        "of a mirror; empty: none",
        "", false},
+      {"agent.store_url",
+       "where karreg-builder serves artifacts and images (its store.listen), http or https: for a "
+       "host that does not share the platform's data folder; no builds run on it. Empty: it does",
+       "", false},
+      {"agent.store_token_file", "file with the token of that store; needed with agent.store_url",
+       "", false},
+      {"agent.store_keep_mb",
+       "MiB of what was fetched to keep on the disk, beyond what the VMs of this host boot from at "
+       "present",
+       "20480", false},
       {"log.level", "debug, info, warn or error", "info", false},
   };
   for (auto& s : broker::settings()) all.push_back(std::move(s));
@@ -143,6 +155,19 @@ Result<Settings> read_settings(const Config& config) {
   if (!s.ca_file.empty() && ::access(s.ca_file.c_str(), R_OK) != 0)
     return Error(ErrorKind::invalid,
                  "setting agent.ca_file = \"" + s.ca_file + "\" cannot be read");
+  s.store_url = config.text("agent.store_url");
+  while (s.store_url.ends_with('/')) s.store_url.pop_back();
+  if (!s.store_url.empty()) {
+    auto url = http::parse_url(s.store_url);
+    if (!url) return url.error().within("setting agent.store_url");
+    auto token =
+        wire::store::read_token(config.text("agent.store_token_file"), "agent.store_token_file");
+    if (!token) return token.error();
+    s.store_token = *token;
+  }
+  auto keep = config.number("agent.store_keep_mb", 0, 1L << 40);
+  if (!keep) return keep.error();
+  s.store_keep_mb = *keep;
   auto address = broker::address(config);
   if (!address) return address.error();
   s.broker = *address;

@@ -26,9 +26,14 @@ struct Settings {
   std::string egress_hosts;     ///< patterns, with blanks between them
   bool egress_private = false;  ///< names may lead to addresses that are not public
   std::string ca_file;          ///< certificates that builds trust, too; empty: none
+  std::string store_url;        ///< of the platform's store; empty: its folders are shared
+  std::string store_token;
+  std::int64_t store_keep_mb = 0;  ///< of what was fetched and no VM here boots from
   broker::Address broker;
   std::string log_level;
 
+  /// Whether build VMs can run here: they have disks that the builder makes in the data folder.
+  bool shares_data_folder() const { return store_url.empty(); }
   /// libvirt's driver runs inside the agent.
   bool embeds_libvirt() const { return libvirt_uri.starts_with("qemu:///embed?"); }
 };

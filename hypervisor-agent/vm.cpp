@@ -80,6 +80,7 @@ bool Vm::decided() const {
 }
 
 void Vm::save() {
+  if (fetching_) return;
   const Record record{accepted_ms_, decided(), status_, guest_pongs_};
   auto saved = write_atomically(files_.record(), wire::to_text(record));
   if (!saved)
@@ -120,12 +121,31 @@ void Vm::fail(std::string detail) {
   set_phase("failed", std::move(detail));
 }
 
+awaitable<Result<void>> Vm::bring() {
+  fetching_ = true;
+  auto brought = co_await host_.store->bring(
+      spec_, accepted_ + std::chrono::milliseconds(spec_.start_timeout_ms),
+      [this](std::string progress) {
+        if (stopping_ || status_.detail == progress) return;
+        status_.detail = std::move(progress);
+        host_.changed();
+      },
+      [this] { return !stopping_ && !detached_; });
+  fetching_ = false;
+  co_return brought;
+}
+
 awaitable<Result<void>> Vm::boot() {
+  // Before it has a folder: an agent that starts again meanwhile begins anew instead of mourning
+  // it.
+  auto brought = co_await bring();
+  if (stopping_ || detached_) co_return ok();
   auto made = make_folder(host_.settings, files_.folder);
   if (!made) co_return made;
   auto saved = write_atomically(files_.spec(), wire::to_text(spec_));
   if (!saved) co_return saved;
   save();
+  if (!brought) co_return brought;
   auto xml = co_await prepare_domain(host_, spec_, files_, status_.address);
   if (!xml) co_return xml.error();
   save();
@@ -166,12 +186,12 @@ awaitable<void> Vm::run(Start start) {
     auto booted = co_await boot();
     if (!booted) {
       fail("the VM could not be started: " + booted.error().message());
-    } else if (!stopping_) {
+    } else if (!stopping_ && !detached_) {
       status_.stages.process_ms = since_accepted();
       set_phase("booting");
     }
   }
-  if (!decided() && !stopping_) {
+  if (!decided() && !stopping_ && !detached_) {
     begin_tasks();
     co_await converse();
   }

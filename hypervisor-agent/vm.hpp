@@ -14,6 +14,7 @@
 #include "hypervisor-agent/libvirt.hpp"
 #include "hypervisor-agent/log_relay.hpp"
 #include "hypervisor-agent/sealed_files.hpp"
+#include "hypervisor-agent/store.hpp"
 
 namespace karreg::agent {
 
@@ -26,6 +27,7 @@ struct Host {
   asio::thread_pool& pool;  ///< for libvirt
   bool kvm = false;
   SealedFiles& artifacts;
+  Store* store = nullptr;
   std::function<void()> changed;  ///< a status changed: report soon
 };
 
@@ -65,6 +67,8 @@ class Vm : public std::enable_shared_from_this<Vm> {
 
  private:
   awaitable<Result<void>> boot();
+  /// Fetches what it boots from, where that is not here.
+  awaitable<Result<void>> bring();
   awaitable<void> converse();
   awaitable<bool> still_running();
   awaitable<void> destroy();
@@ -112,6 +116,7 @@ class Vm : public std::enable_shared_from_this<Vm> {
   bool have_exit_ = false;
   bool stopping_ = false;
   bool detached_ = false;
+  bool fetching_ = false;  ///< it has no folder yet
   bool over_ = false;
 };
 

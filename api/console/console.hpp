@@ -13,8 +13,9 @@ void add_console(Routes& routes, const Services& services);
 /// token pair, once; 404 until the login is accepted.
 void add_cli_login(Routes& routes);
 
-/// GET /v1/hosts: a list of {id, accelerator, accelerator_detail, memory_mb, vcpus, last_seen_ms,
-/// silent_ms}, for everybody who is signed in: how fast builds and boots can be follows from it.
+/// GET /v1/hosts: a list of {id, accelerator, accelerator_detail, memory_mb, vcpus, builds,
+/// last_seen_ms, silent_ms}, for everybody who is signed in: how fast builds and boots can be
+/// follows from it.
 void add_hosts(Routes& routes);
 
 /// The files of the built console, read once. Anything that is no file of it gets index.html under

@@ -13,6 +13,7 @@ Result<Answer> hosts(const Call&, pqxx::work& work) {
                    {"accelerator_detail", host.accelerator_detail},
                    {"memory_mb", host.memory_mb},
                    {"vcpus", host.vcpus},
+                   {"builds", host.builds},
                    {"last_seen_ms", host.last_seen_ms},
                    {"silent_ms", host.silent_ms}});
   return Answer{200, std::move(all), {}};

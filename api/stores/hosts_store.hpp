@@ -13,6 +13,7 @@ struct Host {
   std::string accelerator_detail;  ///< the measured figures that it follows from
   std::int64_t memory_mb = 0;
   int vcpus = 0;
+  bool builds = true;  ///< it shares the data folder, which builds need
   std::int64_t last_seen_ms = 0;
   std::int64_t silent_ms = 0;  ///< since its last report, by the database's clock
 };

@@ -19,7 +19,11 @@ namespace karreg::http {
 namespace {
 
 namespace beast = boost::beast;
-using Sink = std::function<Result<bool>(int status, std::string_view)>;
+/// What takes an answer.
+struct Sink {
+  std::function<Result<bool>(int status, std::string_view)> piece;
+  OnHead head = {};
+};
 
 Error call_error(const Url& url, const error_code& ec) {
   const bool late = ec == beast::error::timeout;
@@ -58,6 +62,10 @@ awaitable<Result<Response>> exchange(Stream& stream, const Url& url, const Clien
   response.status = static_cast<int>(parser.get().result_int());
   for (const auto& field : parser.get())
     response.headers.add(std::string(field.name_string()), std::string(field.value()));
+  if (sink.head && response.status < 400) {
+    auto taken = sink.head(response);
+    if (!taken) co_return taken.error();
+  }
   std::array<char, 16UL * 1024> piece{};
   while (!parser.is_done()) {
     if (streaming) lowest.expires_after(request.deadline);
@@ -66,7 +74,7 @@ awaitable<Result<Response>> exchange(Stream& stream, const Url& url, const Clien
     auto [ec, n] = co_await beast::http::async_read_some(stream, buffer, parser, as_result);
     const std::size_t got = piece.size() - parser.get().body().size;
     if (got > 0) {
-      auto more = sink(response.status, {piece.data(), got});
+      auto more = sink.piece(response.status, {piece.data(), got});
       if (!more) co_return more.error();
       if (!*more) co_return response;
     }
@@ -128,28 +136,29 @@ Result<Response> run(awaitable<Result<Response>> task) {
 awaitable<Result<Response>> fetch(ClientRequest request) {
   auto body = std::make_shared<std::string>();
   const std::size_t max = request.max_body_bytes;
-  Sink sink = [body, max](int, std::string_view piece) -> Result<bool> {
+  auto keep = [body, max](int, std::string_view piece) -> Result<bool> {
     if (body->size() + piece.size() > max)
       return Error(ErrorKind::too_large,
                    "the answer is larger than " + std::to_string(max) + " bytes");
     body->append(piece);
     return true;
   };
-  auto response = co_await call(std::move(request), false, std::move(sink));
+  auto response = co_await call(std::move(request), false, Sink{std::move(keep)});
   if (response) response->body = std::move(*body);
   co_return response;
 }
 
-awaitable<Result<Response>> stream(ClientRequest request, OnPiece on_piece) {
+awaitable<Result<Response>> stream(ClientRequest request, OnPiece on_piece, OnHead on_head) {
   auto error_body = std::make_shared<std::string>();
   const std::size_t max = request.max_body_bytes;
-  Sink sink = [error_body, max, on_piece = std::move(on_piece)](
+  auto pass = [error_body, max, on_piece = std::move(on_piece)](
                   int status, std::string_view piece) -> Result<bool> {
     if (status < 400) return on_piece(piece);
     if (error_body->size() + piece.size() <= max) error_body->append(piece);
     return true;
   };
-  auto response = co_await call(std::move(request), true, std::move(sink));
+  auto response =
+      co_await call(std::move(request), true, Sink{std::move(pass), std::move(on_head)});
   if (response) response->body = std::move(*error_body);
   co_return response;
 }
@@ -157,8 +166,8 @@ awaitable<Result<Response>> stream(ClientRequest request, OnPiece on_piece) {
 Result<Response> fetch_blocking(ClientRequest request) {
   return run(fetch(std::move(request)));
 }
-Result<Response> stream_blocking(ClientRequest request, OnPiece on_piece) {
-  return run(stream(std::move(request), std::move(on_piece)));
+Result<Response> stream_blocking(ClientRequest request, OnPiece on_piece, OnHead on_head) {
+  return run(stream(std::move(request), std::move(on_piece), std::move(on_head)));
 }
 
 }  // namespace karreg::http

@@ -23,6 +23,9 @@ struct ClientRequest {
 
 /// Takes a piece of a streamed body; returns false to end the stream.
 using OnPiece = std::function<bool(std::string_view)>;
+/// Takes status and headers of a streamed answer whose status is below 400, before its body; an
+/// error ends the call with it.
+using OnHead = std::function<Result<void>(const Response&)>;
 
 /// Sends @p request and reads the whole answer. https verifies the server by the system's
 /// authorities. Errors: `unavailable` (no connection, cut), `timeout`, `too_large`, `invalid`
@@ -30,10 +33,10 @@ using OnPiece = std::function<bool(std::string_view)>;
 awaitable<Result<Response>> fetch(ClientRequest request);
 /// The same with a body given piece by piece; the returned Response has none. A status of 400 or
 /// more is read whole as by fetch().
-awaitable<Result<Response>> stream(ClientRequest request, OnPiece on_piece);
+awaitable<Result<Response>> stream(ClientRequest request, OnPiece on_piece, OnHead on_head = {});
 
 /// fetch() and stream() for programs without an io_context of their own.
 Result<Response> fetch_blocking(ClientRequest request);
-Result<Response> stream_blocking(ClientRequest request, OnPiece on_piece);
+Result<Response> stream_blocking(ClientRequest request, OnPiece on_piece, OnHead on_head = {});
 
 }  // namespace karreg::http

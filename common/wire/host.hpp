@@ -35,7 +35,7 @@ struct VmSpec {
   std::string initrd_digest;
   std::string image_digest;
   std::string scratch_digest;
-  std::string artifact_digest;  ///< run VMs: <data>/artifacts/<digest>
+  std::string artifact_digest;  ///< run and job VMs: <data>/artifacts/<digest>, or fetched
   std::int64_t memory_mb = 256;
   int vcpus = 1;
   std::map<std::string, std::string> env;
@@ -108,10 +108,11 @@ struct HostReport {
   int vcpus = 0;
   std::string accelerator;         ///< "kvm" or "tcg"
   std::string accelerator_detail;  ///< the measured figures
+  bool builds = true;              ///< build VMs can run here: it shares the data folder
   std::vector<VmStatus> vms;
   NLOHMANN_DEFINE_TYPE_INTRUSIVE_WITH_DEFAULT(HostReport, host_id, agent_boot, generation, address,
                                               memory_mb, vcpus, accelerator, accelerator_detail,
-                                              vms)
+                                              builds, vms)
 };
 
 }  // namespace karreg::wire

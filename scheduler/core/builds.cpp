@@ -88,7 +88,7 @@ void run_build_vm(Round& round, const App& app, Deployment& deployment, Build& b
     }
     const std::string flavor = build_flavor(app, deployment);
     const int before = before_it(round, build);
-    std::string why = no_room(round.world, flavor, round.now);
+    std::string why = no_room(round.world, flavor, round.now, InstanceKind::build);
     if (why.empty() && before > 0) why = "builds that came before it wait, too";
     if (!why.empty()) {
       wait_for_room(round, deployment, before, why);
@@ -120,7 +120,7 @@ void run_build_vm(Round& round, const App& app, Deployment& deployment, Build& b
     }
     give_up(round, *vm);
   } else if (host_silent(round.world, *vm, round.policy().host_lost_after, round.now) &&
-             no_room(round.world, vm->flavor, round.now).empty()) {
+             no_room(round.world, vm->flavor, round.now, InstanceKind::build).empty()) {
     round.note(deployment, "The host of the build VM does not answer, building on another");
     give_up(round, *vm);
   } else if (vm->terminal()) {

@@ -1,5 +1,5 @@
 // Which host an instance goes to: the live one with the most free memory after placing (worst fit
-// spreads the load and keeps room for large ones).
+// spreads the load and keeps room for large ones). Builds go to hosts that share the data folder.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -23,12 +23,17 @@ enum class Holding {
   wanted_instances  ///< nor those that build or do a job, which end by themselves
 };
 
-/// Memory not given to any VM yet, MiB, of hosts that may get one now.
-std::map<std::string, std::int64_t> free_memory(const World& world, Time now,
+bool takes(const Host& host, InstanceKind kind) {
+  return kind != InstanceKind::build || host.builds;
+}
+
+/// Memory not given to any VM yet, MiB, of hosts that may get one of @p kind now.
+std::map<std::string, std::int64_t> free_memory(const World& world, Time now, InstanceKind kind,
                                                 Holding holding = Holding::all) {
   std::map<std::string, std::int64_t> free;
   for (const auto& [id, host] : world.hosts)
-    if (now - host.last_seen <= world.policy.host_fresh) free[id] = host.memory_mb;
+    if (takes(host, kind) && now - host.last_seen <= world.policy.host_fresh)
+      free[id] = host.memory_mb;
   for (const auto& [id, instance] : world.instances) {
     const auto host = free.find(instance.host_id);
     const bool holds = holding == Holding::all      ? !instance.ended_at
@@ -46,9 +51,11 @@ bool fits(const std::map<std::string, std::int64_t>& free, const std::string& fl
 
 }  // namespace
 
-std::string no_room(const World& world, const std::string& flavor, Time now) {
-  const auto free = free_memory(world, now);
-  if (free.empty()) return "no host is up";
+std::string no_room(const World& world, const std::string& flavor, Time now, InstanceKind kind) {
+  const auto free = free_memory(world, now, kind);
+  if (free.empty())
+    return host_is_up(world, now) ? "no host that shares the data folder is up, and builds need it"
+                                  : "no host is up";
   std::int64_t unplaced = 0;
   for (const auto& [id, instance] : world.instances)
     if (instance.host_id.empty() && instance.alive()) unplaced += memory_of(instance.flavor);
@@ -61,25 +68,27 @@ std::string no_room(const World& world, const std::string& flavor, Time now) {
 }
 
 bool room_comes(const World& world, const std::string& flavor, Time now) {
-  return fits(free_memory(world, now, Holding::wanted), flavor);
+  return fits(free_memory(world, now, InstanceKind::run, Holding::wanted), flavor);
 }
 
 bool room_after_builds(const World& world, const std::string& flavor, Time now) {
-  return fits(free_memory(world, now, Holding::wanted_instances), flavor);
+  return fits(free_memory(world, now, InstanceKind::build, Holding::wanted_instances), flavor);
 }
 
 bool host_is_up(const World& world, Time now) {
-  return !free_memory(world, now).empty();
+  return !free_memory(world, now, InstanceKind::run).empty();
 }
 
 void place(Round& round) {
-  auto free = free_memory(round.world, round.now);
+  auto free = free_memory(round.world, round.now, InstanceKind::run);
   for (auto& [id, instance] : round.world.instances) {
     if (!instance.host_id.empty() || !instance.alive()) continue;
     const std::int64_t want = memory_of(instance.flavor);
     auto best = free.end();
     for (auto it = free.begin(); it != free.end(); ++it)
-      if (it->second >= want && (best == free.end() || it->second > best->second)) best = it;
+      if (takes(round.world.hosts.at(it->first), instance.kind) && it->second >= want &&
+          (best == free.end() || it->second > best->second))
+        best = it;
     if (best == free.end()) continue;
     instance.host_id = best->first;
     best->second -= want;

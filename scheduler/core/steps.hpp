@@ -73,11 +73,12 @@ void step_drains(Round& round);
 void step_forgotten(Round& round);
 /// placement.cpp: hosts for instances that have none.
 void place(Round& round);
-/// placement.cpp: why an instance of @p flavor finds no host; empty when it does.
-std::string no_room(const World& world, const std::string& flavor, Time now);
+/// placement.cpp: why an instance of @p flavor and @p kind finds no host; empty when it does.
+std::string no_room(const World& world, const std::string& flavor, Time now,
+                    InstanceKind kind = InstanceKind::run);
 /// placement.cpp: whether there will be room once the VMs that are being stopped are gone.
 bool room_comes(const World& world, const std::string& flavor, Time now);
-/// placement.cpp: whether there will be room once all builds have ended, too.
+/// placement.cpp: whether there will be room for a build once all builds have ended, too.
 bool room_after_builds(const World& world, const std::string& flavor, Time now);
 /// placement.cpp: whether any host could get an instance, if it had the memory.
 bool host_is_up(const World& world, Time now);

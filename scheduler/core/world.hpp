@@ -252,6 +252,7 @@ struct Host {
   std::string id;
   std::int64_t memory_mb = 0;
   Time last_seen{};
+  bool builds = true;  ///< it shares the data folder, where the disks of builds are
 };
 
 struct Proxy {

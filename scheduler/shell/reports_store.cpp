@@ -38,18 +38,18 @@ std::optional<std::string> exit_of(const wire::VmStatus& vm) {
 bool save_host_report(pqxx::work& work, const wire::HostReport& report) {
   const auto host = work.exec_params1(
       "INSERT INTO hosts (id, address, memory_mb, vcpus, accelerator, accelerator_detail, "
-      "agent_boot, "
-      "generation_applied, generation_sent, last_seen) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, "
-      "now()) "
+      "agent_boot, generation_applied, generation_sent, builds, last_seen) VALUES ($1, $2, $3, $4, "
+      "$5, $6, $7, $8, $8, $9, now()) "
       "ON CONFLICT (id) DO UPDATE SET address = $2, memory_mb = $3, vcpus = $4, accelerator = $5, "
-      "accelerator_detail = $6, agent_boot = $7, generation_applied = $8, last_seen = now(), "
+      "accelerator_detail = $6, agent_boot = $7, generation_applied = $8, builds = $9, "
+      "last_seen = now(), "
       // One that has a newer state than was ever sent knew another database: it listens to newer
       // ones only.
       "generation_sent = greatest(hosts.generation_sent, $8), "
       "desired_hash = CASE WHEN hosts.generation_sent < $8 THEN '' ELSE hosts.desired_hash END "
       "RETURNING generation_sent",
       report.host_id, report.address, report.memory_mb, report.vcpus, report.accelerator,
-      report.accelerator_detail, report.agent_boot, report.generation);
+      report.accelerator_detail, report.agent_boot, report.generation, report.builds);
   std::vector<std::string> listed;
   for (const auto& vm : report.vms) {
     const bool built = vm.phase == "built";

@@ -222,8 +222,10 @@ void load_jobs(pqxx::work& work, World& world) {
 
 void load_surroundings(pqxx::work& work, RulesByText& rules, World& world) {
   for (const auto& row :
-       work.exec("SELECT id, memory_mb, (extract(epoch FROM last_seen) * 1000)::bigint FROM hosts"))
-    world.hosts[text_of(row[0])] = {text_of(row[0]), row[1].as<std::int64_t>(), time_of(row[2])};
+       work.exec("SELECT id, memory_mb, (extract(epoch FROM last_seen) * 1000)::bigint, builds "
+                 "FROM hosts"))
+    world.hosts[text_of(row[0])] = {text_of(row[0]), row[1].as<std::int64_t>(), time_of(row[2]),
+                                    row[3].as<bool>()};
   for (const auto& row :
        work.exec("SELECT id, version, draining, (extract(epoch FROM last_seen) * 1000)::bigint, "
                  "(extract(epoch FROM t.covered_since) * 1000)::bigint, "

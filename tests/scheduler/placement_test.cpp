@@ -61,3 +61,25 @@ TEST_CASE("an instance of an unknown size takes no memory and breaks nothing") {
   p.built(uuid);
   CHECK(p.vms("app-1").size() == 1);
 }
+
+TEST_CASE("builds go to hosts that share the data folder, instances to any") {
+  APlatform p;
+  p.host("host-1", 4096);
+  p.host("host-2", 65536);
+  p.world.hosts.at("host-2").builds = false;
+  const std::string d = p.push().uuid;
+  p.settle();
+  p.prepared(d);
+  CHECK(p.build_vm(d).host_id == "host-1");
+  CHECK(p.vm(p.deploy("other")).host_id == "host-2");
+}
+
+TEST_CASE("a build waits for a host that shares the data folder, and says so") {
+  APlatform p;
+  p.world.hosts.at("host-1").builds = false;
+  const std::string d = p.push().uuid;
+  p.settle();
+  p.prepared(d);
+  CHECK(p.message(d) ==
+        "waiting for room to build: no host that shares the data folder is up, and builds need it");
+}

@@ -9,7 +9,7 @@ using scheduler::DeploymentState;
 using scheduler::Instance;
 
 bool Base::saw(const wire::HostReport& report, Time now) {
-  world.hosts[report.host_id] = {report.host_id, report.memory_mb, now};
+  world.hosts[report.host_id] = {report.host_id, report.memory_mb, now, report.builds};
   auto& sent = sent_[report.host_id];
   if (report.generation > sent.generation) {
     sent.generation = report.generation;

@@ -57,6 +57,10 @@ void City::check() {
   }
   check_proxies();
   check_jobs();
+  for (const auto& machine : machines_)
+    for (const auto& [id, vm] : machine->vms())
+      if (vm.spec.kind == "build" && !machine->builds())
+        broken(id + " builds on " + machine->id() + ", which has no disks of builds");
   for (const auto& [id, host] : base_.world.hosts)
     if (room_on(id) < 0) broken(id + " is given more memory than it has");
   for (const auto& [id, app] : base_.world.apps) {

@@ -16,8 +16,10 @@ City::City(std::uint64_t seed) : seed_(seed), dice_(seed * 0x9E3779B97F4A7C15 + 
   const auto hosts = 1 + dice_.below(3);
   for (std::uint64_t i = 1; i <= hosts; ++i)
     machines_.push_back(
+        // The third of three fetches artifacts from the store.
         std::make_unique<Machine>("host-" + std::to_string(i),
-                                  2048 + static_cast<std::int64_t>(dice_.below(4)) * 2048, dice_));
+                                  2048 + static_cast<std::int64_t>(dice_.below(4)) * 2048, i < 3,
+                                  dice_));
   const auto proxies = 1 + dice_.below(2);
   for (std::uint64_t i = 1; i <= proxies; ++i)
     fronts_.push_back(std::make_unique<Front>("proxy-" + std::to_string(i), dice_));

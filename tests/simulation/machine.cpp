@@ -192,6 +192,7 @@ std::optional<wire::HostReport> Machine::report(Time now) {
   r.agent_boot = std::to_string(boots_);
   r.generation = desired_ ? desired_->generation : 0;
   r.memory_mb = memory_mb_;
+  r.builds = builds_;
   for (const auto& [id, vm] : vms_)
     if (vm.life != Life::unknown) r.vms.push_back(status(vm, now));
   return r;

@@ -38,10 +38,12 @@ struct Vm {
 
 class Machine {
  public:
-  Machine(std::string id, std::int64_t memory_mb, Dice& dice)
-      : id_(std::move(id)), memory_mb_(memory_mb), dice_(dice) {}
+  /// @p builds: it shares the data folder, where the disks of builds are.
+  Machine(std::string id, std::int64_t memory_mb, bool builds, Dice& dice)
+      : id_(std::move(id)), memory_mb_(memory_mb), builds_(builds), dice_(dice) {}
 
   const std::string& id() const { return id_; }
+  bool builds() const { return builds_; }
   const std::map<std::string, Vm>& vms() const { return vms_; }
   bool agent_up() const { return agent_up_; }
   /// Job -> how often its command began here.
@@ -71,6 +73,7 @@ class Machine {
 
   std::string id_;
   std::int64_t memory_mb_;
+  bool builds_;
   Dice& dice_;
   std::map<std::string, Vm> vms_;
   std::map<std::string, int> begun_;
