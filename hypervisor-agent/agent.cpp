@@ -29,7 +29,7 @@ Agent::Agent(asio::io_context& io, Settings settings, Hypervisor& hypervisor, Up
       uplink_(uplink),
       host_{std::move(settings), io.get_executor(), hypervisor, uplink, pool_,
             verdict.kvm,         artifacts_,        nullptr,    {}},
-      store_(host_.settings, io.get_executor()),
+      store_(host_.settings, io.get_executor(), artifacts_),
       verdict_(std::move(verdict)),
       boot_id_(ids::uuid()),
       tasks_(io.get_executor()),

@@ -47,8 +47,12 @@ struct Store::Flight {
   std::optional<Result<void>> result = {};
 };
 
-Store::Store(const Settings& settings, asio::any_io_executor executor)
-    : settings_(settings), executor_(executor), pool_(transfers_at_once), tasks_(executor) {}
+Store::Store(const Settings& settings, asio::any_io_executor executor, SealedFiles& sealed)
+    : settings_(settings),
+      sealed_(sealed),
+      executor_(executor),
+      pool_(transfers_at_once),
+      tasks_(executor) {}
 
 awaitable<Result<void>> Store::bring(const wire::VmSpec& spec, SteadyTime deadline, Tell tell,
                                      Wanted wanted) {
@@ -76,6 +80,7 @@ awaitable<Result<void>> Store::bring_one(const std::string& kind, const std::str
   };
   // What has no such digest is not asked for; that it is missing is said when the domain is made.
   if (!wire::store::is_digest(digest)) co_return ok();
+  if (kind == "artifact") co_await drop_if_damaged(digest);
   auto pause = std::chrono::milliseconds(first_pause);
   std::string last_trouble = "it takes long";
   while (!here()) {
@@ -110,6 +115,17 @@ awaitable<Result<void>> Store::bring_one(const std::string& kind, const std::str
     pause = std::min(std::chrono::milliseconds(longest_pause), 2 * pause);
   }
   co_return ok();
+}
+
+awaitable<void> Store::drop_if_damaged(const std::string& digest) {
+  const std::string path = fetched_path(settings_, digest);
+  if (artifact_path(settings_, digest) != path) co_return;
+  auto look = [this, path, digest] { return sealed_.check(path, digest); };
+  auto whole = co_await offload(pool_, look);
+  if (whole || whole.error().kind() == ErrorKind::not_found) co_return;
+  log::warn("fetching it anew", {log::field("why", whole.error().message())});
+  std::error_code ignored;  // VMs that have it open keep it
+  fs::remove(path, ignored);
 }
 
 std::shared_ptr<Store::Flight> Store::join(const std::string& kind, const std::string& digest) {

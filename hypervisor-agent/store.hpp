@@ -11,6 +11,7 @@
 #include "common/async/asio.hpp"
 #include "common/async/task_group.hpp"
 #include "common/wire/host.hpp"
+#include "hypervisor-agent/sealed_files.hpp"
 #include "hypervisor-agent/transfer.hpp"
 
 namespace karreg::agent {
@@ -26,11 +27,13 @@ class Store {
   /// Whether the asker still wants it; asked at least every second.
   using Wanted = std::function<bool()>;
 
-  Store(const Settings& settings, asio::any_io_executor executor);
+  /// @p sealed: what is known of artifacts that were read.
+  Store(const Settings& settings, asio::any_io_executor executor, SealedFiles& sealed);
 
   /// Returns when all that @p spec boots from is on this host; at once where it is there, or where
   /// the settings name no store (what is missing is then found when the domain is made). Askers of
-  /// one digest share its transfer. Errors: `not_found`, `forbidden` (the token), `too_large` (no
+  /// one digest share its transfer. A fetched artifact that is not what its digest says any more is
+  /// fetched anew. Errors: `not_found`, `forbidden` (the token), `too_large` (no
   /// room on the disk), `internal` (other bytes than the digest says), `timeout` (not all of it was
   /// here by @p deadline; what is, stays); `unavailable` when it is not wanted any more.
   awaitable<Result<void>> bring(const wire::VmSpec& spec, SteadyTime deadline, Tell tell,
@@ -50,7 +53,10 @@ class Store {
   std::shared_ptr<Flight> join(const std::string& kind, const std::string& digest);
   awaitable<void> fly(std::shared_ptr<Flight> flight);
 
+  awaitable<void> drop_if_damaged(const std::string& digest);
+
   const Settings& settings_;
+  SealedFiles& sealed_;
   asio::any_io_executor executor_;
   asio::thread_pool pool_;
   TaskGroup tasks_;

@@ -215,7 +215,8 @@ TEST_CASE("two VMs of one app fetch it once, and the owner is told how far it is
   spec.image_digest = hosts.blob(noise(5 * mebibyte));
   spec.artifact_digest = hosts.artifact(noise(2 * mebibyte));
   asio::io_context io(1);
-  Store store(hosts.settings, io.get_executor());
+  SealedFiles sealed;
+  Store store(hosts.settings, io.get_executor(), sealed);
   std::set<std::string> told;
   const auto tell = [&](const std::string& text) { told.insert(text.substr(0, text.find(':'))); };
   hosts.relay->break_after(mebibyte, 4);
@@ -240,6 +241,33 @@ TEST_CASE("two VMs of one app fetch it once, and the owner is told how far it is
   CHECK(told.contains("fetching the artifact " + spec.artifact_digest.substr(0, 12)));
 }
 
+TEST_CASE("an artifact that lost a byte after it was fetched is fetched anew") {
+  const TwoHosts hosts;
+  wire::VmSpec spec;
+  spec.kernel_digest = spec.initrd_digest = spec.scratch_digest = spec.image_digest =
+      hosts.blob("y");
+  const std::string bytes = noise(mebibyte);
+  spec.artifact_digest = hosts.artifact(bytes);
+  REQUIRE(hosts.fetch_artifact(spec.artifact_digest));
+  std::string damaged = bytes;
+  damaged[1000] = static_cast<char>(damaged[1000] + 1);
+  write_file(hosts.fetched(spec.artifact_digest), damaged);
+  asio::io_context io(1);
+  SealedFiles sealed;
+  Store store(hosts.settings, io.get_executor(), sealed);
+  Result<void> result = ok();
+  // NOLINTNEXTLINE(cppcoreguidelines-avoid-capturing-lambda-coroutines): kept until it is done
+  const auto vm = [&]() -> awaitable<void> {
+    result = co_await store.bring(
+        spec, std::chrono::steady_clock::now() + 50s, [](const std::string&) {},
+        [] { return true; });
+    co_await store.stop();
+  };
+  run_on(io, vm());
+  CHECK(result);
+  CHECK(read_file(hosts.fetched(spec.artifact_digest)) == bytes);
+}
+
 TEST_CASE("a VM that is told to stop, or whose time is over, waits no longer") {
   TwoHosts hosts;
   wire::VmSpec spec;
@@ -248,7 +276,8 @@ TEST_CASE("a VM that is told to stop, or whose time is over, waits no longer") {
       hosts.blob("y");
   hosts.server.reset();  // the builder is away
   asio::io_context io(1);
-  Store store(hosts.settings, io.get_executor());
+  SealedFiles sealed;
+  Store store(hosts.settings, io.get_executor(), sealed);
   Result<void> result = ok();
   bool wanted = true;
   auto deadline = std::chrono::steady_clock::now() + 50s;
@@ -286,7 +315,8 @@ TEST_CASE("what no VM boots from makes room, the oldest first") {
   for (const auto& digest : {young, old}) write_file(hosts.part(digest), "a beginning");
   fs::last_write_time(hosts.part(old), fs::file_time_type::clock::now() - 25h);
   asio::io_context io(1);
-  Store store(hosts.settings, io.get_executor());
+  SealedFiles sealed;
+  Store store(hosts.settings, io.get_executor(), sealed);
   store.sweep({digests[0]});
   CHECK(fs::exists(hosts.fetched(digests[0])));
   CHECK_FALSE(fs::exists(hosts.fetched(digests[1])));

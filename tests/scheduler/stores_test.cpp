@@ -73,6 +73,17 @@ TEST_CASE("what is decided is told: news stands in the outbox of the same transa
   CHECK(told("logs.app_1", "Successfully deployed in"));
 }
 
+TEST_CASE("whether a host takes builds is as its agent says") {
+  OnSql p;
+  auto said = p.host_report();
+  said.builds = false;
+  p.report(said);
+  CHECK_FALSE(p.load().hosts.at("host-1").builds);
+  said.builds = true;
+  p.report(said);
+  CHECK(p.load().hosts.at("host-1").builds);
+}
+
 TEST_CASE("a build VM's result is kept as the agent reports it") {
   OnSql p;
   const std::string d = p.place_build("app_1");
