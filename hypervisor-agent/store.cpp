@@ -80,7 +80,7 @@ awaitable<Result<void>> Store::bring_one(const std::string& kind, const std::str
   };
   // What has no such digest is not asked for; that it is missing is said when the domain is made.
   if (!wire::store::is_digest(digest)) co_return ok();
-  if (kind == "artifact") co_await drop_if_damaged(digest);
+  co_await drop_if_damaged(digest);
   auto pause = std::chrono::milliseconds(first_pause);
   std::string last_trouble = "it takes long";
   while (!here()) {
@@ -119,7 +119,6 @@ awaitable<Result<void>> Store::bring_one(const std::string& kind, const std::str
 
 awaitable<void> Store::drop_if_damaged(const std::string& digest) {
   const std::string path = fetched_path(settings_, digest);
-  if (artifact_path(settings_, digest) != path) co_return;
   auto look = [this, path, digest] { return sealed_.check(path, digest); };
   auto whole = co_await offload(pool_, look);
   if (whole || whole.error().kind() == ErrorKind::not_found) co_return;

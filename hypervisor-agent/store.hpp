@@ -27,12 +27,12 @@ class Store {
   /// Whether the asker still wants it; asked at least every second.
   using Wanted = std::function<bool()>;
 
-  /// @p sealed: what is known of artifacts that were read.
+  /// @p sealed: what is known of files that were read.
   Store(const Settings& settings, asio::any_io_executor executor, SealedFiles& sealed);
 
   /// Returns when all that @p spec boots from is on this host; at once where it is there, or where
   /// the settings name no store (what is missing is then found when the domain is made). Askers of
-  /// one digest share its transfer. A fetched artifact that is not what its digest says any more is
+  /// one digest share its transfer. What was fetched and is not what its digest says any more is
   /// fetched anew. Errors: `not_found`, `forbidden` (the token), `too_large` (no
   /// room on the disk), `internal` (other bytes than the digest says), `timeout` (not all of it was
   /// here by @p deadline; what is, stays); `unavailable` when it is not wanted any more.

@@ -90,6 +90,8 @@ class Part {
     }
     return ok();
   }
+  /// Until it is on the disk: a name is not given to bytes that a power cut takes.
+  Result<void> sync() { return ::fdatasync(file_.get()) == 0 ? ok() : trouble(); }
   void remove() { ::unlink(path_.c_str()); }
   const std::string& path() const { return path_; }
 
@@ -142,6 +144,7 @@ Result<void> seal(const Settings& settings, const Transfer& transfer, Part& part
                              "may be damaged",
                              settings.store_url, short_name(transfer), found->substr(0, 12)));
   }
+  if (auto synced = part.sync(); !synced) return synced;
   if (::rename(part.path().c_str(), fetched_path(settings, transfer.digest).c_str()) != 0)
     return Error(ErrorKind::internal,
                  fmt::format("cannot rename {}: {}", part.path(), std::strerror(errno)));
@@ -167,7 +170,6 @@ Result<void> fetch(const Settings& settings, Transfer& transfer) {
   const auto on_piece = [&](std::string_view piece) {
     kept = part.append(piece);
     transfer.have = part.size();
-    if (transfer.moved) transfer.moved();
     return kept && transfer.wanted;
   };
   auto answer = http::stream_blocking(

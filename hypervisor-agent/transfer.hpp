@@ -3,7 +3,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
 #include <string>
 
 #include "common/error.hpp"
@@ -19,7 +18,6 @@ struct Transfer {
   std::atomic<std::uint64_t> have{0};
   std::atomic<std::uint64_t> size{0};  ///< 0: not known yet
   std::atomic<bool> wanted{true};      ///< false ends it at the next byte
-  std::function<void()> moved = {};    ///< called after each piece, by the thread that fetches
   /// "fetching the artifact 0123456789ab: 3 of 12 MiB".
   std::string progress() const;
 };

@@ -241,7 +241,7 @@ TEST_CASE("two VMs of one app fetch it once, and the owner is told how far it is
   CHECK(told.contains("fetching the artifact " + spec.artifact_digest.substr(0, 12)));
 }
 
-TEST_CASE("an artifact that lost a byte after it was fetched is fetched anew") {
+TEST_CASE("what lost a byte after it was fetched is fetched anew") {
   const TwoHosts hosts;
   wire::VmSpec spec;
   spec.kernel_digest = spec.initrd_digest = spec.scratch_digest = spec.image_digest =
@@ -252,6 +252,7 @@ TEST_CASE("an artifact that lost a byte after it was fetched is fetched anew") {
   std::string damaged = bytes;
   damaged[1000] = static_cast<char>(damaged[1000] + 1);
   write_file(hosts.fetched(spec.artifact_digest), damaged);
+  write_file(hosts.fetched(spec.kernel_digest), "z");
   asio::io_context io(1);
   SealedFiles sealed;
   Store store(hosts.settings, io.get_executor(), sealed);
@@ -266,6 +267,7 @@ TEST_CASE("an artifact that lost a byte after it was fetched is fetched anew") {
   run_on(io, vm());
   CHECK(result);
   CHECK(read_file(hosts.fetched(spec.artifact_digest)) == bytes);
+  CHECK(read_file(hosts.fetched(spec.kernel_digest)) == "y");
 }
 
 TEST_CASE("a VM that is told to stop, or whose time is over, waits no longer") {
