@@ -24,9 +24,12 @@ void live_through(APlatform& p, milliseconds time, milliseconds takes) {
   for (milliseconds passed{0}; passed < time; passed += 1s) {
     p.pass(1s);
     p.proxies_acknowledge();
-    for (Job* job : p.jobs(JobKind::cron))
+    // Names first: with each end the world is another one.
+    std::vector<std::string> over;
+    for (const Job* job : p.jobs(JobKind::cron))
       if (job->started_at && job->open() && p.now - *job->started_at >= takes)
-        p.ends(p.vm_of_job(job->id), 0);
+        over.push_back(job->id);
+    for (const std::string& id : over) p.ends(p.vm_of_job(id), 0);
     p.agents_clean_up();
   }
 }
