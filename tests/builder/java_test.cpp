@@ -87,6 +87,12 @@ TEST_CASE("java: Gradle's tasks follow the plugins, also those of the parts") {
        {},
        "installDist",
        " (the plugin application)"},
+      {"an application written in Kotlin",
+       {{"build.gradle.kts", "plugins {\n  kotlin(\"jvm\") version \"2.0.0\"\n  application\n}\n"},
+        {"src/main/kotlin/Main.kt", "fun main() {}\n"}},
+       {},
+       "installDist",
+       " (the plugin application)"},
       {"application in Kotlin",
        {{"build.gradle.kts", "plugins {\r\n  application\r\n}\r\n"}},
        {},
@@ -174,6 +180,13 @@ TEST_CASE("java: sbt makes its program by stage, or a jar by assembly") {
   CHECK(refusal_of({{"build.sbt", ""}}) ==
         "No plugin in project/ makes a program of this sbt build: add sbt-native-packager (or "
         "sbt-assembly) to project/plugins.sbt, or set CC_BUILD_COMMAND and CC_JAR_PATH.");
+}
+
+TEST_CASE(
+    "java: a war that starts by itself is found as a jar is, one that needs a server refused") {
+  const std::string find = command_of(plan_of({{"pom.xml", ""}}), "executable");
+  CHECK(mentions(find, "\\( -name '*.jar' -o -name '*.war' \\)"));
+  CHECK(mentions(find, "A war needs a server of its own, which is not part of the image."));
 }
 
 TEST_CASE("java: a jar in the repository is started as it is") {

@@ -44,6 +44,103 @@ TEST_CASE("python: what is installed") {
   CHECK(install.substr(install.size() - std::min(install.size(), c.end.size())) == c.end);
 }
 
+TEST_CASE("python: each tool installs what its lock file says, into the app's environment") {
+  struct Case {
+    std::string tool;
+    Files files;
+    std::string command, because;
+  };
+  const std::string project = "[project]\nname='x'\nversion='1'\ndependencies=['flask']\n";
+  const std::string pipenv = "PIPENV_VENV_IN_PROJECT=1 PIPENV_CACHE_DIR=/cache/pipenv ";
+  const std::string bin = "/tmp/karreg-tools/bin/";
+  const auto c = GENERATE_COPY(values<Case>({
+      {"uv",
+       {{"pyproject.toml", project}, {"uv.lock", "version = 1\n"}},
+       "UV_PROJECT_ENVIRONMENT=/app/.venv UV_PYTHON=/usr/bin/python3 UV_PYTHON_DOWNLOADS=never "
+       "UV_LINK_MODE=copy UV_CACHE_DIR=/cache/uv " +
+           bin + "uv sync --locked --no-dev --no-editable",
+       "uv.lock"},
+      {"poetry",
+       {{"pyproject.toml", "[tool.poetry.dependencies]\nflask='*'\n"}, {"poetry.lock", ""}},
+       "POETRY_VIRTUALENVS_IN_PROJECT=true POETRY_CACHE_DIR=/cache/poetry " + bin +
+           "poetry install --no-interaction --only main --no-root",
+       "poetry.lock"},
+      {"pdm",
+       {{"pyproject.toml", project}, {"pdm.lock", ""}},
+       "PDM_VENV_IN_PROJECT=1 PDM_CHECK_UPDATE=0 " + bin +
+           "pdm install --prod --no-editable --frozen-lockfile",
+       "pdm.lock"},
+      {"pipenv",
+       {{"Pipfile", "[packages]\nflask='*'\n"}, {"Pipfile.lock", "{}"}},
+       pipenv + bin + "pipenv sync",
+       "Pipfile.lock"},
+      {"pipenv",
+       {{"Pipfile", "[packages]\nflask='*'\n"}},
+       pipenv + bin + "pipenv install --skip-lock",
+       "Pipfile"},
+  }));
+  INFO(c.tool << " by " << c.because);
+  Files files = c.files;
+  files["main.py"] = "";
+  const auto plan = plan_of(files);
+  CHECK(plan.runtime == "python");
+  CHECK(plan.tool == c.tool);
+  CHECK(step_names(plan) == "install|compile");
+  CHECK(command_of(plan, "install") ==
+        "python3 -m venv /tmp/karreg-tools\n" + bin +
+            "pip install --quiet --no-input --disable-pip-version-check " + c.tool + "\n" +
+            c.command);
+  CHECK(gives_reason(plan, "Install: " + c.tool + " into /app/.venv (" + c.because + ")."));
+  CHECK(run_of(plan) == "/app/.venv/bin/python main.py");
+}
+
+TEST_CASE("python: of several tools the one with a lock file installs, and a lock alone does not") {
+  const Files both = {{"pyproject.toml", "[project]\nname='x'\n"},
+                      {"uv.lock", ""},
+                      {"poetry.lock", ""},
+                      {"Pipfile", ""},
+                      {"requirements.txt", "flask\n"},
+                      {"main.py", ""}};
+  CHECK(plan_of(both).tool == "uv");
+  CHECK(plan_of(both, {{"CC_PIP_REQUIREMENTS_FILE", "requirements.txt"}}).tool == "pip");
+  const auto alone =
+      plan_of({{"poetry.lock", ""}, {"requirements.txt", "flask\n"}, {"main.py", ""}});
+  CHECK(alone.tool == "pip");
+  CHECK(gives_reason(alone, "Install: pip into /app/.venv (requirements.txt)."));
+}
+
+TEST_CASE("python: the dependencies of every tool say how it starts, and its file which Python") {
+  const Files app = {{"app.py", "from flask import Flask\napp = Flask(__name__)\n"}};
+  const auto with = [&](const Files& more) {
+    Files files = app;
+    for (const auto& [name, text] : more) files[name] = text;
+    return plan_of(files);
+  };
+  const std::string start = "/app/.venv/bin/gunicorn --bind 0.0.0.0:8080 app:app";
+  const auto poetry = with({{"pyproject.toml",
+                             "[tool.poetry.dependencies]\npython='^3.11'\nflask='*'\n"
+                             "gunicorn='*'\n"},
+                            {"poetry.lock", ""}});
+  CHECK(run_of(poetry) == start);
+  CHECK(gives_reason(poetry,
+                     "Version: Python 3.13 (python of [tool.poetry.dependencies] asks for "
+                     "^3.11)."));
+  const auto pipenv = with({{"Pipfile",
+                             "[packages]\nflask='*'\ngunicorn='*'\n[requires]\n"
+                             "python_version='3.11'\n"},
+                            {"Pipfile.lock", "{}"}});
+  CHECK(run_of(pipenv) == start);
+  CHECK(gives_reason(pipenv, "Version: Python 3.11 (python_version of Pipfile asks for 3.11)."));
+  const auto uv = with({{"pyproject.toml",
+                         "[project]\nname='x'\nrequires-python='>=3.11,<3.12'\n"
+                         "dependencies=['flask', 'gunicorn']\n"},
+                        {"uv.lock", ""}});
+  CHECK(run_of(uv) == start);
+  CHECK(gives_reason(uv,
+                     "Version: Python 3.11 (requires-python of pyproject.toml asks for "
+                     ">=3.11,<3.12)."));
+}
+
 TEST_CASE("python: how it starts") {
   struct Case {
     std::string name;
