@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 
-#include "images/guest_vm.hpp"
+#include "images/workshop.hpp"
 
 using namespace karreg::test;
 using namespace std::chrono_literals;
@@ -13,48 +13,6 @@ namespace {
 bool has(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
-
-/// A source archive, a dependency cache and an output disk.
-struct Workshop {
-  Folder folder;
-  std::string source = folder.path / "source.tar";
-  std::string cache = folder.path / "cache.qcow2";
-  std::string output = folder.path / "output.img";
-  std::string cache_format = "qcow2";
-
-  explicit Workshop(const Images& images, int output_mb = 256) {
-    shell("qemu-img create -q -f qcow2 -F raw -b " + images.blob(images.catalogue.cache_template) +
-          " " + cache);
-    shell("truncate -s " + std::to_string(output_mb) + "M " + output);
-  }
-  void add_source(const std::string& name, const std::string& content) const {
-    folder.write("tree/" + name, content);
-  }
-  void pack_source() const {
-    shell("tar --create --file " + source +
-          " --owner=0 --group=0 --mtime=@1750000000 --directory " +
-          (folder.path / "tree").string() + " .");
-  }
-  GuestVm::Options vm(const Images& images, const std::string& runtime) const {
-    return {{{"image", images.blob(images.runtime(runtime).build), Mode::read_only},
-             {"scratch", images.blob(images.catalogue.scratch_build), Mode::snapshot},
-             {"source", source, Mode::read_only},
-             {"cache", cache, Mode::writable, cache_format},
-             {"output", output, Mode::writable}},
-            512};
-  }
-  msg::BuildResult build(const Images& images, const std::string& runtime,
-                         const msg::Config& config,
-                         std::vector<std::string>* logs = nullptr) const {
-    GuestVm guest(images, vm(images, runtime));
-    guest.attach();
-    guest.send(config);
-    auto result = guest.expect<msg::BuildResult>(300s);
-    guest.expect_end(90s);
-    if (logs != nullptr) *logs = guest.logs();
-    return result;
-  }
-};
 
 }  // namespace
 

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 
-#include "images/guest_vm.hpp"
+#include "images/workshop.hpp"
 
 using namespace karreg::test;
 using namespace std::chrono_literals;
@@ -42,24 +42,13 @@ tar -C $root --numeric-owner -cf /home/app/root.tar .
 TEST_CASE("a step with users of its own makes a root, which is run as its image says") {
   const auto images = find_images();
   if (!images) return;
-  Folder folder;
-  folder.write("tree/file", "x");
-  const std::string source = folder.path / "source.tar";
-  const std::string cache = folder.path / "cache.qcow2";
-  const std::string output = folder.path / "output.img";
-  shell("tar -cf " + source + " --mtime=@1750000000 -C " + (folder.path / "tree").string() + " .");
-  shell("qemu-img create -q -f qcow2 -F raw -b " + images->blob(images->catalogue.cache_template) +
-        " " + cache);
-  shell("truncate -s 512M " + output);
+  Workshop workshop(*images, 512);
+  workshop.add_source("file", "x");
+  workshop.pack_source();
+  const std::string& output = workshop.output;
   std::vector<std::string> logs;
   {
-    GuestVm guest(*images,
-                  {{{"image", images->blob(images->runtime("static").build), Mode::read_only},
-                    {"scratch", images->blob(images->catalogue.scratch_build), Mode::snapshot},
-                    {"source", source, Mode::read_only},
-                    {"cache", cache, Mode::writable, "qcow2"},
-                    {"output", output, Mode::writable}},
-                   512});
+    GuestVm guest(*images, workshop.vm(*images, "static"));
     guest.attach();
     auto config = a_build(
         {{"before", "echo before $(id -u)"},
@@ -128,10 +117,8 @@ TEST_CASE("a Dockerfile is built in a VM, by users of its own, and the image is 
     WARN("skipped: the image store has no runtime oci; `images/build add oci` makes it");
     return;
   }
-  Folder folder;
-  shell("mkdir -p " + (folder.path / "tree").string() + " && cp /usr/bin/busybox " +
-        (folder.path / "tree/busybox").string());
-  folder.write("tree/Dockerfile", R"df(FROM scratch
+  Workshop workshop(*images);
+  workshop.add_source("Dockerfile", R"df(FROM scratch
 COPY busybox /bin/busybox
 RUN ["/bin/busybox", "--install", "-s", "/bin"]
 ARG WORD=none
@@ -143,39 +130,20 @@ WORKDIR /srv/www
 USER web
 CMD echo "$(id -u) $PWD $GREETING $(stat -c %u .)"; exec httpd -f -p $PORT
 )df");
-  const std::string source = folder.path / "source.tar";
-  const std::string cache = folder.path / "cache.qcow2";
-  const std::string output = folder.path / "output.img";
-  shell("tar -cf " + source + " --mtime=@1750000000 -C " + (folder.path / "tree").string() + " .");
-  shell("qemu-img create -q -f qcow2 -F raw -b " + images->blob(images->catalogue.cache_template) +
-        " " + cache);
-  const auto build = [&](const std::string& to, std::vector<std::string>& logs) {
-    shell("truncate -s 256M " + to);
-    GuestVm guest(*images,
-                  {{{"image", images->blob(images->runtime("oci").build), Mode::read_only},
-                    {"scratch", images->blob(images->catalogue.scratch_build), Mode::snapshot},
-                    {"source", source, Mode::read_only},
-                    {"cache", cache, Mode::writable, "qcow2"},
-                    {"output", to, Mode::writable}},
-                   1024});
-    guest.attach();
-    auto config =
-        a_build({{"image", "/usr/lib/karreg/build-image Dockerfile /home/app/image.tar", true}});
-    config.build.output_root = "/home/app/image.tar";
-    config.env = {{"WORD", "of the app"}, {"SECRET", "not asked for"}};
-    guest.send(config);
-    const auto result = guest.expect<msg::BuildResult>(400s);
-    logs = guest.logs();
-    for (const auto& line : logs) UNSCOPED_INFO(line);
-    REQUIRE(result.reason == "");
-    guest.expect_end(90s);
-  };
+  shell("cp /usr/bin/busybox " + (workshop.folder.path / "tree/busybox").string());
+  workshop.pack_source();
+  auto config =
+      a_build({{"image", "/usr/lib/karreg/build-image Dockerfile /home/app/image.tar", true}});
+  config.build.output_root = "/home/app/image.tar";
+  config.env = {{"WORD", "of the app"}, {"SECRET", "not asked for"}};
   std::vector<std::string> logs;
-  build(output, logs);
+  const auto result = workshop.build(*images, "oci", config, &logs, 1024);
+  for (const auto& line : logs) UNSCOPED_INFO(line);
+  REQUIRE(result.reason == "");
 
   GuestVm vm(*images, {{{"image", images->blob(images->runtime("oci").run), Mode::read_only},
                         {"scratch", images->blob(images->catalogue.scratch_run), Mode::snapshot},
-                        {"artifact", output, Mode::read_only}},
+                        {"artifact", workshop.output, Mode::read_only}},
                        256});
   vm.attach();
   vm.send(a_run({msg::image_start}));
