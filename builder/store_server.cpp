@@ -47,8 +47,8 @@ std::optional<OpenFile> open_file(const std::string& path) {
 awaitable<void> send_bytes(const OpenFile& file, const http::ByteRange& range,
                            http::ResponseWriter& writer) {
   std::vector<char> piece(piece_bytes);
-  for (std::uint64_t at = range.first; at <= range.last;) {
-    const std::uint64_t left = range.last - at + 1;
+  std::uint64_t at = range.first;
+  for (std::uint64_t left = range.length(); left > 0;) {
     const ::ssize_t got =
         ::pread(file.descriptor.get(), piece.data(), std::min<std::uint64_t>(piece.size(), left),
                 static_cast<::off_t>(at));
@@ -56,6 +56,7 @@ awaitable<void> send_bytes(const OpenFile& file, const http::ByteRange& range,
     auto sent = co_await writer.write({piece.data(), static_cast<std::size_t>(got)});
     if (!sent) co_return;  // it left, and comes again
     at += static_cast<std::uint64_t>(got);
+    left -= static_cast<std::uint64_t>(got);
   }
   co_await writer.finish();
 }

@@ -83,6 +83,13 @@ awaitable<Result<void>> Store::bring_one(const std::string& kind, const std::str
   co_await drop_if_damaged(digest);
   auto pause = std::chrono::milliseconds(first_pause);
   std::string last_trouble = "it takes long";
+  const auto too_late = [&](const Transfer& transfer) {
+    return Error(
+        ErrorKind::timeout,
+        fmt::format("{} when the time to start was over ({}); a further start goes on from "
+                    "there",
+                    transfer.progress(), last_trouble));
+  };
   while (!here()) {
     auto flight = join(kind, digest);
     const std::uint64_t before = flight->transfer.have;
@@ -93,22 +100,14 @@ awaitable<Result<void>> Store::bring_one(const std::string& kind, const std::str
       co_await flight->news.async_wait(as_result);
       if (!wanted()) co_return Error(ErrorKind::unavailable, "nobody wants it any more");
       if (!flight->result && std::chrono::steady_clock::now() >= deadline)
-        co_return Error(ErrorKind::timeout,
-                        fmt::format("{} when the time to start was over ({}); a further start goes "
-                                    "on from there",
-                                    flight->transfer.progress(), last_trouble));
+        co_return too_late(flight->transfer);
     }
     if (*flight->result) continue;
     const Error& trouble = flight->result->error();
     if (!is_worth_another(trouble)) co_return trouble;
     last_trouble = trouble.message();
     if (flight->transfer.have > before) pause = first_pause;
-    if (std::chrono::steady_clock::now() + pause >= deadline)
-      co_return Error(
-          ErrorKind::timeout,
-          fmt::format("{} when the time to start was over ({}); a further start goes on "
-                      "from there",
-                      flight->transfer.progress(), last_trouble));
+    if (std::chrono::steady_clock::now() + pause >= deadline) co_return too_late(flight->transfer);
     tell(fmt::format("{} ({}; trying again)", flight->transfer.progress(), last_trouble));
     co_await sleep_for(pause);
     if (!wanted()) co_return Error(ErrorKind::unavailable, "nobody wants it any more");
