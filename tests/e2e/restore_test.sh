@@ -1,38 +1,10 @@
 #!/usr/bin/env bash
 # Back-up and restore, by the very lines of docs/operating.md: an app, its variables and its repository come back after the
 # data folder was lost. On a platform of its own, which is also stopped while its app is live: nothing of it may be left.
-: "${KARREG_TEST_DATA:?run this through ./dev test e2e}"
-PLACE=$(mktemp -d /var/tmp/karreg-restore.XXXXXX)
-# Measured for the platform of all tests already; the verdict is the machine's.
-KARREG_AGENT_ACCELERATOR=$(psql "$(sed -n 's/^url = "\(.*\)"/\1/p' "$KARREG_TEST_DATA/karreg.toml")" -Atc "SELECT accelerator FROM hosts LIMIT 1")
-KARREG_PRESET=$(basename "$(dirname "$KARREG_TEST_BIN")")
-export KARREG_AGENT_ACCELERATOR KARREG_PRESET
-data=$PLACE/data backup=$PLACE/backup
-chmod 755 "$PLACE"
+source "$(dirname "$0")/own_platform.sh"
+backup=$PLACE/backup
 install -d -m 700 "$backup"
-dev=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)/dev
-
-# What the helpers of tests know about the platform: this one. Not exported, so that no process but the platform's own names
-# its folder.
-export -n KARREG_TEST_DATA
-KARREG_TEST_DATA=$data
-learn_ports() {
-  KARREG_TEST_API=http://127.0.0.1:$(sed -n 's/^API_PORT=//p' "$data/ports.env")
-  KARREG_TEST_PROXY_PORT=$(sed -n 's/^PROXY_PORT=//p' "$data/ports.env")
-}
-stop_all() {
-  [ ! -e "$data" ] || timeout 300 "$dev" down --data "$data" --wipe >/dev/null 2>&1
-  rm -rf --one-file-system "$PLACE"
-}
-trap stop_all EXIT
-timeout 400 "$dev" up --data "$data" >"$PLACE/up" 2>&1 </dev/null || {
-  sed 's/^/# /' "$PLACE/up"
-  echo "Bail out! The platform of the restore test did not start"
-  exit 1
-}
-learn_ports
-source "$(dirname "$0")/lib.sh"
-trap 'clean_up; stop_all' EXIT
+own_platform
 
 # documented WORD: does the lines of the page below the paragraph that begins with it.
 documented() {
@@ -66,7 +38,7 @@ documented Back-up
 check "the documented back-up succeeds" succeeds
 check "and holds database, folders and key" test -s "$backup/database" -a -s "$backup/folders.tar" -a -s "$backup/secret.key"
 
-LIMIT=300 run "$dev" down --data "$data" --wipe
+LIMIT=300 run "$root/dev" down --data "$data" --wipe
 check "./dev down ends with 0 while an app is live: it need not end anything by force" succeeds
 check "no process of the platform is left" nothing_names_the_folder
 check "the data folder is lost" test ! -e "$data"
@@ -82,7 +54,7 @@ push
 check "the repository takes the next version" succeeds "Successfully deployed"
 check "which answers" answers "^second $SECRET\$"
 
-LIMIT=300 run "$dev" down --data "$data"
+LIMIT=300 run "$root/dev" down --data "$data"
 check "./dev down of the restored platform ends with 0" succeeds
 check "no process of it is left either" nothing_names_the_folder
 APPS=() # gone with the platform

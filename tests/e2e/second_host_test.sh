@@ -2,35 +2,18 @@
 # A host that shares no folder with the platform (docs/hosts.md): it gets artifacts and images from the store of the builder, goes
 # on where a transfer was cut, and boots what it has when the store is away. On a platform of its own; the second host is a second
 # agent on this machine, with a data folder of its own.
-: "${KARREG_TEST_DATA:?run this through ./dev test e2e}"
-PLACE=$(mktemp -d /var/tmp/karreg-second.XXXXXX)
-# Measured for the platform of all tests already; the verdict is the machine's.
-KARREG_AGENT_ACCELERATOR=$(psql "$(sed -n 's/^url = "\(.*\)"/\1/p' "$KARREG_TEST_DATA/karreg.toml")" -Atc "SELECT accelerator FROM hosts LIMIT 1" 2>/dev/null)
-KARREG_PRESET=$(basename "$(dirname "$KARREG_TEST_BIN")")
-: "${KARREG_AGENT_ACCELERATOR:=auto}"
-export KARREG_AGENT_ACCELERATOR KARREG_PRESET
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-data=$PLACE/data other=$PLACE/other relay= agent=
-stop_all() {
+source "$(dirname "$0")/own_platform.sh"
+other=$PLACE/other relay= agent=
+stop_more() {
   [ -z "$agent" ] || { kill "$agent" 2>/dev/null; timeout 20 tail --pid="$agent" -f /dev/null || kill -9 "$agent"; }
   [ ! -e "$data/karreg.toml" ] || second purge >/dev/null 2>&1
   [ -z "$relay" ] || kill "$relay" 2>/dev/null
-  [ ! -e "$data" ] || timeout 300 "$root/dev" down --data "$data" --wipe >/dev/null 2>&1
-  rm -rf --one-file-system "$PLACE"
-}
-trap stop_all EXIT
-bail() {
-  [ ! -s "${2:-}" ] || tail -n 30 "$2" | sed 's/^/# /'
-  echo "Bail out! $1"
-  exit 1
 }
 
-install -d -m 755 "$PLACE" "$other" "$PLACE/store"
+install -d -m 755 "$other" "$PLACE/store"
 openssl rand -hex 32 >"$PLACE/token"
 STORE_PORT=$(/usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-KARREG_STORE_LISTEN=127.0.0.1:$STORE_PORT KARREG_STORE_TOKEN_FILE=$PLACE/token \
-  timeout 400 "$root/dev" up --data "$data" --throw-away >"$PLACE/up" 2>&1 </dev/null ||
-  bail "the platform of the test of hosts did not start" "$PLACE/up"
+KARREG_STORE_LISTEN=127.0.0.1:$STORE_PORT KARREG_STORE_TOKEN_FILE=$PLACE/token own_platform --throw-away
 timeout 1200 /usr/bin/python3 "$root/tests/e2e/store_relay.py" "$STORE_PORT" "$PLACE/store" >"$PLACE/relay" 2>&1 &
 relay=$!
 # second ARGUMENT...: the agent of the other host. Nothing but the settings of the broker is the platform's. With EXEC=exec it takes
@@ -47,14 +30,6 @@ start_second() {
   EXEC=exec second >>"$PLACE/agent.log" 2>&1 </dev/null &
   agent=$!
 }
-
-# What the helpers of tests know about the platform: this one.
-export -n KARREG_TEST_DATA
-KARREG_TEST_DATA=$data
-KARREG_TEST_API=http://127.0.0.1:$(sed -n 's/^API_PORT=//p' "$data/ports.env")
-KARREG_TEST_PROXY_PORT=$(sed -n 's/^PROXY_PORT=//p' "$data/ports.env")
-source "$(dirname "$0")/lib.sh"
-trap 'clean_up; stop_all' EXIT
 
 wait_until 10 test -s "$PLACE/relay" || bail "the relay to the store did not start" "$PLACE/relay"
 start_second

@@ -2,29 +2,12 @@
 # Security updates reach the apps (docs/updates.md): a newer image marks the apps on the older one and tells their owner; a roll
 # brings them onto it, one after the other and without a build; one that does not work on the next image stops the roll.
 # On a platform of its own with a store of its own, whose runtime `static` has a package more each time it is made.
-: "${KARREG_TEST_DATA:?run this through ./dev test e2e}"
-PLACE=$(mktemp -d /var/tmp/karreg-updates.XXXXXX)
-# Measured for the platform of all tests already; the verdict is the machine's.
-KARREG_AGENT_ACCELERATOR=$(psql "$(sed -n 's/^url = "\(.*\)"/\1/p' "$KARREG_TEST_DATA/karreg.toml")" -Atc "SELECT accelerator FROM hosts LIMIT 1" 2>/dev/null)
-KARREG_PRESET=$(basename "$(dirname "$KARREG_TEST_BIN")")
-: "${KARREG_AGENT_ACCELERATOR:=auto}"
-export KARREG_AGENT_ACCELERATOR KARREG_PRESET
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-origin=${KARREG_CACHE_DIR:-/var/cache/karreg}/images data=$PLACE/data store=$PLACE/cache/images listener=
-stop_all() {
-  [ -z "$listener" ] || kill "$listener" 2>/dev/null
-  [ ! -e "$data" ] || timeout 300 "$root/dev" down --data "$data" --wipe >/dev/null 2>&1
-  rm -rf --one-file-system "$PLACE"
-}
-trap stop_all EXIT
-bail() {
-  sed 's/^/# /' "$PLACE/log"
-  echo "Bail out! $1"
-  exit 1
-}
+source "$(dirname "$0")/own_platform.sh"
+origin=${KARREG_CACHE_DIR:-/var/cache/karreg}/images store=$PLACE/cache/images listener=
+stop_more() { [ -z "$listener" ] || kill "$listener" 2>/dev/null; }
 
 # The store has the kernel and the templates of the usual one, and no runtime yet.
-install -d -m 755 "$PLACE" "$PLACE/cache" "$store" "$store/blobs" "$store/manifests" "$store/recipes" "$store/logs"
+install -d -m 755 "$PLACE/cache" "$store" "$store/blobs" "$store/manifests" "$store/recipes" "$store/logs"
 cp -r "$root/images" "$PLACE/images"
 /usr/bin/python3 - "$origin" "$store" <<'PY' || exit 1
 import json, os, pathlib, sys
@@ -45,17 +28,8 @@ pathlib.Path(sys.argv[2]).write_text(json.dumps(recipe | {"run": recipe["run"] +
 PY
   timeout 900 "$PLACE/images/build" add static --out "$store" >"$PLACE/log" 2>&1
 }
-make_image || bail "the first image could not be made"
-KARREG_CACHE_DIR=$PLACE/cache timeout 400 "$root/dev" up --data "$data" --throw-away >"$PLACE/log" 2>&1 </dev/null ||
-  bail "the platform of the test of updates did not start"
-
-# What the helpers of tests know about the platform: this one.
-export -n KARREG_TEST_DATA
-KARREG_TEST_DATA=$data
-KARREG_TEST_API=http://127.0.0.1:$(sed -n 's/^API_PORT=//p' "$data/ports.env")
-KARREG_TEST_PROXY_PORT=$(sed -n 's/^PROXY_PORT=//p' "$data/ports.env")
-source "$(dirname "$0")/lib.sh"
-trap 'clean_up; stop_all' EXIT
+make_image || bail "the first image could not be made" "$PLACE/log"
+KARREG_CACHE_DIR=$PLACE/cache own_platform --throw-away
 
 ERR=$WORK/err
 karreg() {
@@ -114,7 +88,7 @@ check "so there is nothing to roll" exits_with 6
 /usr/bin/python3 "$(dirname "$0")/hear_events.py" "${KARREG_TEST_API##*:}" "$(user api_token)" >"$WORK/events" 2>&1 &
 listener=$!
 check "the owner listens" wait_until 20 grep -q socket_ready "$WORK/events"
-make_image time || bail "the second image could not be made"
+make_image time || bail "the second image could not be made" "$PLACE/log"
 second=$(current)
 check "the second image is another one" test "$first" != "$second"
 is_outdated() { karreg images outdated && false; [ "$CODE" -eq 10 ]; }
@@ -141,7 +115,7 @@ check "no app is outdated any more" exits_with 0
 karreg images status
 check "the roll is shown as done" said "^Roll roll_.*: done, 2 apps in 2 waves"
 
-make_image time tree || bail "the third image could not be made"
+make_image time tree || bail "the third image could not be made" "$PLACE/log"
 third=$(current)
 check "a third image outdates them again" wait_until 20 is_outdated
 # Killed in the middle of the roll, the scheduler goes on where the database says.
